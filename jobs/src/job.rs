@@ -1,0 +1,153 @@
+//! Jobs: the names of work. A job carries ids and nothing that can go stale; whoever runs it looks first.
+
+use crate::{JobId, PaymentId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Work for a worker. The names are stored, so they are for ever; new kinds are added, none is renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Job {
+    /// Carry a new payment through its first attempt.
+    Charge(Charge),
+    /// Make the next attempt of a payment whose last one was declined.
+    Retry(Retry),
+    /// Find out what became of an attempt that is still open.
+    Reconcile(Reconcile),
+    /// Look over the tables for what a correct program would not leave there.
+    Sweep(Sweep),
+}
+
+/// See [`Job::Charge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// The payment to charge.
+    pub payment: PaymentId,
+}
+
+/// See [`Job::Retry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The payment to charge again.
+    pub payment: PaymentId,
+    /// The number that the new attempt will bear.
+    pub attempt: u32,
+}
+
+/// See [`Job::Reconcile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    /// The payment whose attempt is open.
+    pub payment: PaymentId,
+    /// The number of the open attempt.
+    pub attempt: u32,
+}
+
+/// See [`Job::Sweep`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// Which sweep.
+    pub name: SweepName,
+}
+
+/// The periodic looks over the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepName {
+    /// Payments that are not final and that no job, timer or review holds.
+    Orphans,
+}
+
+/// A pool of workers with a concurrency of its own, so that one kind of slowness does not delay another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Charges and retries.
+    Payments,
+    /// Questions about attempts whose outcome is not known.
+    Reconcile,
+    /// Sweeps and other housekeeping.
+    Upkeep,
+}
+
+impl Lane {
+    /// Every lane, in the order of importance.
+    pub const ALL: [Self; 3] = [Self::Payments, Self::Reconcile, Self::Upkeep];
+
+    /// The lane's stored name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Payments => "payments",
+            Self::Reconcile => "reconcile",
+            Self::Upkeep => "upkeep",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Job {
+    /// Every kind's stored name. A worker claims these only, and leaves kinds that it does not know.
+    pub const KINDS: [&'static str; 4] = ["charge", "retry", "reconcile", "sweep"];
+
+    /// The kind's stored name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Charge(_) => "charge",
+            Self::Retry(_) => "retry",
+            Self::Reconcile(_) => "reconcile",
+            Self::Sweep(_) => "sweep",
+        }
+    }
+
+    /// The lane that runs it.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Charge(_) | Self::Retry(_) => Lane::Payments,
+            Self::Reconcile(_) => Lane::Reconcile,
+            Self::Sweep(_) => Lane::Upkeep,
+        }
+    }
+
+    /// The payment it is about, if it is about one.
+    pub fn payment(&self) -> Option<PaymentId> {
+        match self {
+            Self::Charge(job) => Some(job.payment),
+            Self::Retry(job) => Some(job.payment),
+            Self::Reconcile(job) => Some(job.payment),
+            Self::Sweep(_) => None,
+        }
+    }
+
+    /// The identity that is unique among live jobs: the same work is never queued twice.
+    pub fn dedupe(&self) -> String {
+        match self {
+            Self::Charge(job) => format!("charge:{}", job.payment),
+            Self::Retry(job) => format!("retry:{}:{}", job.payment, job.attempt),
+            Self::Reconcile(job) => format!("reconcile:{}:{}", job.payment, job.attempt),
+            Self::Sweep(job) => match job.name {
+                SweepName::Orphans => "sweep:orphans".to_owned(),
+            },
+        }
+    }
+}
+
+/// A job with its identity, as it is stored and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The row's id; a producer's retry under the same id changes nothing.
+    pub id: JobId,
+    /// The work.
+    pub job: Job,
+    /// The W3C trace context of whoever asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}

@@ -1,0 +1,119 @@
+//! Admin is the judge's side of the bank: the ledger, and the clock.
+
+use crate::{
+    books::{Books, Capture},
+    clock::MAX_OFFSET_SECONDS,
+    desk::Desk,
+    entry::Entry,
+    form::{Form, Shape},
+    message::{Reply, Request},
+    problem::Problem,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+pub(crate) const PREFIX: &str = "/_sandbox/";
+
+const MAX_PAGE: usize = 10_000;
+const DEFAULT_PAGE: usize = 1000;
+
+pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<Reply, Problem> {
+    match (request.method.as_str(), path) {
+        ("GET", "health") => Ok(Reply::json(200, &json!({ "status": "ok" }))),
+        ("GET", "ledger") => Ok(ledger(&desk.books)),
+        ("GET", "captures") => captures(&desk.books, &Form::of(request)),
+        ("GET", "clock") => Ok(clock(desk)),
+        ("POST", "clock") => {
+            advance(desk, &request.body)?;
+            Ok(clock(desk))
+        }
+        (method, _) => Err(Problem::no_route(method, &request.path)),
+    }
+}
+
+fn ledger(books: &Books) -> Reply {
+    let (captures, intents) = (books.captures().len(), books.intents());
+    Reply::json(200, &json!({ "captures": captures, "intents": intents, "captured": books.captured() }))
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    captures: Vec<CaptureView<'a>>,
+    has_more: bool,
+}
+
+#[derive(Serialize)]
+struct CaptureView<'a> {
+    seq: usize,
+    intent: &'a str,
+    charge: &'a str,
+    amount: u64,
+    currency: &'a str,
+    customer: Option<&'a str>,
+    metadata: &'a BTreeMap<String, String>,
+    idempotency_key: Option<&'a str>,
+    /// The key's last 4 characters.
+    account: &'a str,
+    at: i64,
+}
+
+fn captures(books: &Books, form: &Form) -> Result<Reply, Problem> {
+    form.check(&[("after", Shape::One), ("limit", Shape::One)])?;
+    let after = count(form, "after", 0)?;
+    let limit = count(form, "limit", DEFAULT_PAGE)?;
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Problem::wrong("limit", format!("Invalid limit: must be between 1 and {MAX_PAGE}")));
+    }
+    let rest = books.captures().get(after..).unwrap_or_default();
+    let seqs = after.saturating_add(1)..;
+    let captures = seqs.zip(rest).take(limit).map(|(seq, capture)| view(seq, capture)).collect();
+    Ok(Reply::json(200, &Page { captures, has_more: rest.len() > limit }))
+}
+
+fn count(form: &Form, name: &str, default: usize) -> Result<usize, Problem> {
+    let Some(number) = form.integer(name)? else { return Ok(default) };
+    usize::try_from(number).map_err(|_| Problem::wrong(name, format!("Invalid {name}: {number}")))
+}
+
+fn view(seq: usize, capture: &Capture) -> CaptureView<'_> {
+    let facts = &*capture.intent.facts;
+    CaptureView {
+        seq,
+        intent: &facts.id,
+        charge: &capture.charge,
+        amount: capture.amount,
+        currency: &facts.currency,
+        customer: facts.customer.as_deref(),
+        metadata: &facts.metadata,
+        idempotency_key: capture.key.as_deref(),
+        account: &capture.account_tail,
+        at: capture.at,
+    }
+}
+
+fn clock(desk: &mut Desk) -> Reply {
+    let clock = &mut desk.books.clock;
+    Reply::json(200, &json!({ "now": clock.now(), "offset_seconds": clock.offset_seconds() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    offset_seconds: i64,
+}
+
+fn advance(desk: &mut Desk, body: &[u8]) -> Result<(), Problem> {
+    let wanted: Advance = serde_json::from_slice(body)
+        .map_err(|_| Problem::invalid("Send {\"offset_seconds\": n} as JSON."))?;
+    let (offset_seconds, current) = (wanted.offset_seconds, desk.books.clock.offset_seconds());
+    if offset_seconds < current {
+        return Err(Problem::conflict(format!(
+            "The clock only goes forward; its offset is {current} already."
+        )));
+    }
+    if offset_seconds > MAX_OFFSET_SECONDS {
+        return Err(Problem::wrong("offset_seconds", format!("The offset is at most {MAX_OFFSET_SECONDS}.")));
+    }
+    desk.record(Entry::Clock { offset_seconds })
+}

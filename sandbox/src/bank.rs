@@ -1,0 +1,78 @@
+//! The bank is the gateway itself: its state and its logic, without a server around it.
+
+use crate::{
+    admin,
+    books::Books,
+    clock::Clock,
+    desk::Desk,
+    journal::Journal,
+    message::{Outcome, Reply, Request},
+    mint, route,
+};
+use std::{
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The gateway's whole state and logic, callable in process (a simulation) or behind the HTTP server.
+#[derive(Debug)]
+pub struct Bank {
+    desk: Mutex<Desk>,
+    requests: AtomicU64,
+    requests_salt: u64,
+}
+
+impl Bank {
+    /// A bank that forgets everything when it goes.
+    pub fn in_memory() -> Self {
+        Self::new(Desk { books: Books::new(mint::salt(), Clock::system()), journal: None }, mint::salt())
+    }
+
+    /// A bank that repeats itself: its ids follow from the seed, and its clock, which starts at this second
+    /// of the Unix era, moves by `POST /_sandbox/clock` alone.
+    pub fn simulated(seed: u64, start: i64) -> Self {
+        Self::new(Desk { books: Books::new(seed, Clock::held(start)), journal: None }, seed)
+    }
+
+    /// A bank that remembers what its journal says, and holds the journal alone.
+    pub fn open(journal: &Path) -> anyhow::Result<Self> {
+        let mut books = Books::new(mint::salt(), Clock::system());
+        let journal = Journal::open(journal, &mut books)?;
+        Ok(Self::new(Desk { books, journal: Some(journal) }, mint::salt()))
+    }
+
+    fn new(desk: Desk, requests_salt: u64) -> Self {
+        Self { desk: Mutex::new(desk), requests: AtomicU64::new(0), requests_salt }
+    }
+
+    /// Does one exchange from beginning to end; what it changed is in the journal when this returns.
+    pub fn handle(&self, request: &Request) -> Outcome {
+        let outcome = match request.path.strip_prefix(admin::PREFIX) {
+            Some(path) => {
+                let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+                admin::answer(&mut desk, path, request).map(Outcome::Reply)
+            }
+            None => route::read(request).and_then(|errand| {
+                let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+                errand.run(&mut desk, request)
+            }),
+        };
+        let outcome = outcome.unwrap_or_else(|problem| Outcome::Reply(problem.reply()));
+        outcome.map(|reply| self.signed(reply, request))
+    }
+
+    /// Adds the headers that every answer has.
+    fn signed(&self, reply: Reply, request: &Request) -> Reply {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut reply = reply.with("request-id", &mint::request(self.requests_salt, number));
+        for name in ["idempotency-key", "stripe-version"] {
+            if let Some(value) = request.header(name) {
+                reply = reply.with(name, value);
+            }
+        }
+        reply
+    }
+}

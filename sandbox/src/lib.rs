@@ -1,0 +1,32 @@
+//! A payment gateway for tests: it speaks the part of Stripe's wire that charging needs, produces
+//! faults on request, and keeps an append-only ledger of captures, so that it can judge the service.
+//!
+//! It shares no code with the service: a mistake in one must not hide the same mistake in the other.
+
+mod account;
+mod admin;
+mod auth;
+mod bank;
+mod books;
+mod charge;
+mod clock;
+mod decline;
+mod desk;
+mod entry;
+mod exchange;
+mod form;
+mod intent;
+mod journal;
+mod list;
+mod message;
+mod method;
+mod mint;
+mod params;
+mod problem;
+mod route;
+mod serve;
+mod view;
+
+pub use bank::Bank;
+pub use message::{Outcome, Reply, Request};
+pub use serve::{Options, Running, Stopper, serve, serve_bank};

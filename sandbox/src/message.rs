@@ -1,0 +1,68 @@
+//! A message is what passes between a caller and the bank: a request in, a reply or a cut line out.
+
+use serde::Serialize;
+use std::time::Duration;
+
+/// What a caller asks, taken apart as far as HTTP goes.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    pub query: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: &impl Serialize) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        match serde_json::to_vec(body) {
+            Ok(body) => Self { status, headers, body },
+            Err(_) => Self { status: 500, headers, body: b"{}".to_vec() },
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How an exchange ends for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Reply(Reply),
+    /// Everything is done already; only the answer takes its time.
+    Late(Reply, Duration),
+    /// The connection is cut, no answer is given.
+    Cut,
+}
+
+impl Outcome {
+    pub(crate) fn map(self, change: impl FnOnce(Reply) -> Reply) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(change(reply)),
+            Self::Late(reply, delay) => Self::Late(change(reply), delay),
+            Self::Cut => Self::Cut,
+        }
+    }
+}

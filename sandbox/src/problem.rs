@@ -1,0 +1,117 @@
+//! A problem is an answer that is Stripe's error object and not a card's decline.
+
+use crate::{
+    intent::Intent,
+    message::Reply,
+    view::{self, IntentView},
+};
+use serde::Serialize;
+
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: u16,
+    kind: &'static str,
+    code: Option<&'static str>,
+    message: String,
+    param: Option<String>,
+    intent: Option<Box<Intent>>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Error<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_intent: Option<IntentView<'a>>,
+    r#type: &'static str,
+}
+
+impl Problem {
+    pub(crate) fn reply(&self) -> Reply {
+        let error = Error {
+            code: self.code,
+            message: &self.message,
+            param: self.param.as_deref(),
+            payment_intent: self.intent.as_deref().map(view::intent),
+            r#type: self.kind,
+        };
+        Reply::json(self.status, &Body { error })
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        let (kind, message) = ("invalid_request_error", message.into());
+        Self { status: 400, kind, code: None, message, param: None, intent: None }
+    }
+
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        Self { status: 401, ..Self::invalid(message) }
+    }
+
+    pub(crate) fn no_route(method: &str, path: &str) -> Self {
+        Self { status: 404, ..Self::invalid(format!("Unrecognized request URL ({method}: {path}).")) }
+    }
+
+    pub(crate) fn no_intent(param: &str, id: &str) -> Self {
+        let message = format!("No such payment_intent: '{id}'");
+        Self { status: 404, ..Self::parameter("resource_missing", param, message) }
+    }
+
+    pub(crate) fn no_method(token: &str) -> Self {
+        let message = format!("No such PaymentMethod: '{token}'");
+        Self::parameter("resource_missing", "payment_method", message)
+    }
+
+    pub(crate) fn missing(param: &str) -> Self {
+        Self::parameter("parameter_missing", param, format!("Missing required param: {param}."))
+    }
+
+    pub(crate) fn unknown(param: &str) -> Self {
+        Self::parameter("parameter_unknown", param, format!("Received unknown parameter: {param}"))
+    }
+
+    pub(crate) fn parameter(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self { code: Some(code), param: Some(param.to_owned()), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn wrong(param: &str, message: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn unexpected_state(intent: &Intent, message: String) -> Self {
+        let code = Some("payment_intent_unexpected_state");
+        Self { code, intent: Some(Box::new(intent.clone())), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn key_reused(key: &str) -> Self {
+        let message = format!(
+            "Keys for idempotent requests can only be used with the same parameters they were first used with. \
+             Try using a key other than '{key}' if you meant to execute a different request."
+        );
+        Self { kind: "idempotency_error", ..Self::invalid(message) }
+    }
+
+    pub(crate) fn too_large(most_bytes: u64) -> Self {
+        Self { status: 413, ..Self::invalid(format!("The body must be at most {most_bytes} bytes.")) }
+    }
+
+    pub(crate) fn forbidden(message: &str) -> Self {
+        Self { status: 403, ..Self::invalid(message) }
+    }
+
+    /// Conflicts are ours alone: Stripe's wire has none that we speak.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self { status: 409, ..Self::invalid(message) }
+    }
+
+    pub(crate) fn broken(message: impl Into<String>) -> Self {
+        Self { status: 500, kind: "api_error", ..Self::invalid(message) }
+    }
+}

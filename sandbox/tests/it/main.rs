@@ -1,0 +1,13 @@
+//! The sandbox seen from outside: in process for what it decides, over TCP for what only a socket shows.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod caller;
+mod cards;
+mod faults;
+mod http;
+mod keys;
+mod ledger;
+mod lists;
+mod recovery;
+mod wire;

@@ -1,0 +1,104 @@
+//! Card numbers: how to see one in a free field, so that it is refused and never stored or logged.
+
+/// Whether the text contains what looks like a card number: an issuer's prefix, that issuer's length,
+/// and a right check digit (Luhn, ISO/IEC 7812-1). Spaces and dashes between digits are looked through.
+pub fn looks_like_card_number(text: &str) -> bool {
+    let mut digits = Vec::new();
+    for character in text.chars().chain(std::iter::once('.')) {
+        match character.to_digit(10).and_then(|digit| u8::try_from(digit).ok()) {
+            Some(digit) => digits.push(digit),
+            None if matches!(character, ' ' | '-' | '\u{a0}') && !digits.is_empty() => {}
+            None => {
+                if contains_card_number(&digits) {
+                    return true;
+                }
+                digits.clear();
+            }
+        }
+    }
+    false
+}
+
+/// The lengths of card numbers in use.
+const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
+
+fn contains_card_number(digits: &[u8]) -> bool {
+    // A longer run is not searched inside: account and tracking numbers would match by chance.
+    LENGTHS.contains(&digits.len()) && has_issuer_prefix(digits) && passes_luhn(digits)
+}
+
+/// Prefixes and lengths as the networks publish them (Visa, Mastercard, American Express, Discover,
+/// Diners Club, JCB, UnionPay, Maestro).
+fn has_issuer_prefix(digits: &[u8]) -> bool {
+    let prefix = |n: usize| digits.iter().take(n).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit));
+    let (two, three, four) = (prefix(2), prefix(3), prefix(4));
+    match digits.len() {
+        13 => digits.first() == Some(&4),
+        14 => (300..=305).contains(&three) || matches!(two, 36 | 38 | 39),
+        15 => matches!(two, 34 | 37),
+        16 => {
+            digits.first() == Some(&4)
+                || (51..=55).contains(&two)
+                || (2221..=2720).contains(&four)
+                || four == 6011
+                || (644..=659).contains(&three)
+                || (3528..=3589).contains(&four)
+                || matches!(two, 50 | 56..=58 | 62 | 63 | 67)
+        }
+        17 | 18 => matches!(two, 50 | 56..=58 | 62 | 63 | 67),
+        19 => digits.first() == Some(&4) || matches!(two, 50 | 56..=58 | 62..=65 | 67),
+        _ => false,
+    }
+}
+
+fn passes_luhn(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let value = u32::from(*digit) << (place % 2);
+            if value > 9 { value - 9 } else { value }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_numbers_of_every_network_are_seen() {
+        for number in [
+            "4242424242424242",
+            "4242 4242 4242 4242",
+            "card: 4242-4242-4242-4242, thanks",
+            "5555555555554444",
+            "2223003122003222",
+            "378282246310005",
+            "6011111111111117",
+            "30569309025904",
+            "3566002020360505",
+            "6200000000000005",
+        ] {
+            assert!(looks_like_card_number(number), "{number}");
+        }
+    }
+
+    #[test]
+    fn other_long_numbers_are_left_alone() {
+        for text in [
+            "",
+            "order 2024-11-21",
+            "4242424242424241",
+            "1234567890123456",
+            "DE89370400440532013000",
+            "pay_0191f7c2a3b44242424242424242a1b2",
+            "00000000000000000000000000000000",
+            "2026-11-21 20:21:51",
+        ] {
+            assert!(!looks_like_card_number(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Events: the facts told to the merchant, and the payment as clients see it.
+
+use super::{
+    clock::Time,
+    payment::{Method, Payment, Status},
+};
+use dunlin_jobs::{Currency, EventId, PaymentId, TenantId};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What an event is about. The names are the merchant's, so they are for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventType {
+    Created,
+    Succeeded,
+    Retrying,
+    RequiresAction,
+    Failed,
+    Canceled,
+    NeedsReview,
+    DuplicateCapture,
+}
+
+impl EventType {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "payment.created",
+            Self::Succeeded => "payment.succeeded",
+            Self::Retrying => "payment.retrying",
+            Self::RequiresAction => "payment.requires_action",
+            Self::Failed => "payment.failed",
+            Self::Canceled => "payment.canceled",
+            Self::NeedsReview => "payment.needs_review",
+            Self::DuplicateCapture => "payment.duplicate_capture",
+        }
+    }
+}
+
+/// The version of the shapes below.
+pub const API_VERSION: &str = "2026-11-01";
+
+/// An event as it is stored and will be sent: its bytes are frozen in the commit of its cause (S4.1).
+#[derive(Debug, Serialize)]
+pub struct Envelope<'a> {
+    pub id: EventId,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub created: Time,
+    pub api_version: &'static str,
+    pub tenant: TenantId,
+    pub object: View<'a>,
+    pub object_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_status: Option<&'static str>,
+}
+
+/// A payment as clients see it.
+#[derive(Debug, Serialize)]
+pub struct View<'a> {
+    pub id: PaymentId,
+    pub object: &'static str,
+    pub status: &'static str,
+    /// In minor units of `currency`.
+    pub amount: i64,
+    pub currency: Currency,
+    /// In minor units: what the gateway has captured.
+    pub amount_received: i64,
+    pub customer: Option<&'a str>,
+    pub reference: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub method: &'a Method,
+    pub metadata: &'a BTreeMap<String, String>,
+    pub gateway: &'a str,
+    pub attempt_count: u32,
+    pub next_attempt_at: Option<Time>,
+    pub failure: Option<Failure<'a>>,
+    pub review_reason: Option<&'a str>,
+    pub livemode: bool,
+    pub version: u32,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+/// Why the latest attempt did not succeed.
+#[derive(Debug, Serialize)]
+pub struct Failure<'a> {
+    pub code: &'a str,
+    pub network_code: Option<&'a str>,
+    pub advice: Option<&'a str>,
+    pub message: Option<&'a str>,
+}
+
+impl<'a> From<&'a Payment> for View<'a> {
+    fn from(payment: &'a Payment) -> Self {
+        let decline = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
+        View {
+            id: payment.id,
+            object: "payment",
+            status: payment.status.name(),
+            amount: payment.money.minor(),
+            currency: payment.money.currency(),
+            amount_received: if payment.status == Status::Succeeded { payment.money.minor() } else { 0 },
+            customer: payment.customer.as_deref(),
+            reference: payment.reference.as_deref(),
+            description: payment.description.as_deref(),
+            method: &payment.method,
+            metadata: &payment.metadata,
+            gateway: &payment.account,
+            attempt_count: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
+            next_attempt_at: payment.waits_until(),
+            failure: decline.map(|decline| Failure {
+                code: &decline.code,
+                network_code: decline.network_code.as_deref(),
+                advice: decline.advice.as_deref(),
+                message: decline.message.as_deref(),
+            }),
+            review_reason: match &payment.status {
+                Status::NeedsReview { reason } => Some(reason),
+                Status::Pending
+                | Status::Processing
+                | Status::RequiresAction
+                | Status::Retrying { .. }
+                | Status::Succeeded
+                | Status::Failed
+                | Status::Canceled => None,
+            },
+            livemode: payment.livemode,
+            version: payment.version,
+            created_at: payment.created_at,
+            updated_at: payment.updated_at,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The rules of payments, pure: no I/O, no clock of its own, nothing awaited.
+
+pub mod attempt;
+pub mod card;
+pub mod clock;
+pub mod decline;
+pub mod event;
+pub mod payment;
+pub mod table;
+

@@ -1,0 +1,270 @@
+//! The table of states: for each phase of a payment and each thing that can happen, what follows.
+//!
+//! This is the only place that says which transitions are legal (S1.2). It is pure and total: adding a phase
+//! or an event makes the compiler list the decisions that are now missing, and a test prints all pairs.
+
+use super::attempt::AttemptStatus;
+
+/// Where a payment stands: its own status and that of its latest attempt, in the combinations that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Nothing is open; an attempt is due.
+    Pending,
+    /// An attempt is open.
+    Open(Open),
+    /// An attempt is open and a person has to look.
+    Review(Open),
+    /// No attempt is open and a person has to look: two final facts contradict each other.
+    Disputed,
+    /// The last attempt was declined; the next has its time.
+    Retrying,
+    /// The last attempt was declined; only the customer can mend it.
+    NeedsCustomer,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+/// The open statuses of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Open {
+    Sending,
+    Planned,
+    Unknown,
+    /// Accepted, the result comes later: the attempt's `pending`.
+    Settling,
+    /// The customer must act on it: the attempt's `requires_action`.
+    Acting,
+}
+
+/// The names of what can happen; [`super::payment::Event`] carries the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Due,
+    Send,
+    NotSent,
+    Lost,
+    Answered,
+    Rejected,
+    Absent,
+    Cancel,
+    Canceled,
+    Review,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// An attempt is born, `sending` (S1.16).
+    Begin,
+    /// The planned attempt goes again, under its own key.
+    Resume,
+    /// The attempt is proven not sent.
+    Plan,
+    /// The attempt may have been executed: ask, never charge again.
+    Doubt,
+    /// The gateway's answer decides.
+    Conclude,
+    /// The gateway refused the request; the answer to that is in the rejection.
+    Reject,
+    /// The payment ends here, and with it an attempt that was never sent.
+    Cancel,
+    /// A person has to look.
+    Hold,
+    /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
+    Compare,
+    Refuse,
+}
+
+impl Open {
+    pub const ALL: [Self; 5] = [Self::Sending, Self::Planned, Self::Unknown, Self::Settling, Self::Acting];
+
+    pub fn from_status(status: AttemptStatus) -> Option<Self> {
+        match status {
+            AttemptStatus::Sending => Some(Self::Sending),
+            AttemptStatus::Planned => Some(Self::Planned),
+            AttemptStatus::Unknown => Some(Self::Unknown),
+            AttemptStatus::Pending => Some(Self::Settling),
+            AttemptStatus::RequiresAction => Some(Self::Acting),
+            AttemptStatus::Succeeded
+            | AttemptStatus::Declined
+            | AttemptStatus::Rejected
+            | AttemptStatus::Canceled
+            | AttemptStatus::Duplicate => None,
+        }
+    }
+}
+
+impl Phase {
+    pub fn all() -> impl Iterator<Item = Self> {
+        let closed = [Self::Disputed, Self::Retrying, Self::NeedsCustomer];
+        let ends = [Self::Succeeded, Self::Failed, Self::Canceled];
+        std::iter::once(Self::Pending)
+            .chain(Open::ALL.map(Self::Open))
+            .chain(Open::ALL.map(Self::Review))
+            .chain(closed)
+            .chain(ends)
+    }
+}
+
+impl Kind {
+    pub const ALL: [Self; 10] = [
+        Self::Due,
+        Self::Send,
+        Self::NotSent,
+        Self::Lost,
+        Self::Answered,
+        Self::Rejected,
+        Self::Absent,
+        Self::Cancel,
+        Self::Canceled,
+        Self::Review,
+    ];
+
+    /// The name that history keeps.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Send => "send",
+            Self::NotSent => "not_sent",
+            Self::Lost => "lost",
+            Self::Answered => "answered",
+            Self::Rejected => "rejected",
+            Self::Absent => "absent",
+            Self::Cancel => "cancel",
+            Self::Canceled => "canceled",
+            Self::Review => "review",
+        }
+    }
+}
+
+/// The table.
+pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
+    match phase {
+        Phase::Pending | Phase::Retrying => waiting(kind),
+        Phase::Open(open) => at_open(open, kind),
+        Phase::Review(open) => in_review(open, kind),
+        Phase::NeedsCustomer => needs_customer(kind),
+        Phase::Disputed | Phase::Succeeded | Phase::Failed | Phase::Canceled => closed(kind),
+    }
+}
+
+/// Nothing is open, and an attempt may begin.
+fn waiting(kind: Kind) -> Verdict {
+    match kind {
+        Kind::Due => Verdict::Begin,
+        Kind::Answered => Verdict::Compare,
+        Kind::Cancel => Verdict::Cancel,
+        Kind::Send
+        | Kind::NotSent
+        | Kind::Lost
+        | Kind::Rejected
+        | Kind::Absent
+        | Kind::Canceled
+        | Kind::Review => Verdict::Refuse,
+    }
+}
+
+fn needs_customer(kind: Kind) -> Verdict {
+    match kind {
+        Kind::Answered => Verdict::Compare,
+        Kind::Cancel => Verdict::Cancel,
+        Kind::Due
+        | Kind::Send
+        | Kind::NotSent
+        | Kind::Lost
+        | Kind::Rejected
+        | Kind::Absent
+        | Kind::Canceled
+        | Kind::Review => Verdict::Refuse,
+    }
+}
+
+fn at_open(open: Open, kind: Kind) -> Verdict {
+    match (open, kind) {
+        (Open::Planned, Kind::Send) => Verdict::Resume,
+        (Open::Planned, Kind::Cancel) => Verdict::Cancel,
+        // Only the exchange on the wire can be proven not sent, and only absence undoes a doubt (S1.9).
+        (Open::Sending, Kind::NotSent) | (Open::Unknown, Kind::Absent) => Verdict::Plan,
+        (Open::Sending | Open::Settling | Open::Acting, Kind::Lost) => Verdict::Doubt,
+        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Answered) => Verdict::Conclude,
+        // Proven not sent, and yet answered: one of the two is wrong.
+        (Open::Planned, Kind::Answered) => Verdict::Compare,
+        (Open::Sending | Open::Unknown, Kind::Rejected) => Verdict::Reject,
+        (Open::Unknown | Open::Settling | Open::Acting, Kind::Canceled) => Verdict::Cancel,
+        (Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::Review) => {
+            Verdict::Hold
+        }
+        // A cancel with an attempt open waits for the gateway's own cancellation (S1.19).
+        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Cancel)
+        | (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Send)
+        | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
+        | (Open::Planned | Open::Unknown, Kind::Lost)
+        | (Open::Planned | Open::Settling | Open::Acting, Kind::Rejected)
+        | (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Absent)
+        | (Open::Sending | Open::Planned, Kind::Canceled)
+        | (
+            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
+            Kind::Due,
+        ) => Verdict::Refuse,
+    }
+}
+
+/// In review facts still count, but nothing new is started.
+fn in_review(open: Open, kind: Kind) -> Verdict {
+    match kind {
+        Kind::NotSent | Kind::Lost | Kind::Answered | Kind::Rejected | Kind::Absent | Kind::Canceled => {
+            at_open(open, kind)
+        }
+        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review => Verdict::Refuse,
+    }
+}
+
+fn closed(kind: Kind) -> Verdict {
+    match kind {
+        Kind::Answered => Verdict::Compare,
+        Kind::Due
+        | Kind::Send
+        | Kind::NotSent
+        | Kind::Lost
+        | Kind::Rejected
+        | Kind::Absent
+        | Kind::Cancel
+        | Kind::Canceled
+        | Kind::Review => Verdict::Refuse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    #[test]
+    fn every_pair_of_phase_and_event_has_its_verdict() {
+        let mut table = String::new();
+        for phase in Phase::all() {
+            for kind in Kind::ALL {
+                let (phase, kind) = (format!("{phase:?}"), format!("{kind:?}: {:?}", verdict(phase, kind)));
+                writeln!(table, "{phase:<16} {kind}").unwrap();
+            }
+        }
+
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn no_second_attempt_begins_while_one_is_open() {
+        for phase in Phase::all() {
+            let begins = Kind::ALL.into_iter().any(|kind| verdict(phase, kind) == Verdict::Begin);
+            assert_eq!(begins, matches!(phase, Phase::Pending | Phase::Retrying), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_never_refused() {
+        for phase in Phase::all() {
+            assert!(matches!(verdict(phase, Kind::Answered), Verdict::Conclude | Verdict::Compare));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Charge: carries a payment through its next attempt.
+
+use super::{FlowError, Flows, Worked};
+use crate::{
+    domain::{
+        decline::transport,
+        payment::{Event, Payment},
+        table::{Open, Phase},
+    },
+    failpoint::Point,
+    gateway::{Account, Reading, Reply, Send, client::SendError},
+    store::{
+        change::{CommitError, Exchange, ExchangeWrite, JobEnd},
+        jobs::Claimed,
+    },
+};
+use dunlin_jobs::{AttemptId, PaymentId};
+use std::time::Duration;
+
+/// The reason under which a job waits for working credentials.
+pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
+
+/// Works on a charge or retry job. Its first act is to look.
+pub async fn run(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: PaymentId,
+    lease: Duration,
+) -> Result<(), FlowError> {
+    let Some(payment) = flows.store.find_payment(payment).await? else {
+        return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
+    };
+    if claimed.rescues >= flows.settings.max_rescues {
+        return quarantine(flows, claimed, &payment).await;
+    }
+    match payment.phase() {
+        Phase::Pending | Phase::Retrying => begin(flows, claimed, &payment, lease).await,
+        Phase::Open(Open::Planned) => resume(flows, claimed, &payment, lease).await,
+        Phase::Open(Open::Sending) => lost_worker(flows, claimed, &payment).await,
+        // The reconcile job has it, or nothing is left to do.
+        Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
+        | Phase::Review(_)
+        | Phase::Disputed
+        | Phase::NeedsCustomer
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Canceled => flows.end_job(&claimed.lease, JobEnd::Done).await,
+    }
+}
+
+async fn begin(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    lease: Duration,
+) -> Result<(), FlowError> {
+    if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
+        return flows.end_job(&claimed.lease, JobEnd::Again(at)).await;
+    }
+    let account = flows.account(payment)?;
+    let n = payment.next_attempt();
+    let call = match account.gateway.charge(payment, n) {
+        Ok(call) => call,
+        Err(reason) => return flows.end_job(&claimed.lease, JobEnd::Park(reason)).await,
+    };
+    let exchange = flows.exchange(account, payment, n, &call);
+    let attempt = AttemptId::mint(flows.now(payment), flows.clock().random());
+    start(flows, claimed, payment, Event::Due { attempt }, exchange, lease).await
+}
+
+/// The attempt was proven not sent, so it goes again: the same bytes under the same key.
+async fn resume(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    lease: Duration,
+) -> Result<(), FlowError> {
+    let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
+        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+    };
+    let Some(first) = flows.first_exchange(payment.id, attempt).await? else {
+        let reason = "the attempt's own request is not on record".to_owned();
+        return flows.end_job(&claimed.lease, JobEnd::Park(reason)).await;
+    };
+    let exchange = flows.same_bytes(payment, first);
+    start(flows, claimed, payment, Event::Send { attempt }, exchange, lease).await
+}
+
+/// Commits the intent, calls, and commits the result.
+async fn start(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    event: Event,
+    exchange: Exchange,
+    lease: Duration,
+) -> Result<(), FlowError> {
+    if !flows.may_begin(claimed, lease) {
+        return flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await;
+    }
+    let account = flows.account(payment)?;
+    let intent = Worked::event(payment, event, JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
+    flows.store.pass(Point::BeforeIntent).await;
+    let payment = match flows.happen(claimed, intent).await {
+        Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
+        // The payment changed since we looked; the next look sees it as it is.
+        Err(CommitError::Refused(_)) => {
+            return flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await;
+        }
+        Err(CommitError::LeaseLost) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if !flows.may_begin(claimed, lease) {
+        let reply = Err(SendError::NotSent("the lease was too short to begin".to_owned()));
+        return record(flows, claimed, account, &payment, &exchange, reply).await;
+    }
+    flows.store.pass(Point::BeforeSend).await;
+    let reply = flows.send(account, &exchange).await;
+    record(flows, claimed, account, &payment, &exchange, reply).await
+}
+
+async fn record(
+    flows: &Flows,
+    claimed: &Claimed,
+    account: &Account,
+    payment: &Payment,
+    exchange: &Exchange,
+    reply: Result<Reply, SendError>,
+) -> Result<(), FlowError> {
+    let reading = read(account, payment, &reply);
+    let verdict = reading.verdict();
+    let attempt = exchange.attempt;
+    let (event, end) = match reading {
+        Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
+        Reading::Rejected(rejection) => {
+            let end = match &rejection {
+                crate::domain::attempt::Rejection::Invalid(_) => JobEnd::Done,
+                crate::domain::attempt::Rejection::Credentials(reason) => {
+                    tracing::error!(payment.id = %payment.id, gateway.name = %account.name, reason,
+                        "{} waits: the gateway refused our credentials", payment.id);
+                    JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned())
+                }
+            };
+            (Event::Rejected { attempt, rejection }, end)
+        }
+        Reading::NotSent(reason) => {
+            let at = flows.now(payment) + transport(claimed.failures + 1);
+            (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
+        }
+        Reading::Unknown(reason) => (Event::Lost { attempt, reason }, JobEnd::Done),
+    };
+    let closing = flows.closing(account, payment, exchange, &reply, verdict);
+    flows.store.pass(Point::Answered).await;
+    let result = flows.happen(claimed, Worked::event(payment, event, end).with(closing.clone())).await;
+    flows.store.pass(Point::AfterCharge).await;
+    match result {
+        Ok(committed) => {
+            flows.tell(committed.payment.as_ref());
+            Ok(())
+        }
+        // Another worker has concluded otherwise meanwhile; what we saw is still kept.
+        Err(CommitError::LeaseLost | CommitError::Refused(_)) => flows.keep(closing).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read(account: &Account, payment: &Payment, reply: &Result<Reply, SendError>) -> Reading {
+    match reply {
+        Ok(reply) => account.gateway.read_charge(payment, Send::First, reply),
+        Err(SendError::NotSent(reason)) => Reading::NotSent(reason.clone()),
+        Err(SendError::Lost(reason)) => Reading::Unknown(reason.clone()),
+    }
+}
+
+/// The worker that had it vanished while the request may have been on the wire (S5.6).
+async fn lost_worker(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
+    let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+    let event = Event::Lost { attempt, reason: "the worker vanished while it was charging".to_owned() };
+    match flows.happen(claimed, Worked::event(payment, event, JobEnd::Done)).await {
+        Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
+        Err(CommitError::Refused(_)) => {
+            flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A job that loses its worker again and again is set aside; its payment goes to a person, and what may have
+/// been charged is asked after all the same (S5.6).
+async fn quarantine(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
+    let reason = format!("quarantined: its worker vanished {} times in a row", claimed.rescues);
+    tracing::error!(payment.id = %payment.id, job.id = %claimed.lease.job, "{} is set aside: {reason}", payment.id);
+    let end = JobEnd::Park(reason.clone());
+    if payment.open_attempt().is_none() {
+        return flows.end_job(&claimed.lease, end).await;
+    }
+    match flows.happen(claimed, Worked::event(payment, Event::Review { reason }, end.clone())).await {
+        Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
+        Err(CommitError::Refused(_)) => flows.end_job(&claimed.lease, end).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Reading {
+    pub(super) fn verdict(&self) -> String {
+        use crate::domain::attempt::Outcome;
+        match self {
+            Self::Answered(answer) => match &answer.outcome {
+                Outcome::Succeeded => "succeeded".to_owned(),
+                Outcome::Declined(decline) => format!("declined: {}", decline.code),
+                Outcome::RequiresAction => "requires_action".to_owned(),
+                Outcome::Pending => "pending".to_owned(),
+            },
+            Self::Rejected(_) => "rejected".to_owned(),
+            Self::NotSent(reason) => format!("not sent: {reason}"),
+            Self::Unknown(reason) => format!("unknown: {reason}"),
+        }
+    }
+}
+
+impl Flows {
+    /// The request that the attempt was born with.
+    pub(super) async fn first_exchange(
+        &self,
+        payment: PaymentId,
+        attempt: u32,
+    ) -> Result<Option<Exchange>, FlowError> {
+        let exchanges = self.store.list_exchanges(payment).await?;
+        Ok(exchanges
+            .into_iter()
+            .find(|exchange| exchange.attempt == attempt && exchange.idempotency_key.is_some()))
+    }
+
+    /// A new exchange with the bytes, key and API version of an earlier one.
+    pub(super) fn same_bytes(&self, payment: &Payment, first: Exchange) -> Exchange {
+        let now = self.now(payment);
+        let id = dunlin_jobs::ExchangeId::mint(now, self.clock().random());
+        Exchange { id, resend: true, opened_at: now, closed: None, ..first }
+    }
+
+    /// Keeps how an exchange ended where nothing else is to be changed.
+    pub(super) async fn keep(&self, closing: ExchangeWrite) -> Result<(), FlowError> {
+        let mut change = self.change("worker", crate::store::change::Subject::Note);
+        change.exchanges.push(closing);
+        self.store.commit(change).await.map(drop).map_err(FlowError::from)
+    }
+
+    /// One line for the log of what happened to a payment.
+    pub(super) fn tell(&self, payment: Option<&Payment>) {
+        if let Some(payment) = payment {
+            tracing::info!(payment.id = %payment.id, status = payment.status.name(),
+                attempt = payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
+                "{} is {}", payment.id, payment.status.name());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The test clock: lets a user watch a month of retries in a second.
+
+use super::{FlowError, Flows};
+use crate::domain::clock::Time;
+use std::time::Duration;
+
+/// How long the jobs of one moment may take.
+const QUIET_WITHIN: Duration = Duration::from_mins(2);
+/// How often quiet is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// The furthest that test time may be ahead.
+const MAX_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(366 * 10);
+
+impl Flows {
+    /// Moves test time to `target`, stopping at each due moment until its work is done.
+    pub async fn advance_test_clock(&self, target: Time) -> Result<Time, FlowError> {
+        self.check_target(target)?;
+        self.wait_until_quiet().await?;
+        loop {
+            let due = self.store.find_next_due(false).await?.filter(|due| *due <= target);
+            let Some(due) = due else { break };
+            self.move_test_clock(due).await?;
+            self.wait_until_quiet().await?;
+        }
+        self.move_test_clock(target).await?;
+        Ok(self.clock().now(false))
+    }
+
+    fn check_target(&self, target: Time) -> Result<(), FlowError> {
+        let invalid = |detail: String| FlowError::Invalid { field: "to".to_owned(), detail };
+        let now = self.clock().now(false);
+        if target < now {
+            return Err(invalid(format!("the test clock stands at {now} and never goes back")));
+        }
+        if target > self.clock().now(true) + MAX_AHEAD {
+            return Err(invalid("at most ten years ahead".to_owned()));
+        }
+        match self.gateways.of(false).find(|account| !account.follows_test_clock) {
+            Some(account) => Err(FlowError::Conflict {
+                code: "clock_not_advanceable",
+                detail: format!(
+                    "the gateway account {} has a clock of its own; advance only with sandbox accounts, which \
+                     have follows_test_clock = true",
+                    account.name
+                ),
+                payment: None,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sandboxes first: what they answer must never be older than what we ask.
+    async fn move_test_clock(&self, to: Time) -> Result<(), FlowError> {
+        let offset = to - self.clock().now(true);
+        if offset <= self.clock().offset() {
+            return Ok(());
+        }
+        for account in self.gateways.of(false) {
+            let Some(call) = account.gateway.set_clock(offset) else { continue };
+            let reply = self
+                .client
+                .send(account, &call, account.gateway.api_version())
+                .await
+                .map_err(|error| FlowError::Later(format!("{} was not told the time: {error}", account.name)))?;
+            if reply.status != 200 {
+                let detail = format!("{} did not take the time: HTTP {}", account.name, reply.status);
+                return Err(FlowError::Later(detail));
+            }
+        }
+        self.store.advance_clock(offset).await?;
+        self.store.enqueued().notify_waiters();
+        Ok(())
+    }
+
+    /// Until no job of the test environment is due or in hand.
+    async fn wait_until_quiet(&self) -> Result<(), FlowError> {
+        let deadline = tokio::time::Instant::now() + QUIET_WITHIN;
+        while self.store.count_busy(false, self.clock().now(false)).await? > 0 {
+            if tokio::time::Instant::now() > deadline {
+                return Err(FlowError::Later("the jobs that are due take too long".to_owned()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! Flows: the use cases. A flow reads, decides, commits what it is about to do, calls with no transaction
+//! open, decides again, and commits the result, its effects and the finished job together.
+
+pub mod charge;
+pub mod clock;
+pub mod payments;
+pub mod reconcile;
+pub mod sweep;
+
+use crate::{
+    domain::{
+        clock::{Clock, Time},
+        payment::{Event, Payment},
+    },
+    failpoint::Point,
+    gateway::{Account, Call, Registry, Reply, client::{Client, SendError}},
+    store::{
+        Store, StoreError,
+        change::{Change, Closing, CommitError, Committed, Exchange, ExchangeWrite, JobEnd, Lease, Subject},
+        jobs::Claimed,
+    },
+};
+use dunlin_jobs::{ChangeId, ExchangeId, PaymentId};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What every flow works with.
+#[derive(Debug, Clone)]
+pub struct Flows {
+    pub store: Store,
+    pub gateways: Registry,
+    pub client: Client,
+    pub settings: Settings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// When an unknown outcome is asked after, each delay from the ask before; the last one repeats.
+    pub unknown_polls_s: Vec<u64>,
+    /// After this long a person is asked to look at an unknown outcome.
+    pub review_after_s: u64,
+    /// How often a job may lose its worker before it is set aside.
+    pub max_rescues: u32,
+    /// What must be left of a lease, beside the gateway's timeout, to begin a call.
+    pub lease_margin_ms: u64,
+    /// Alike payments of a customer within this long are refused; 0 turns the check off.
+    pub duplicate_window_s: u64,
+    /// A payment that nothing holds is an orphan after this long.
+    pub orphan_after_s: u64,
+}
+
+/// Why a flow could not be carried out, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// A field is wrong; said with its name and the remedy.
+    #[error("{field}: {detail}")]
+    Invalid { field: String, detail: String },
+    /// It collides with what is there.
+    #[error("{detail}")]
+    Conflict { code: &'static str, detail: String, payment: Option<PaymentId> },
+    /// The idempotency key was used for something else.
+    #[error("the Idempotency-Key was used before for another request")]
+    KeyReused { payment: PaymentId },
+    /// Come back later.
+    #[error("dunlin cannot take this now: {0}")]
+    Later(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the caller of a flow can do about its error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    Caller,
+    Conflict,
+    Later,
+    Broken,
+}
+
+impl FlowError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) | Self::Invalid { .. } | Self::KeyReused { .. } => ErrorKind::Caller,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Later(_) | Self::Store(StoreError::Unavailable | StoreError::Conflict) => ErrorKind::Later,
+            Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,
+        }
+    }
+}
+
+impl From<CommitError> for FlowError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refused) => {
+                Self::Conflict { code: "illegal_transition", detail: refused.to_string(), payment: None }
+            }
+            CommitError::LeaseLost => {
+                Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }
+            }
+            CommitError::KeyReused { first } => Self::KeyReused { payment: first },
+            CommitError::Twin { first } => Self::Conflict {
+                code: "duplicate_payment",
+                detail: format!(
+                    "{first} was made a moment ago for the same customer, amount and currency; if a second one \
+                     is meant, send the header X-Allow-Duplicate: true"
+                ),
+                payment: Some(first),
+            },
+            CommitError::NotFound => Self::NotFound("payment"),
+            CommitError::Busy => Self::Later("too many requests are waiting".to_owned()),
+            CommitError::Unavailable => Self::Later("the database cannot be reached".to_owned()),
+            CommitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Flows {
+    pub fn clock(&self) -> &Clock {
+        self.store.clock()
+    }
+
+    /// Business time of the payment's environment.
+    fn now(&self, payment: &Payment) -> Time {
+        self.clock().now(payment.livemode)
+    }
+
+    fn change(&self, actor: &'static str, subject: Subject) -> Change {
+        let id = ChangeId::mint(self.clock().now(true), self.clock().random());
+        Change { id, actor, subject, exchanges: Vec::new(), job: None }
+    }
+
+    /// Something happened to a payment while a job was worked on.
+    async fn happen(&self, claimed: &Claimed, step: Worked) -> Result<Committed, CommitError> {
+        let subject = match step.event {
+            Some((payment, event)) => Subject::Event(payment, event),
+            None => Subject::Note,
+        };
+        let mut change = self.change("worker", subject);
+        change.exchanges = step.exchanges;
+        change.job = Some((claimed.lease.clone(), step.end));
+        self.store.commit(change).await
+    }
+
+    /// Ends a job about which there is nothing more to do.
+    pub async fn end_job(&self, lease: &Lease, end: JobEnd) -> Result<(), FlowError> {
+        let mut change = self.change("worker", Subject::Note);
+        change.job = Some((lease.clone(), end));
+        match self.store.commit(change).await {
+            // Whoever has the lease now decides what becomes of the job.
+            Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn account(&self, payment: &Payment) -> Result<&Account, FlowError> {
+        self.gateways.find(&payment.account).ok_or_else(|| FlowError::Invalid {
+            field: "gateway".to_owned(),
+            detail: format!("{} is not configured here: add it under [gateways]", payment.account),
+        })
+    }
+
+    /// The row that must be committed before a byte of the call leaves (S1.5).
+    fn exchange(&self, account: &Account, payment: &Payment, attempt: u32, call: &Call) -> Exchange {
+        let now = self.now(payment);
+        Exchange {
+            id: ExchangeId::mint(now, self.clock().random()),
+            payment: payment.id,
+            attempt,
+            kind: call.kind,
+            resend: false,
+            method: call.method.to_owned(),
+            path: call.path.clone(),
+            idempotency_key: call.idempotency_key.clone(),
+            api_version: account.gateway.api_version().to_owned(),
+            body: call.body.clone(),
+            opened_at: now,
+            closed: None,
+        }
+    }
+
+    /// Makes the call of a committed exchange.
+    async fn send(&self, account: &Account, exchange: &Exchange) -> Result<Reply, SendError> {
+        let call = Call {
+            kind: exchange.kind,
+            method: if exchange.method == "GET" { "GET" } else { "POST" },
+            path: exchange.path.clone(),
+            idempotency_key: exchange.idempotency_key.clone(),
+            body: exchange.body.clone(),
+        };
+        let result = self.client.send(account, &call, &exchange.api_version).await;
+        self.store.pass(Point::AfterSend).await;
+        result
+    }
+
+    /// How the exchange ended, for its row.
+    fn closing(
+        &self,
+        account: &Account,
+        payment: &Payment,
+        exchange: &Exchange,
+        reply: &Result<Reply, SendError>,
+        verdict: String,
+    ) -> ExchangeWrite {
+        ExchangeWrite::Close(Closing {
+            id: exchange.id,
+            at: self.now(payment),
+            http_status: reply.as_ref().ok().map(|reply| reply.status),
+            verdict,
+            answer: reply.as_ref().ok().and_then(|reply| account.gateway.redact(reply)),
+        })
+    }
+
+    /// Whether enough of the lease is left for a call to end before another worker may begin one (S1.7).
+    fn may_begin(&self, claimed: &Claimed, lease: Duration) -> bool {
+        let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
+        lease.saturating_sub(claimed.claimed_at.elapsed()) >= needed
+    }
+}
+
+/// What working on a job came to.
+struct Worked {
+    event: Option<(PaymentId, Event)>,
+    exchanges: Vec<ExchangeWrite>,
+    end: JobEnd,
+}
+
+impl Worked {
+    fn event(payment: &Payment, event: Event, end: JobEnd) -> Self {
+        Self { event: Some((payment.id, event)), exchanges: Vec::new(), end }
+    }
+
+    fn note(end: JobEnd) -> Self {
+        Self { event: None, exchanges: Vec::new(), end }
+    }
+
+    fn with(mut self, exchange: ExchangeWrite) -> Self {
+        self.exchanges.push(exchange);
+        self
+    }
+}

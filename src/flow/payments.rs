@@ -1,0 +1,256 @@
+//! Payments: taking them in, and telling how they stand.
+
+use super::{FlowError, Flows};
+use crate::{
+    domain::{
+        attempt::Attempt,
+        card::looks_like_card_number,
+        payment::{Event, Method, Payment, Status},
+    },
+    failpoint::Point,
+    store::{
+        Filter, Owner, Transition,
+        change::{CommitError, Committed, Create, Exchange, Key, Priority, Subject},
+        jobs::JobView,
+    },
+};
+use chrono::TimeDelta;
+use dunlin_jobs::{Money, PaymentId};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::broadcast::error::RecvError;
+
+/// The longest text that is taken in a free field.
+pub const MAX_TEXT: usize = 500;
+/// How many entries `metadata` may have; a key is at most 40 characters long.
+pub const MAX_METADATA: usize = 50;
+const MAX_METADATA_KEY: usize = 40;
+const MAX_REFERENCE: usize = 255;
+/// How often a waiting caller looks, where nobody in this process can ring.
+const WAIT_POLL: Duration = Duration::from_millis(250);
+
+/// What a caller asks for, its shape checked, its meaning not.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub money: Money,
+    pub method: Method,
+    /// The gateway account; the environment's first one if none is named.
+    pub gateway: Option<String>,
+    pub customer: Option<String>,
+    pub reference: Option<String>,
+    pub description: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub key: Option<Key>,
+    /// The caller means a second payment just like the one before.
+    pub allow_duplicate: bool,
+    pub traceparent: Option<String>,
+}
+
+/// Everything about one payment.
+#[derive(Debug, Clone)]
+pub struct Story {
+    pub payment: Payment,
+    pub history: Vec<Transition>,
+    pub exchanges: Vec<Exchange>,
+    pub jobs: Vec<JobView>,
+}
+
+impl Flows {
+    /// Takes in a payment: its key, its row, its job and its event in one commit (S2.3).
+    pub async fn create_payment(
+        &self,
+        owner: Owner,
+        request: Request,
+        priority: Priority,
+    ) -> Result<Committed, FlowError> {
+        let create = self.prepare(owner, request, priority)?;
+        let change = self.change("api", Subject::Create(Box::new(create)));
+        let committed = match priority {
+            // A caller with one payment can come back; a batch is in the line already.
+            Priority::Interactive => self.store.offer(change).await,
+            Priority::Bulk => self.store.commit(change).await,
+        };
+        self.store.pass(Point::Accepted).await;
+        committed.map_err(FlowError::from)
+    }
+
+    fn prepare(&self, owner: Owner, request: Request, priority: Priority) -> Result<Create, FlowError> {
+        check(&request)?;
+        let account = match &request.gateway {
+            Some(name) => self
+                .gateways
+                .find(name)
+                .filter(|account| account.livemode == owner.livemode)
+                .ok_or_else(|| invalid("gateway", format!("no gateway account {name:?} in this environment")))?,
+            None => self.gateways.default_for(owner.livemode).ok_or_else(|| {
+                invalid("gateway", "no gateway account is configured for this environment".to_owned())
+            })?,
+        };
+        account.gateway.check_amount(request.money).map_err(|detail| invalid("amount", detail))?;
+        let now = self.clock().now(owner.livemode);
+        let window = i64::try_from(self.settings.duplicate_window_s).unwrap_or(i64::MAX);
+        let watched = window > 0 && !request.allow_duplicate;
+        let payment = Payment {
+            id: PaymentId::mint(now, self.clock().random()),
+            tenant: owner.tenant,
+            livemode: owner.livemode,
+            money: request.money,
+            method: request.method,
+            customer: request.customer,
+            reference: request.reference,
+            description: request.description,
+            metadata: request.metadata,
+            account: account.name.clone(),
+            status: Status::Pending,
+            version: 1,
+            operation: None,
+            attempt: None,
+            declines: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(Create {
+            payment,
+            key: request.key,
+            twin_since: watched.then(|| now - TimeDelta::try_seconds(window).unwrap_or(TimeDelta::MAX)),
+            priority,
+            traceparent: request.traceparent,
+        })
+    }
+
+    pub async fn load_payment(&self, owner: Owner, id: PaymentId) -> Result<Payment, FlowError> {
+        self.store.find_owned_payment(owner, id).await?.ok_or(FlowError::NotFound("payment"))
+    }
+
+    pub async fn list_payments(&self, owner: Owner, filter: &Filter) -> Result<Vec<Payment>, FlowError> {
+        Ok(self.store.list_payments(owner, filter).await?)
+    }
+
+    pub async fn list_attempts(&self, owner: Owner, id: PaymentId) -> Result<Vec<Attempt>, FlowError> {
+        let payment = self.load_payment(owner, id).await?;
+        Ok(self.store.list_attempts(payment.id).await?)
+    }
+
+    /// Every transition, exchange and job of a payment.
+    pub async fn tell_story(&self, owner: Owner, id: PaymentId) -> Result<Story, FlowError> {
+        let payment = self.load_payment(owner, id).await?;
+        let history = self.store.list_history(id).await?;
+        let exchanges = self.store.list_exchanges(id).await?;
+        let jobs = self.store.list_jobs(id).await?;
+        Ok(Story { payment, history, exchanges, jobs })
+    }
+
+    /// Stops a payment, unless an attempt is open at the gateway (S1.19).
+    pub async fn cancel_payment(&self, owner: Owner, id: PaymentId) -> Result<Payment, FlowError> {
+        let payment = self.load_payment(owner, id).await?;
+        if payment.status == Status::Canceled {
+            return Ok(payment);
+        }
+        let change = self.change("api", Subject::Event(id, Event::Cancel));
+        match self.store.offer(change).await {
+            Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment")),
+            Err(CommitError::Refused(_)) => Err(FlowError::Conflict {
+                code: "payment_not_cancelable",
+                detail: format!(
+                    "the payment is {}: only one that waits for an attempt can be canceled",
+                    payment.status.name()
+                ),
+                payment: Some(id),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until the gateway has had its say, or the time is over; answers with the payment as it is then.
+    pub async fn wait_until_settled(
+        &self,
+        owner: Owner,
+        payment: Payment,
+        patience: Duration,
+    ) -> Result<Payment, FlowError> {
+        let mut changes = self.store.subscribe();
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut payment = self.load_payment(owner, payment.id).await?;
+        while !payment.status.is_settled() {
+            let next = tokio::time::Instant::now() + WAIT_POLL;
+            let rung = async {
+                loop {
+                    match changes.recv().await {
+                        Ok(id) if id != payment.id => {}
+                        Ok(_) | Err(RecvError::Lagged(_)) => return,
+                        Err(RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            };
+            let _ = tokio::time::timeout_at(next.min(deadline), rung).await;
+            payment = self.load_payment(owner, payment.id).await?;
+            if tokio::time::Instant::now() >= deadline {
+                break;
+            }
+        }
+        Ok(payment)
+    }
+}
+
+/// What is wrong with a request, if anything is: by field, with the remedy.
+fn check(request: &Request) -> Result<(), FlowError> {
+    if request.money.minor() <= 0 {
+        return Err(invalid("amount", "the amount must be more than 0, in minor units".to_owned()));
+    }
+    text("customer", request.customer.as_deref(), MAX_REFERENCE)?;
+    text("reference", request.reference.as_deref(), MAX_REFERENCE)?;
+    text("description", request.description.as_deref(), MAX_TEXT)?;
+    text("method.payment_method", Some(&request.method.payment_method), MAX_REFERENCE)?;
+    text("method.gateway_customer", request.method.gateway_customer.as_deref(), MAX_REFERENCE)?;
+    if request.metadata.len() > MAX_METADATA {
+        return Err(invalid("metadata", format!("at most {MAX_METADATA} entries")));
+    }
+    for (key, value) in &request.metadata {
+        if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
+            let detail = format!("a key must have 1 to {MAX_METADATA_KEY} characters");
+            return Err(invalid("metadata", detail));
+        }
+        if looks_like_card_number(key) {
+            return Err(card_number("metadata"));
+        }
+        let field = format!("metadata.{key}");
+        if value.chars().count() > MAX_TEXT {
+            return Err(invalid(&field, format!("at most {MAX_TEXT} characters")));
+        }
+        if looks_like_card_number(value) {
+            return Err(card_number(&field));
+        }
+    }
+    Ok(())
+}
+
+fn text(field: &str, value: Option<&str>, longest: usize) -> Result<(), FlowError> {
+    let Some(value) = value else { return Ok(()) };
+    if value.trim().is_empty() {
+        return Err(invalid(field, "the text is empty: leave the field out, or fill it".to_owned()));
+    }
+    if value.chars().count() > longest {
+        return Err(invalid(field, format!("at most {longest} characters")));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(invalid(field, "the text has control characters: remove them".to_owned()));
+    }
+    if looks_like_card_number(value) { Err(card_number(field)) } else { Ok(()) }
+}
+
+/// Says the field's name only: what stood there is never stored or logged.
+fn card_number(field: &str) -> FlowError {
+    let detail = "this looks like a card number, which dunlin never takes: send the gateway's token instead";
+    invalid(field, detail.to_owned())
+}
+
+fn invalid(field: &str, detail: String) -> FlowError {
+    FlowError::Invalid { field: field.to_owned(), detail }
+}
+
+/// Reads a page's narrowing by status.
+pub fn check_status(status: &str) -> Result<(), FlowError> {
+    if Status::NAMES.contains(&status) {
+        return Ok(());
+    }
+    Err(invalid("status", format!("{status:?} is not a status: one of {}", Status::NAMES.join(", "))))
+}

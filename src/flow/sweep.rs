@@ -1,0 +1,69 @@
+//! Sweeps: looks over the tables for what a correct program would not leave there. Any replica may run one;
+//! each finding is guarded by the table of states, so that two sweeps do no harm (S5.8).
+
+use super::{FlowError, Flows, Worked};
+use crate::{
+    domain::{payment::Payment, table::Phase},
+    store::{change::JobEnd, jobs::Claimed},
+};
+use chrono::TimeDelta;
+use dunlin_jobs::{Charge, Job, Reconcile, Retry, Sweep, SweepName};
+
+/// How often each sweep runs.
+const EVERY: TimeDelta = TimeDelta::minutes(1);
+
+/// Every sweep there is: permanent rows, planted at start.
+pub const ALL: [Sweep; 1] = [Sweep { name: SweepName::Orphans }];
+
+/// Works on a sweep; its row moves its own `due_at`, so that N replicas run it once a slot.
+pub async fn run(flows: &Flows, claimed: &Claimed, sweep: Sweep) -> Result<(), FlowError> {
+    match sweep.name {
+        SweepName::Orphans => adopt_orphans(flows).await?,
+    }
+    let next = flows.clock().now(true) + EVERY;
+    match flows.happen(claimed, Worked::note(JobEnd::Again(next))).await {
+        Ok(_) | Err(crate::store::change::CommitError::LeaseLost) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Payments that are not final and that no job holds get one again. There is no lower bound of age.
+async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
+    let after = i64::try_from(flows.settings.orphan_after_s).unwrap_or(i64::MAX);
+    for livemode in [true, false] {
+        let before = flows.clock().now(livemode) - TimeDelta::try_seconds(after).unwrap_or(TimeDelta::MAX);
+        for payment in flows.store.list_orphans(livemode, before).await? {
+            let Some(job) = missing_job(&payment) else { continue };
+            tracing::error!(payment.id = %payment.id, job.kind = job.kind(), "{} was an orphan", payment.id);
+            let due = payment.waits_until().unwrap_or_else(|| flows.clock().now(livemode));
+            flows.store.adopt(&payment, &job, due).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The job that a payment in this phase must have.
+fn missing_job(payment: &Payment) -> Option<Job> {
+    let charge = Job::Charge(Charge { payment: payment.id });
+    match payment.phase() {
+        Phase::Pending => Some(charge),
+        Phase::Retrying => {
+            Some(Job::Retry(Retry { payment: payment.id, attempt: payment.next_attempt() }))
+        }
+        Phase::Open(open) => match open {
+            crate::domain::table::Open::Sending | crate::domain::table::Open::Planned => Some(charge),
+            crate::domain::table::Open::Unknown
+            | crate::domain::table::Open::Settling
+            | crate::domain::table::Open::Acting => {
+                let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+                Some(Job::Reconcile(Reconcile { payment: payment.id, attempt }))
+            }
+        },
+        Phase::Review(_)
+        | Phase::Disputed
+        | Phase::NeedsCustomer
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Canceled => None,
+    }
+}

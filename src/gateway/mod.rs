@@ -1,0 +1,205 @@
+//! Gateways: who moves the money. An adapter only translates, from a payment to the call that charges it and
+//! from an answer to what it means; [`client`] is what calls.
+
+pub mod client;
+mod stripe;
+
+use crate::{
+    domain::{
+        attempt::{Answer, ExchangeKind, Rejection},
+        clock::Time,
+        payment::Payment,
+    },
+};
+use dunlin_jobs::Money;
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// What an adapter says of its gateway (S2.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traits {
+    /// The same bytes under the same key are executed once, and answered the same.
+    pub replay_safe: bool,
+    /// How long the gateway remembers a key.
+    pub key_ttl: Duration,
+    /// An error that was answered once is answered again under its key.
+    pub replays_errors: bool,
+    /// The same key with other parameters is refused.
+    pub compares_parameters: bool,
+    /// The rate limiter stands before execution, so its 429 proves that nothing was executed.
+    pub limiter_before_execution: bool,
+    /// A complete listing can be matched on our reference.
+    pub query_by_reference: bool,
+    /// How long an operation may take to appear in a listing: absence proves nothing earlier.
+    pub settle_delay: Duration,
+}
+
+/// One HTTP call, as it will be stored and sent: byte for byte the same each time (S1.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub kind: ExchangeKind,
+    pub method: &'static str,
+    /// With its query.
+    pub path: String,
+    pub idempotency_key: Option<String>,
+    pub body: String,
+}
+
+/// A gateway's answer on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    /// By lower-case name.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+/// Which attempt a call is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Tried<'a> {
+    pub payment: &'a Payment,
+    pub n: u32,
+    pub first_sent_at: Time,
+    /// The charge of the attempt before, whose failure is not ours (S1.17).
+    pub earlier_charge: Option<&'a str>,
+}
+
+/// Whether a call is the first of its attempt; a later one's refusals say nothing about the first (S1.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Send {
+    First,
+    Again,
+}
+
+/// What an answer to a charge proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    Answered(Answer),
+    Rejected(Rejection),
+    /// Nothing was executed, and the same call may be made again.
+    NotSent(String),
+    /// It may have been executed.
+    Unknown(String),
+}
+
+/// What an answer to a question proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    Answered(Answer),
+    /// The gateway has canceled the operation.
+    Canceled,
+    /// A complete look did not find it.
+    Absent,
+    /// The look is not complete; ask this next.
+    More(Call),
+    /// The look proves nothing.
+    Nothing(String),
+}
+
+/// What a gateway does for us. Everything here is pure: [`client::Client`] makes the calls.
+pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
+    fn traits(&self) -> &Traits;
+
+    /// The version of the gateway's API that all calls name.
+    fn api_version(&self) -> &'static str;
+
+    /// Whether the gateway can take this amount, in words if it cannot (S1.15).
+    fn check_amount(&self, money: Money) -> Result<(), String>;
+
+    /// The call that makes attempt `n` of the payment.
+    fn charge(&self, payment: &Payment, n: u32) -> Result<Call, String>;
+
+    fn read_charge(&self, payment: &Payment, send: Send, reply: &Reply) -> Reading;
+
+    /// The call that asks what became of an attempt.
+    fn query(&self, tried: Tried<'_>) -> Call;
+
+    fn read_query(&self, tried: Tried<'_>, call: &Call, reply: &Reply) -> Finding;
+
+    /// The call that tells a sandbox the time; `None` where the gateway has a clock of its own.
+    fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call>;
+
+    /// The fields of an answer that may be kept: ids, statuses and codes, no personal data.
+    fn redact(&self, reply: &Reply) -> Option<String>;
+
+    /// The headers of every call: who calls, in which version of the API, and how bodies are written.
+    fn headers(&self, api_version: &str) -> Vec<(&'static str, SecretString)>;
+}
+
+/// One account at one gateway, from the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    pub gateway: GatewayName,
+    pub livemode: bool,
+    pub base_url: String,
+    pub secret_key: SecretString,
+    /// A sandbox whose clock follows the test clock; only with such accounts may test time be advanced.
+    #[serde(default)]
+    pub follows_test_clock: bool,
+}
+
+/// The gateways there are adapters for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayName {
+    Stripe,
+}
+
+impl GatewayName {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stripe => stripe::NAME,
+        }
+    }
+}
+
+/// An account that can be charged on.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub name: String,
+    pub livemode: bool,
+    pub base_url: String,
+    pub follows_test_clock: bool,
+    pub gateway: Arc<dyn Gateway>,
+}
+
+/// All configured accounts, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    accounts: BTreeMap<String, Account>,
+}
+
+impl Registry {
+    pub fn new(configs: &BTreeMap<String, AccountConfig>) -> Self {
+        let account = |(name, config): (&String, &AccountConfig)| {
+            let gateway: Arc<dyn Gateway> = match config.gateway {
+                GatewayName::Stripe => Arc::new(stripe::Stripe::new(config)),
+            };
+            let account = Account {
+                name: name.clone(),
+                livemode: config.livemode,
+                base_url: config.base_url.trim_end_matches('/').to_owned(),
+                follows_test_clock: config.follows_test_clock,
+                gateway,
+            };
+            (name.clone(), account)
+        };
+        Self { accounts: configs.iter().map(account).collect() }
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Account> {
+        self.accounts.get(name)
+    }
+
+    /// The account that a payment of the environment goes to unless it names one: the first by name.
+    pub fn default_for(&self, livemode: bool) -> Option<&Account> {
+        self.of(livemode).next()
+    }
+
+    /// The accounts of an environment.
+    pub fn of(&self, livemode: bool) -> impl Iterator<Item = &Account> {
+        self.accounts.values().filter(move |account| account.livemode == livemode)
+    }
+}

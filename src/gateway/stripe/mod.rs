@@ -1,0 +1,175 @@
+//! Stripe: one payment intent a payment, created and confirmed by the first attempt and confirmed again by
+//! each later one, so that no two attempts can both capture (S1.17).
+
+mod money;
+mod read;
+
+use super::{AccountConfig, Call, Finding, Gateway, Reading, Reply, Send, Traits, Tried};
+use crate::domain::{attempt::ExchangeKind, payment::Payment};
+use dunlin_jobs::Money;
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+
+pub(super) const NAME: &str = "stripe";
+
+/// Pinned: the first version whose declines carry network codes and advice
+/// (docs.stripe.com/changelog/acacia/2025-01-27/charge-outcome-advice-code).
+const API_VERSION: &str = "2025-01-27.acacia";
+
+/// Where our reference stands in an intent's metadata.
+const REFERENCE: &str = "dunlin_payment";
+
+const HOUR: Duration = Duration::from_hours(1);
+/// How much the two sides' clocks may differ, when a listing is narrowed to a time.
+const SKEW: Duration = Duration::from_mins(5);
+
+#[derive(Debug)]
+pub(super) struct Stripe {
+    secret_key: SecretString,
+    livemode: bool,
+    follows_test_clock: bool,
+    traits: Traits,
+}
+
+impl Stripe {
+    pub(super) fn new(config: &AccountConfig) -> Self {
+        Self {
+            secret_key: config.secret_key.clone(),
+            livemode: config.livemode,
+            follows_test_clock: config.follows_test_clock,
+            traits: Traits {
+                replay_safe: true,
+                // docs.stripe.com/api/idempotent_requests: keys can be removed after at least 24 hours.
+                key_ttl: 24 * HOUR,
+                replays_errors: true,
+                compares_parameters: true,
+                limiter_before_execution: true,
+                query_by_reference: true,
+                settle_delay: 2 * HOUR,
+            },
+        }
+    }
+
+    /// A function of what the call is for, never made anew (S1.6).
+    fn key(&self, payment: &Payment, n: u32, kind: ExchangeKind) -> String {
+        let environment = if self.livemode { "live" } else { "test" };
+        format!("dunlin:{environment}:{}:{}:{n}:{}", payment.tenant, payment.id, kind.name())
+    }
+
+    fn list(&self, tried: Tried<'_>, starting_after: Option<&str>) -> Call {
+        let sent = tried.first_sent_at.timestamp();
+        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(0);
+        let mut query = vec![
+            ("limit", "100".to_owned()),
+            ("created[gte]", (sent - seconds(SKEW)).to_string()),
+            ("created[lte]", (sent + seconds(self.traits.settle_delay)).to_string()),
+        ];
+        if let Some(customer) = &tried.payment.method.gateway_customer {
+            query.push(("customer", customer.clone()));
+        }
+        if let Some(last) = starting_after {
+            query.push(("starting_after", last.to_owned()));
+        }
+        get(format!("/v1/payment_intents?{}", form(&query)))
+    }
+}
+
+impl Gateway for Stripe {
+    fn traits(&self) -> &Traits {
+        &self.traits
+    }
+
+    fn api_version(&self) -> &'static str {
+        API_VERSION
+    }
+
+    fn check_amount(&self, money: Money) -> Result<(), String> {
+        money::to_stripe(money).map(drop)
+    }
+
+    fn charge(&self, payment: &Payment, n: u32) -> Result<Call, String> {
+        let method = &payment.method;
+        let (kind, path, body) = match &payment.operation {
+            Some(intent) => {
+                let body = [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
+                (ExchangeKind::Confirm, format!("/v1/payment_intents/{intent}/confirm"), form(&body))
+            }
+            None => (ExchangeKind::Create, "/v1/payment_intents".to_owned(), creation(payment)?),
+        };
+        let idempotency_key = Some(self.key(payment, n, kind));
+        Ok(Call { kind, method: "POST", path, idempotency_key, body })
+    }
+
+    fn read_charge(&self, payment: &Payment, send: Send, reply: &Reply) -> Reading {
+        read::charge(payment, send, reply)
+    }
+
+    fn query(&self, tried: Tried<'_>) -> Call {
+        match &tried.payment.operation {
+            Some(intent) => get(format!("/v1/payment_intents/{intent}")),
+            None => self.list(tried, None),
+        }
+    }
+
+    fn read_query(&self, tried: Tried<'_>, call: &Call, reply: &Reply) -> Finding {
+        match read::query(tried, reply) {
+            read::Looked::Found(finding) => finding,
+            read::Looked::More(last) if call.path.contains(&*last) => {
+                Finding::Nothing("the listing does not get further".to_owned())
+            }
+            read::Looked::More(last) => Finding::More(self.list(tried, Some(&last))),
+        }
+    }
+
+    fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call> {
+        self.follows_test_clock.then(|| Call {
+            kind: ExchangeKind::Query,
+            method: "POST",
+            path: "/_sandbox/clock".to_owned(),
+            idempotency_key: None,
+            body: format!("{{\"offset_seconds\":{}}}", offset.num_seconds()),
+        })
+    }
+
+    fn redact(&self, reply: &Reply) -> Option<String> {
+        read::redact(reply)
+    }
+
+    fn headers(&self, api_version: &str) -> Vec<(&'static str, SecretString)> {
+        vec![
+            ("authorization", format!("Bearer {}", self.secret_key.expose_secret()).into()),
+            ("stripe-version", api_version.to_owned().into()),
+            ("content-type", "application/x-www-form-urlencoded".to_owned().into()),
+        ]
+    }
+}
+
+/// The body that creates and confirms an intent, off session: no customer is there to be asked.
+fn creation(payment: &Payment) -> Result<String, String> {
+    let (amount, currency) = money::to_stripe(payment.money)?;
+    let reference = format!("metadata[{REFERENCE}]");
+    let mut fields = vec![
+        ("amount", amount.to_string()),
+        ("currency", currency),
+        ("payment_method", payment.method.payment_method.clone()),
+        ("payment_method_types[]", "card".to_owned()),
+        ("confirm", "true".to_owned()),
+        ("off_session", "true".to_owned()),
+        (reference.as_str(), payment.id.to_string()),
+    ];
+    if let Some(customer) = &payment.method.gateway_customer {
+        fields.push(("customer", customer.clone()));
+    }
+    if let Some(description) = &payment.description {
+        fields.push(("description", description.clone()));
+    }
+    Ok(form(&fields))
+}
+
+fn get(path: String) -> Call {
+    Call { kind: ExchangeKind::Query, method: "GET", path, idempotency_key: None, body: String::new() }
+}
+
+fn form(fields: &[(&str, String)]) -> String {
+    serde_urlencoded::to_string(fields).expect("pairs of texts have a form")
+}

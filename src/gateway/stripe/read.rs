@@ -1,0 +1,222 @@
+//! What Stripe's answers prove.
+
+use super::{super::{Finding, Reading, Reply, Send, Tried}, REFERENCE, money};
+use crate::domain::{
+    attempt::{Answer, Outcome, Rejection},
+    decline::Decline,
+    payment::Payment,
+};
+use dunlin_jobs::Money;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Deserialize)]
+struct Intent {
+    id: String,
+    status: String,
+    amount: i64,
+    #[serde(default)]
+    amount_received: i64,
+    currency: String,
+    #[serde(default)]
+    latest_charge: Option<String>,
+    #[serde(default)]
+    last_payment_error: Option<CardError>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failed {
+    error: CardError,
+}
+
+#[derive(Debug, Deserialize)]
+struct CardError {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    decline_code: Option<String>,
+    #[serde(default)]
+    network_decline_code: Option<String>,
+    #[serde(default)]
+    advice_code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    charge: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Box<Intent>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    data: Vec<Intent>,
+    has_more: bool,
+}
+
+/// One look at a listing or an intent.
+pub(super) enum Looked {
+    Found(Finding),
+    /// Not on this page; the id that the next one starts after.
+    More(String),
+}
+
+/// Sorts the answer to a create or a confirm by what it proves (S1.8).
+pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
+    let error = serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error);
+    let code = error.as_ref().and_then(|error| error.code.as_deref());
+    let say = |what: &str| {
+        let message = error.as_ref().and_then(|error| error.message.as_deref()).unwrap_or(what);
+        format!("HTTP {}: {message}", reply.status)
+    };
+    match (reply.status, send) {
+        (200..=299, _) => match serde_json::from_slice::<Intent>(&reply.body) {
+            Ok(intent) => confirmed(payment, &intent),
+            Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
+        },
+        (402, _) => match error {
+            Some(error) if error.kind == "card_error" => Reading::Answered(declined(error)),
+            _ => Reading::Unknown(say("a decline that cannot be read")),
+        },
+        (401 | 403, Send::First) => Reading::Rejected(Rejection::Credentials(say("the key was refused"))),
+        // A limiter's 429 stands before execution; a lock's does not.
+        (429, Send::First) if code != Some("lock_timeout") => Reading::NotSent(say("too many requests")),
+        (400 | 404 | 422, _) if is_about_another_call(error.as_ref()) => {
+            Reading::Unknown(say("the answer is not about this call"))
+        }
+        (400 | 404 | 422, _) => Reading::Rejected(Rejection::Invalid(say("the request was refused"))),
+        // 409, 429, 5xx, redirects, and a resend's 401 and 403 say nothing about the first send.
+        (_, Send::First | Send::Again) => Reading::Unknown(say("no result")),
+    }
+}
+
+/// A key that was used with other parameters, or an intent that stands elsewhere than expected: the attempt's
+/// own result is still out there.
+fn is_about_another_call(error: Option<&CardError>) -> bool {
+    error.is_none_or(|error| {
+        error.kind == "idempotency_error" || error.code.as_deref() == Some("payment_intent_unexpected_state")
+    })
+}
+
+fn confirmed(payment: &Payment, intent: &Intent) -> Reading {
+    match intent.status.as_str() {
+        "succeeded" => Reading::Answered(answer(intent, Outcome::Succeeded)),
+        "processing" => Reading::Answered(answer(intent, Outcome::Pending)),
+        "requires_action" => Reading::Answered(answer(intent, Outcome::RequiresAction)),
+        "requires_payment_method" => match decline_of(intent) {
+            Some(decline) => Reading::Answered(answer(intent, Outcome::Declined(decline))),
+            None => Reading::Unknown(format!("the intent of {} was not confirmed", payment.id)),
+        },
+        other => Reading::Unknown(format!("the intent of {} is {other}", payment.id)),
+    }
+}
+
+/// Looks for the attempt in an intent or in a page of a listing.
+pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
+    let nothing = |why: &str| Looked::Found(Finding::Nothing(format!("HTTP {}: {why}", reply.status)));
+    if reply.status != 200 {
+        return nothing("the question was not answered");
+    }
+    if tried.payment.operation.is_some() {
+        return match serde_json::from_slice::<Intent>(&reply.body) {
+            Ok(intent) => Looked::Found(found(tried, &intent)),
+            Err(_) => nothing("the answer cannot be read"),
+        };
+    }
+    let Ok(list) = serde_json::from_slice::<List>(&reply.body) else {
+        return nothing("the answer cannot be read");
+    };
+    let ours = tried.payment.id.to_string();
+    match list.data.iter().find(|intent| intent.metadata.get(REFERENCE) == Some(&ours)) {
+        Some(intent) => Looked::Found(found(tried, intent)),
+        None if !list.has_more => Looked::Found(Finding::Absent),
+        None => match list.data.last() {
+            Some(last) => Looked::More(last.id.clone()),
+            None => nothing("an empty page claims that there is more"),
+        },
+    }
+}
+
+fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
+    match intent.status.as_str() {
+        "succeeded" => Finding::Answered(answer(intent, Outcome::Succeeded)),
+        "processing" => Finding::Answered(answer(intent, Outcome::Pending)),
+        "requires_action" => Finding::Answered(answer(intent, Outcome::RequiresAction)),
+        "canceled" => Finding::Canceled,
+        "requires_payment_method" => match decline_of(intent) {
+            // A failure that the attempt before left there is not this one's.
+            Some(_) if tried.n > 1 && intent.latest_charge.as_deref() == tried.earlier_charge => Finding::Absent,
+            Some(decline) => Finding::Answered(answer(intent, Outcome::Declined(decline))),
+            None => Finding::Absent,
+        },
+        "requires_confirmation" => Finding::Absent,
+        other => Finding::Nothing(format!("the intent is {other}")),
+    }
+}
+
+fn answer(intent: &Intent, outcome: Outcome) -> Answer {
+    let amount = if outcome == Outcome::Succeeded { intent.amount_received } else { intent.amount };
+    Answer {
+        operation: Some(intent.id.clone()),
+        charge: intent.latest_charge.clone(),
+        amount: Some(named(amount, &intent.currency)),
+        outcome,
+    }
+}
+
+fn declined(error: CardError) -> Answer {
+    let intent = error.payment_intent.as_deref();
+    Answer {
+        operation: intent.map(|intent| intent.id.clone()),
+        charge: error.charge.clone().or_else(|| intent.and_then(|intent| intent.latest_charge.clone())),
+        amount: intent.map(|intent| named(intent.amount, &intent.currency)),
+        outcome: Outcome::Declined(decline(&error)),
+    }
+}
+
+/// An amount that cannot be read in our units is certainly not the one that was asked for.
+fn named(amount: i64, currency: &str) -> Money {
+    money::from_stripe(amount, currency).unwrap_or_else(|| {
+        let fallback = "EUR".parse().expect("EUR is a currency");
+        Money::new(-1, fallback).expect("-1 is an amount")
+    })
+}
+
+fn decline_of(intent: &Intent) -> Option<Decline> {
+    intent.last_payment_error.as_ref().map(decline)
+}
+
+fn decline(error: &CardError) -> Decline {
+    let code = error.decline_code.as_ref().or(error.code.as_ref());
+    Decline {
+        code: code.cloned().unwrap_or_else(|| "card_declined".to_owned()),
+        network_code: error.network_decline_code.clone(),
+        advice: error.advice_code.clone(),
+        message: error.message.clone(),
+    }
+}
+
+/// Ids, statuses and codes.
+pub(super) fn redact(reply: &Reply) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
+    let pick = |from: &serde_json::Value, names: &[&str]| -> serde_json::Map<String, serde_json::Value> {
+        let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
+        kept.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array()).collect()
+    };
+    let mut kept =
+        pick(&body, &["id", "object", "status", "amount", "amount_received", "currency", "latest_charge", "has_more"]);
+    if let Some(error) = body.get("error") {
+        let names = ["type", "code", "decline_code", "network_decline_code", "advice_code", "charge", "param"];
+        kept.insert("error".to_owned(), pick(error, &names).into());
+    }
+    if let Some(request) = reply.headers.get("request-id") {
+        kept.insert("request_id".to_owned(), request.clone().into());
+    }
+    if reply.headers.contains_key("idempotent-replayed") {
+        kept.insert("replayed".to_owned(), true.into());
+    }
+    serde_json::to_string(&kept).ok()
+}

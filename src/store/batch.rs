@@ -1,0 +1,225 @@
+//! One batch of changes in one transaction: load, apply in memory, write in bulk (S5.12).
+//!
+//! The order of locks is always keys, payments, jobs, each sorted by id, so that two batches cannot deadlock.
+
+use super::{
+    StoreError, Tx,
+    change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
+    events::EventRow,
+    exchanges, history::HistoryRow, idempotency,
+    jobs::{self, JobRow, JobWrites},
+    payments,
+};
+use crate::domain::{
+    attempt::Attempt,
+    clock::Clock,
+    payment::{Effect, Event, Payment, Plan, Step},
+};
+use dunlin_jobs::{EventId, JobId, PaymentId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What a batch needs besides its changes.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) clock: Clock,
+    pub(super) plan: Plan,
+}
+
+/// The answer to each change, in order; and what the transaction holds for the world after it.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) answers: Vec<Result<Committed, CommitError>>,
+    /// Whether history has rows of this batch, by which a lost COMMIT can be told.
+    pub(super) traceable: bool,
+    pub(super) enqueued: bool,
+}
+
+/// Applies and writes all changes in `tx`, which the caller commits.
+pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> Result<Outcome, StoreError> {
+    let keys = idempotency::claim(tx, changes).await?;
+    let wanted: BTreeSet<_> = changes
+        .iter()
+        .filter_map(|change| match &change.subject {
+            Subject::Event(payment, _) => Some(*payment),
+            Subject::Create(_) | Subject::Note => None,
+        })
+        .chain(keys.values().filter_map(idempotency::Claim::existing))
+        .collect();
+    let leases: BTreeSet<_> =
+        changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job).collect();
+
+    let mut work = Work {
+        context,
+        held: payments::lock(tx, &wanted).await?,
+        leases: jobs::lock(tx, &leases).await?,
+        written: BTreeMap::new(),
+        attempts: BTreeMap::new(),
+        history: Vec::new(),
+        events: Vec::new(),
+        exchanges: Vec::new(),
+        jobs: JobWrites::default(),
+    };
+    let mut answers = Vec::with_capacity(changes.len());
+    for (index, change) in changes.iter().enumerate() {
+        let twin = match &change.subject {
+            Subject::Create(create) => payments::find_twin(tx, create).await?,
+            Subject::Event(..) | Subject::Note => None,
+        };
+        answers.push(work.take(change, keys.get(&index), twin));
+    }
+    let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
+    work.write(tx).await?;
+    Ok(Outcome { answers, traceable, enqueued })
+}
+
+/// A batch in memory: what was read, and what is to be written.
+struct Work<'a> {
+    context: &'a Context,
+    held: HashMap<PaymentId, Payment>,
+    leases: HashMap<JobId, Lease>,
+    /// Payments to write, with the version that the table holds; none for new ones.
+    written: BTreeMap<PaymentId, Option<u32>>,
+    attempts: BTreeMap<(PaymentId, u32), Attempt>,
+    history: Vec<HistoryRow>,
+    events: Vec<EventRow>,
+    exchanges: Vec<ExchangeWrite>,
+    jobs: JobWrites,
+}
+
+impl Work<'_> {
+    fn take(
+        &mut self,
+        change: &Change,
+        key: Option<&idempotency::Claim>,
+        twin: Option<PaymentId>,
+    ) -> Result<Committed, CommitError> {
+        match (&change.subject, key) {
+            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(*first),
+            (Subject::Create(_), Some(idempotency::Claim::Reused(first))) => {
+                Err(CommitError::KeyReused { first: *first })
+            }
+            (Subject::Create(create), Some(idempotency::Claim::Won) | None) => match twin {
+                Some(first) => Err(CommitError::Twin { first }),
+                None => Ok(self.create(change, create)),
+            },
+            (Subject::Event(payment, event), _) => self.happen(change, *payment, event),
+            (Subject::Note, _) => {
+                self.end_job(change, true, false)?;
+                self.exchanges.extend(change.exchanges.iter().cloned());
+                Ok(Committed { payment: None, fresh: true })
+            }
+        }
+    }
+
+    fn replay(&self, first: PaymentId) -> Result<Committed, CommitError> {
+        let payment = self.held.get(&first).cloned().ok_or(CommitError::NotFound)?;
+        Ok(Committed { payment: Some(payment), fresh: false })
+    }
+
+    fn create(&mut self, change: &Change, create: &Create) -> Committed {
+        let payment = &create.payment;
+        self.history.push(HistoryRow::created(change, payment));
+        self.emit(payment, crate::domain::event::EventType::Created, None);
+        let charge = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
+        let job = JobRow::new(&self.context.clock, payment, &charge, payment.created_at)
+            .with_priority(create.priority)
+            .with_traceparent(create.traceparent.clone());
+        self.jobs.insert(job);
+        self.written.insert(payment.id, None);
+        self.held.insert(payment.id, payment.clone());
+        Committed { payment: Some(payment.clone()), fresh: true }
+    }
+
+    fn happen(&mut self, change: &Change, id: PaymentId, event: &Event) -> Result<Committed, CommitError> {
+        let before = self.held.get(&id).cloned().ok_or(CommitError::NotFound)?;
+        let needs_lease = event.needs_lease() && change.job.is_some();
+        if needs_lease && !self.holds_lease(change) {
+            return Err(CommitError::LeaseLost);
+        }
+        let now = self.context.clock.now(before.livemode);
+        let step = before.apply(event.clone(), &self.context.plan, now)?;
+        self.exchanges.extend(change.exchanges.iter().cloned());
+        let Some(step) = step else {
+            self.end_job(change, false, before.open_attempt().is_some())?;
+            return Ok(Committed { payment: Some(before), fresh: false });
+        };
+        self.end_job(change, false, step.payment.open_attempt().is_some())?;
+        let payment = step.payment.clone();
+        self.record(change, event, &before, step);
+        Ok(Committed { payment: Some(payment), fresh: true })
+    }
+
+    fn record(&mut self, change: &Change, event: &Event, before: &Payment, step: Step) {
+        let Step { payment, duplicate, effects, detail } = step;
+        self.history.push(HistoryRow::new(change, event.kind(), before, &payment, detail));
+        for attempt in payment.attempt.iter().chain(duplicate.iter()) {
+            self.attempts.insert((payment.id, attempt.n), attempt.clone());
+        }
+        for effect in effects {
+            match effect {
+                Effect::Enqueue(job, at) => {
+                    self.jobs.insert(JobRow::new(&self.context.clock, &payment, &job, at));
+                }
+                Effect::Emit(kind) => self.emit(&payment, kind, Some(before.status.name())),
+            }
+        }
+        self.written.entry(payment.id).or_insert(Some(before.version));
+        self.held.insert(payment.id, payment);
+    }
+
+    fn emit(
+        &mut self,
+        payment: &Payment,
+        kind: crate::domain::event::EventType,
+        previous: Option<&'static str>,
+    ) {
+        let id = EventId::mint(payment.updated_at, self.context.clock.random());
+        self.events.push(EventRow::new(id, payment, kind, previous));
+    }
+
+    fn holds_lease(&self, change: &Change) -> bool {
+        change.job.as_ref().is_some_and(|(lease, _)| self.leases.get(&lease.job) == Some(lease))
+    }
+
+    fn end_job(&mut self, change: &Change, strict: bool, open: bool) -> Result<(), CommitError> {
+        let Some((lease, end)) = &change.job else { return Ok(()) };
+        if !self.holds_lease(change) {
+            // Without the lease a fact still counts; only the job is no longer ours to move.
+            return if strict { Err(CommitError::LeaseLost) } else { Ok(()) };
+        }
+        let end = match end {
+            JobEnd::Keep => return Ok(()),
+            JobEnd::AgainWhileOpen(at) if open => &JobEnd::Again(*at),
+            JobEnd::AgainWhileOpen(_) => &JobEnd::Done,
+            JobEnd::Done | JobEnd::Again(_) | JobEnd::Failed(..) | JobEnd::Park(_) => end,
+        };
+        self.leases.remove(&lease.job);
+        self.jobs.end(lease.job, end);
+        Ok(())
+    }
+
+    async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
+        let (new, changed): (Vec<_>, Vec<_>) =
+            self.written.iter().map(|(id, base)| (&self.held[id], *base)).partition(|(_, base)| base.is_none());
+        payments::insert(tx, &new.into_iter().map(|(payment, _)| payment).collect::<Vec<_>>()).await?;
+        let changed: Vec<_> =
+            changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();
+        payments::update(tx, &changed).await?;
+        let attempts: Vec<_> =
+            self.attempts.iter().map(|((id, _), attempt)| (&self.held[id], attempt)).collect();
+        payments::save_attempts(tx, &attempts).await?;
+        exchanges::write(tx, &self.exchanges).await?;
+        super::history::insert(tx, &self.history).await?;
+        self.jobs.write(tx).await?;
+        super::events::insert(tx, &self.events).await
+    }
+}
+
+impl Priority {
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::Interactive => 0,
+            Self::Bulk => 1,
+        }
+    }
+}

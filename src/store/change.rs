@@ -1,0 +1,146 @@
+//! Changes: what is asked of the committer, and what it answers.
+
+use crate::domain::{
+    attempt::ExchangeKind,
+    clock::Time,
+    payment::{Event, Payment, Refused},
+};
+use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId};
+
+/// One atomic step: all of it is committed, or nothing is.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub id: ChangeId,
+    /// Who does it, for the history: `api`, `worker`, `sweep`.
+    pub actor: &'static str,
+    pub subject: Subject,
+    pub exchanges: Vec<ExchangeWrite>,
+    pub job: Option<(Lease, JobEnd)>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A new payment with the job that charges it.
+    Create(Box<Create>),
+    /// Something happened to a payment.
+    Event(PaymentId, Event),
+    /// Nothing happened to the payment; an exchange is noted or the job moves.
+    Note,
+}
+
+#[derive(Debug, Clone)]
+pub struct Create {
+    pub payment: Payment,
+    pub key: Option<Key>,
+    /// A window in which an alike payment counts as a mistake (S2.7).
+    pub twin_since: Option<Time>,
+    pub priority: Priority,
+    pub traceparent: Option<String>,
+}
+
+/// Whether somebody waits for it, or it is one of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    Interactive,
+    Bulk,
+}
+
+/// A caller's idempotency key, within its tenant and environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The method and route it was sent to.
+    pub scope: String,
+    pub key: String,
+    /// SHA-256 over what was asked.
+    pub fingerprint: String,
+}
+
+/// The right to work on a job until a moment of the database's clock, told apart from earlier ones by its epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub job: JobId,
+    pub owner: String,
+    pub epoch: i64,
+}
+
+/// What becomes of the job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobEnd {
+    /// The lease goes on.
+    Keep,
+    Done,
+    Again(Time),
+    /// Done when the payment's attempt is closed by this change, else again then.
+    AgainWhileOpen(Time),
+    /// Something technical went wrong; the error is kept.
+    Failed(Time, String),
+    /// Nobody claims it until it is released.
+    Park(String),
+}
+
+/// One HTTP call to a gateway, written before a byte leaves and once more when it is over.
+#[derive(Debug, Clone)]
+pub enum ExchangeWrite {
+    Open(Exchange),
+    Close(Closing),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    pub id: ExchangeId,
+    pub payment: PaymentId,
+    pub attempt: u32,
+    pub kind: ExchangeKind,
+    pub resend: bool,
+    pub method: String,
+    pub path: String,
+    pub idempotency_key: Option<String>,
+    pub api_version: String,
+    /// The exact body; sent again, it is the same byte for byte (S1.5).
+    pub body: String,
+    pub opened_at: Time,
+    pub closed: Option<Closing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    pub id: ExchangeId,
+    pub at: Time,
+    pub http_status: Option<u16>,
+    /// How the answer was classified.
+    pub verdict: String,
+    /// The fields of the answer that may be kept.
+    pub answer: Option<String>,
+}
+
+/// A change that took effect.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The payment after it; none for a change that is about no payment.
+    pub payment: Option<Payment>,
+    /// False where nothing was new: a replayed key, or a fact that was known.
+    pub fresh: bool,
+}
+
+/// Why a change did not take effect. It failed alone, and nothing of it remains.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("the job's lease has passed to another worker")]
+    LeaseLost,
+    #[error("the idempotency key was used for another request")]
+    KeyReused { first: PaymentId },
+    #[error("an alike payment was made a moment ago")]
+    Twin { first: PaymentId },
+    #[error("no such payment")]
+    NotFound,
+    /// The waiting line is full.
+    #[error("too many changes are waiting to be committed")]
+    Busy,
+    /// Whether it took effect is not known; the job's lease, or the caller's key, finds out.
+    #[error("the database cannot be reached")]
+    Unavailable,
+    #[error(transparent)]
+    Store(#[from] super::StoreError),
+}

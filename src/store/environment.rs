@@ -1,0 +1,63 @@
+//! The surroundings of payments: tenants, gateway accounts, and the test clock.
+
+use super::{Store, StoreError, row::At, text::on};
+use chrono::TimeDelta;
+use dunlin_jobs::TenantId;
+
+/// A merchant whose data is kept apart from all others'.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+}
+
+impl Store {
+    /// The tenant of that name, made if it is new.
+    pub async fn ensure_tenant(&self, name: &str) -> Result<Tenant, StoreError> {
+        const FIND: &str = "SELECT id FROM tenants WHERE name = $1 ORDER BY id LIMIT 1";
+        const INSERT: &str = "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)";
+        let found: Option<String> =
+            on!(&self.writer, |db, _pick| sqlx::query_scalar(FIND).bind(name).fetch_optional(db).await?);
+        if let Some(id) = found {
+            let id = id.parse().map_err(|_| StoreError::corrupt("tenants", "id", &id))?;
+            return Ok(Tenant { id, name: name.to_owned() });
+        }
+        let now = self.clock.now(true);
+        let id = TenantId::mint(now, self.clock.random());
+        on!(&self.writer, |db, _pick| {
+            sqlx::query(INSERT).bind(id.to_string()).bind(name).bind(At(now)).execute(db).await?.rows_affected()
+        });
+        Ok(Tenant { id, name: name.to_owned() })
+    }
+
+    /// Notes a configured gateway account, so that its payments can be told apart by environment for ever.
+    pub async fn ensure_account(&self, name: &str, gateway: &str, livemode: bool) -> Result<(), StoreError> {
+        const TEXT: &str = "INSERT INTO gateway_accounts (name, gateway, livemode, created_at) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+        let now = At(self.clock.now(true));
+        on!(&self.writer, |db, _pick| {
+            sqlx::query(TEXT).bind(name).bind(gateway).bind(livemode).bind(now).execute(db).await?.rows_affected()
+        });
+        Ok(())
+    }
+
+    /// Reads how far test time is ahead, so that all replicas agree on it.
+    pub async fn refresh_clock(&self) -> Result<(), StoreError> {
+        const TEXT: &str = "SELECT offset_us FROM clocks WHERE environment = 'test'";
+        let offset: Option<i64> =
+            on!(&self.db, |db, _pick| sqlx::query_scalar(TEXT).fetch_optional(db).await?);
+        self.clock.advance_to_offset(TimeDelta::microseconds(offset.unwrap_or(0)));
+        Ok(())
+    }
+
+    /// Moves test time forward; it never goes back.
+    pub async fn advance_clock(&self, offset: TimeDelta) -> Result<(), StoreError> {
+        const TEXT: &str = "INSERT INTO clocks (environment, offset_us) VALUES ('test', $1) \
+             ON CONFLICT (environment) DO UPDATE SET offset_us = CASE WHEN excluded.offset_us > clocks.offset_us \
+             THEN excluded.offset_us ELSE clocks.offset_us END";
+        let micros = offset.num_microseconds().unwrap_or(i64::MAX);
+        on!(&self.writer, |db, _pick| sqlx::query(TEXT).bind(micros).execute(db).await?.rows_affected());
+        self.clock.advance_to_offset(offset);
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Exchanges: every HTTP call to a gateway, opened before a byte leaves and closed when it is over.
+
+use super::{
+    Store, StoreError, Tx,
+    change::{Closing, Exchange, ExchangeWrite},
+    row::{At, count},
+    text::{Text, bulk, insert, on},
+};
+use crate::domain::attempt::ExchangeKind;
+use dunlin_jobs::{ExchangeId, PaymentId};
+use serde::Serialize;
+
+#[derive(Debug, Serialize, sqlx::FromRow)]
+struct ExchangeRow {
+    id: String,
+    payment_id: String,
+    attempt_n: i64,
+    kind: String,
+    resend: bool,
+    method: String,
+    path: String,
+    idempotency_key: Option<String>,
+    api_version: String,
+    body: String,
+    opened_at: At,
+    #[serde(skip)]
+    answered_at: Option<At>,
+    #[serde(skip)]
+    http_status: Option<i64>,
+    #[serde(skip)]
+    verdict: Option<String>,
+    #[serde(skip)]
+    answer: Option<String>,
+}
+
+// A COMMIT whose answer was lost may make an exchange be opened twice: it is the same one.
+const OPEN: Text = insert!(
+    "exchanges"
+    (id text, payment_id text, attempt_n bigint, kind text, resend boolean, method text, path text,
+        idempotency_key text, api_version text, body text, opened_at timestamptz)
+    "ON CONFLICT DO NOTHING"
+);
+
+const CLOSE: Text = bulk!(
+    "UPDATE exchanges SET answered_at = r.answered_at, http_status = r.http_status, verdict = r.verdict, \
+     answer = r.answer FROM "
+    rows(id text, answered_at timestamptz, http_status bigint, verdict text, answer text)
+    " WHERE exchanges.id = r.id"
+);
+
+#[derive(Serialize)]
+struct ClosingRow<'a> {
+    id: String,
+    answered_at: At,
+    http_status: Option<u16>,
+    verdict: &'a str,
+    answer: Option<&'a str>,
+}
+
+impl Store {
+    /// The exchanges of a payment, first one first.
+    pub async fn list_exchanges(&self, payment: PaymentId) -> Result<Vec<Exchange>, StoreError> {
+        const TEXT: &str = "SELECT id, payment_id, attempt_n, kind, resend, method, path, idempotency_key, \
+             api_version, body, opened_at, answered_at, http_status, verdict, answer FROM exchanges \
+             WHERE payment_id = $1 ORDER BY opened_at, id";
+        let id = payment.to_string();
+        let rows: Vec<ExchangeRow> =
+            on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
+        rows.into_iter().map(Exchange::try_from).collect()
+    }
+}
+
+impl ExchangeWrite {
+    pub(super) fn id(&self) -> ExchangeId {
+        match self {
+            Self::Open(exchange) => exchange.id,
+            Self::Close(closing) => closing.id,
+        }
+    }
+}
+
+impl TryFrom<ExchangeRow> for Exchange {
+    type Error = StoreError;
+
+    fn try_from(row: ExchangeRow) -> Result<Self, StoreError> {
+        let corrupt = |column| StoreError::corrupt("exchanges", column, &row.id);
+        let id = row.id.parse().map_err(|_| corrupt("id"))?;
+        let kind = ExchangeKind::ALL.into_iter().find(|kind| kind.name() == row.kind);
+        let closed = row.answered_at.map(|at| Closing {
+            id,
+            at: at.0,
+            http_status: row.http_status.and_then(|status| u16::try_from(status).ok()),
+            verdict: row.verdict.clone().unwrap_or_default(),
+            answer: row.answer.clone(),
+        });
+        Ok(Self {
+            id,
+            payment: row.payment_id.parse().map_err(|_| corrupt("payment_id"))?,
+            attempt: count(row.attempt_n).ok_or_else(|| corrupt("attempt_n"))?,
+            kind: kind.ok_or_else(|| corrupt("kind"))?,
+            resend: row.resend,
+            method: row.method.clone(),
+            path: row.path.clone(),
+            idempotency_key: row.idempotency_key.clone(),
+            api_version: row.api_version.clone(),
+            body: row.body.clone(),
+            opened_at: row.opened_at.0,
+            closed,
+        })
+    }
+}
+
+pub(super) async fn write(tx: &mut Tx, writes: &[ExchangeWrite]) -> Result<(), StoreError> {
+    let mut opened = Vec::new();
+    let mut closed = Vec::new();
+    for write in writes {
+        match write {
+            ExchangeWrite::Open(exchange) => opened.push(row(exchange)),
+            ExchangeWrite::Close(closing) => closed.push(ClosingRow {
+                id: closing.id.to_string(),
+                answered_at: At(closing.at),
+                http_status: closing.http_status,
+                verdict: &closing.verdict,
+                answer: closing.answer.as_deref(),
+            }),
+        }
+    }
+    tx.write(OPEN, &opened).await?;
+    tx.write(CLOSE, &closed).await.map(drop)
+}
+
+fn row(exchange: &Exchange) -> ExchangeRow {
+    ExchangeRow {
+        id: exchange.id.to_string(),
+        payment_id: exchange.payment.to_string(),
+        attempt_n: exchange.attempt.into(),
+        kind: exchange.kind.name().to_owned(),
+        resend: exchange.resend,
+        method: exchange.method.clone(),
+        path: exchange.path.clone(),
+        idempotency_key: exchange.idempotency_key.clone(),
+        api_version: exchange.api_version.clone(),
+        body: exchange.body.clone(),
+        opened_at: At(exchange.opened_at),
+        answered_at: None,
+        http_status: None,
+        verdict: None,
+        answer: None,
+    }
+}

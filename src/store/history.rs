@@ -1,0 +1,137 @@
+//! History: every change of a payment, in order, with its cause.
+
+use super::{
+    Store, StoreError, Tx,
+    change::{Change, ExchangeWrite},
+    row::At,
+    text::{Text, insert, on},
+};
+use crate::domain::{clock::Time, payment::Payment, table::Kind};
+use dunlin_jobs::{ChangeId, PaymentId};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Serialize, sqlx::FromRow)]
+pub(super) struct HistoryRow {
+    payment_id: String,
+    version: i64,
+    change_id: String,
+    from_status: Option<String>,
+    to_status: String,
+    attempt_n: i64,
+    attempt_from: Option<String>,
+    attempt_to: Option<String>,
+    cause: String,
+    detail: String,
+    actor: String,
+    exchange_id: Option<String>,
+    at: At,
+}
+
+/// One line of a payment's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Transition {
+    pub version: i64,
+    pub at: Time,
+    pub from: Option<String>,
+    pub to: String,
+    pub attempt: i64,
+    pub attempt_from: Option<String>,
+    pub attempt_to: Option<String>,
+    /// What happened.
+    pub cause: String,
+    /// Why, in words.
+    pub detail: String,
+    pub actor: String,
+    pub exchange: Option<String>,
+}
+
+const INSERT: Text = insert!(
+    "history"
+    (payment_id text, version bigint, change_id text, from_status text, to_status text, attempt_n bigint,
+        attempt_from text, attempt_to text, cause text, detail text, actor text, exchange_id text,
+        at timestamptz)
+    ""
+);
+
+impl HistoryRow {
+    pub(super) fn created(change: &Change, payment: &Payment) -> Self {
+        let mut row = Self::row(change, payment, "created", "accepted".to_owned());
+        row.attempt_to = None;
+        row
+    }
+
+    pub(super) fn new(change: &Change, kind: Kind, before: &Payment, after: &Payment, detail: String) -> Self {
+        let same_attempt = before.attempt.as_ref().map(|attempt| attempt.n)
+            == after.attempt.as_ref().map(|attempt| attempt.n);
+        let mut row = Self::row(change, after, kind.name(), detail);
+        row.from_status = Some(before.status.name().to_owned());
+        row.attempt_from = before
+            .attempt
+            .as_ref()
+            .filter(|_| same_attempt)
+            .map(|attempt| attempt.status.name().to_owned());
+        row
+    }
+
+    fn row(change: &Change, payment: &Payment, cause: &str, detail: String) -> Self {
+        Self {
+            payment_id: payment.id.to_string(),
+            version: payment.version.into(),
+            change_id: change.id.to_string(),
+            from_status: None,
+            to_status: payment.status.name().to_owned(),
+            attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
+            attempt_from: None,
+            attempt_to: payment.attempt.as_ref().map(|attempt| attempt.status.name().to_owned()),
+            cause: cause.to_owned(),
+            detail,
+            actor: change.actor.to_owned(),
+            exchange_id: change.exchanges.iter().map(ExchangeWrite::id).next_back().map(|id| id.to_string()),
+            at: At(payment.updated_at),
+        }
+    }
+}
+
+impl Store {
+    /// Every change of a payment, first one first.
+    pub async fn list_history(&self, payment: PaymentId) -> Result<Vec<Transition>, StoreError> {
+        const TEXT: &str = "SELECT payment_id, version, change_id, from_status, to_status, attempt_n, \
+             attempt_from, attempt_to, cause, detail, actor, exchange_id, at FROM history \
+             WHERE payment_id = $1 ORDER BY version";
+        let id = payment.to_string();
+        let rows: Vec<HistoryRow> =
+            on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
+        let transitions = rows.into_iter().map(|row| Transition {
+            version: row.version,
+            at: row.at.0,
+            from: row.from_status,
+            to: row.to_status,
+            attempt: row.attempt_n,
+            attempt_from: row.attempt_from,
+            attempt_to: row.attempt_to,
+            cause: row.cause,
+            detail: row.detail,
+            actor: row.actor,
+            exchange: row.exchange_id,
+        });
+        Ok(transitions.collect())
+    }
+
+    /// Whether any of these changes took effect; they are of one transaction, so one tells for all.
+    pub(super) async fn any_happened(&self, changes: &BTreeSet<ChangeId>) -> Result<bool, StoreError> {
+        const TEXT: Text = Text {
+            sqlite: "SELECT count(*) FROM history WHERE change_id IN (SELECT value FROM json_each($1))",
+            postgres: "SELECT count(*) FROM history \
+                 WHERE change_id IN (SELECT json_array_elements_text($1::json))",
+        };
+        let ids = super::row::json(changes);
+        let found: i64 =
+            on!(&self.db, |db, pick| sqlx::query_scalar(pick(TEXT)).bind(ids).fetch_one(db).await?);
+        Ok(found > 0)
+    }
+}
+
+pub(super) async fn insert(tx: &mut Tx, rows: &[HistoryRow]) -> Result<(), StoreError> {
+    tx.write(INSERT, rows).await.map(drop)
+}

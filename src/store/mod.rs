@@ -1,0 +1,166 @@
+//! The store: the only place that knows SQL, over two databases with one text.
+
+mod batch;
+pub mod change;
+mod committer;
+mod environment;
+mod events;
+mod exchanges;
+mod history;
+mod idempotency;
+pub mod jobs;
+mod keys;
+mod open;
+mod payments;
+mod row;
+mod text;
+
+pub use environment::Tenant;
+pub use history::Transition;
+pub use keys::{ApiKey, KeyHolder};
+pub use open::{OpenError, Options};
+pub use payments::{Filter, Owner};
+
+use crate::{
+    domain::clock::Clock,
+    failpoint::{Failpoints, Point},
+};
+use change::{Change, CommitError, Committed};
+use dunlin_jobs::PaymentId;
+use row::json;
+use serde::Serialize;
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use std::{fs::File, sync::Arc};
+use text::{Text, on};
+use tokio::sync::{Notify, broadcast};
+
+/// Two databases, and something of each.
+#[derive(Debug, Clone)]
+pub(crate) enum Db<S, P> {
+    Sqlite(S),
+    Postgres(P),
+}
+
+type Pools = Db<SqlitePool, PgPool>;
+type Tx = Db<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>;
+
+/// Where everything that must not be lost is kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// For reading; on PostgreSQL the same as the writer, so that every read is of the primary (S2.6).
+    db: Pools,
+    /// On SQLite a single connection.
+    writer: Pools,
+    committer: committer::Handle,
+    context: Arc<batch::Context>,
+    clock: Clock,
+    failpoints: Failpoints,
+    /// Held while the process has the SQLite file to itself.
+    _lock: Option<Arc<File>>,
+}
+
+/// Why the store could not do what it was asked, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else was faster; look again.
+    #[error("the row has changed meanwhile")]
+    Conflict,
+    /// A row makes no sense; a person has to look.
+    #[error("the row {id} of {table} has a {column} that makes no sense")]
+    Corrupt { table: &'static str, column: &'static str, id: String },
+    /// Try again later.
+    #[error("the database cannot be reached")]
+    Unavailable,
+    #[error("the database refused a statement")]
+    Sql(#[source] sqlx::Error),
+}
+
+impl Store {
+    /// Commits a change, waiting for a place in the line: for workers, whose number is bounded.
+    pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
+        self.committer.commit(change).await
+    }
+
+    /// Commits a change unless the line is full: for callers who can be asked to come back.
+    pub async fn offer(&self, change: Change) -> Result<Committed, CommitError> {
+        self.committer.offer(change).await
+    }
+
+    /// Tells of each payment that changed in this process; a slow listener misses some.
+    pub fn subscribe(&self) -> broadcast::Receiver<PaymentId> {
+        self.committer.subscribe()
+    }
+
+    /// Rings after each commit of this process that left new jobs.
+    pub fn enqueued(&self) -> Arc<Notify> {
+        self.committer.enqueued()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Passes a failpoint of the program.
+    pub async fn pass(&self, point: Point) {
+        self.failpoints.at(point).await;
+    }
+
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match &self.writer {
+            // Never an upgrade from reading to writing: `busy_timeout` does not apply there.
+            Db::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Db::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+}
+
+impl Tx {
+    async fn commit(self) -> Result<(), StoreError> {
+        on!(self, |tx, _pick| tx.commit().await?);
+        Ok(())
+    }
+
+    /// Runs a bulk statement over many rows; none is no statement at all.
+    async fn write<T: Serialize>(&mut self, text: Text, rows: &[T]) -> Result<u64, StoreError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let rows = json(&rows);
+        Ok(on!(self, |tx, pick| sqlx::query(pick(text)).bind(rows).execute(&mut **tx).await?.rows_affected()))
+    }
+}
+
+impl StoreError {
+    fn corrupt(table: &'static str, column: &'static str, id: &str) -> Self {
+        Self::Corrupt { table, column, id: id.to_owned() }
+    }
+
+    /// The same error for one more caller.
+    fn again(&self) -> Self {
+        match self {
+            Self::Conflict => Self::Conflict,
+            Self::Corrupt { table, column, id } => Self::corrupt(table, column, id),
+            Self::Unavailable | Self::Sql(_) => Self::Unavailable,
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let busy = |code: &str| matches!(code, "5" | "6" | "261" | "517" | "40001" | "40P01" | "55P03" | "57014");
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable,
+            sqlx::Error::Database(cause) if cause.code().is_some_and(|code| busy(&code)) => Self::Conflict,
+            sqlx::Error::Database(cause)
+                if cause.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P")) =>
+            {
+                Self::Unavailable
+            }
+            _ => Self::Sql(error),
+        }
+    }
+}

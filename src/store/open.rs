@@ -1,0 +1,209 @@
+//! Opening: connecting, taking the SQLite file for oneself, and bringing the schema up to date.
+
+use super::{Db, Pools, Store, batch, committer};
+use crate::{
+    domain::{clock::Clock, payment::Plan},
+    failpoint::Failpoints,
+};
+use sqlx::{
+    PgPool, SqlitePool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
+
+/// How long SQLite waits for a lock that another connection holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://..`.
+    pub url: String,
+    /// How many connections may be open, for reading on SQLite, for everything on PostgreSQL.
+    pub connections: u32,
+    /// How many committers run on PostgreSQL; SQLite has one writer.
+    pub committers: usize,
+    /// Whether to bring the schema up to date, or only to check that it is.
+    pub migrate: bool,
+}
+
+/// Why the database cannot be used, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("store.url is {0:?}: it must begin with \"sqlite:\" or \"postgres://\"")]
+    Scheme(String),
+    #[error("{path} is in use by another dunlin process: stop that one, or give this one another store.url")]
+    Locked { path: PathBuf },
+    #[error("the lock beside the database, {path}, cannot be taken")]
+    Lock { path: PathBuf, source: std::io::Error },
+    #[error("the database at {target} cannot be opened: check store.url, the server, the name and the password")]
+    Connect { target: String, source: sqlx::Error },
+    #[error(
+        "the database has migration {0}, which this version of dunlin does not know: \
+         run the newer version, or restore an older backup"
+    )]
+    Newer(i64),
+    #[error("the database is not up to date: run `dunlin migrate` first")]
+    NotMigrated,
+    #[error("a migration failed")]
+    Migrate(#[source] MigrateError),
+}
+
+impl Store {
+    /// Opens the database and starts its committers.
+    pub async fn open(
+        options: &Options,
+        clock: Clock,
+        plan: Plan,
+        failpoints: Failpoints,
+    ) -> Result<Self, OpenError> {
+        let (db, writer, lock, committers) = match options.url.split_once(':') {
+            Some(("sqlite", path)) => {
+                let path = Path::new(path.trim_start_matches("//"));
+                let lock = take(path)?;
+                let (db, writer) = open_sqlite(path, options).await?;
+                (db, writer, Some(Arc::new(lock)), 1)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let pool = open_postgres(options).await?;
+                (Db::Postgres(pool.clone()), Db::Postgres(pool), None, options.committers.max(1))
+            }
+            _ => return Err(OpenError::Scheme(options.url.chars().take(16).collect())),
+        };
+        let (handle, lines) = committer::lines(committers);
+        let context = Arc::new(batch::Context { clock: clock.clone(), plan });
+        let store = Self { db, writer, committer: handle, context, clock, failpoints, _lock: lock };
+        for line in lines {
+            tokio::spawn(committer::run(store.clone_for_committer(), line));
+        }
+        Ok(store)
+    }
+
+    /// A store whose handle leads nowhere, so that the committer ends when all others are gone.
+    fn clone_for_committer(&self) -> Self {
+        let (handle, _) = committer::lines(0);
+        Self { committer: handle, ..self.clone() }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), super::StoreError> {
+        super::on!(&self.db, |db, _pick| sqlx::query("SELECT 1").execute(db).await?.rows_affected());
+        Ok(())
+    }
+
+    /// Closes the connections; what is committed stays.
+    pub async fn close(&self) {
+        super::on!(&self.db, |db, _pick| db.close().await);
+        super::on!(&self.writer, |db, _pick| db.close().await);
+    }
+}
+
+/// One process holds the file; a second is told so at once.
+fn take(path: &Path) -> Result<File, OpenError> {
+    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+    let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+async fn open_sqlite(path: &Path, options: &Options) -> Result<(Pools, Pools), OpenError> {
+    let failed = |source| OpenError::Connect { target: path.display().to_string(), source };
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(connect.clone())
+        .await
+        .map_err(failed)?;
+    let schema = Db::<SqlitePool, PgPool>::Sqlite(writer.clone());
+    prepare(&schema, options.migrate).await?;
+    let reader = SqlitePoolOptions::new()
+        .max_connections(options.connections.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(connect.read_only(true).create_if_missing(false))
+        .await
+        .map_err(failed)?;
+    Ok((Db::Sqlite(reader), schema))
+}
+
+async fn open_postgres(options: &Options) -> Result<PgPool, OpenError> {
+    let connect = PgConnectOptions::from_str(&options.url)
+        .map_err(|source| OpenError::Connect { target: "store.url".to_owned(), source })?;
+    let target = format!("{}:{}", connect.get_host(), connect.get_port());
+    // Every statement here knows its index. Without statistics, and bulk statements have none, the planner
+    // would read whole tables instead.
+    let connect = connect.options([
+        ("lock_timeout", "2s"),
+        ("statement_timeout", "30s"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections.max(4))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(connect)
+        .await
+        .map_err(|source| OpenError::Connect { target, source })?;
+    prepare(&Db::Postgres(pool.clone()), options.migrate).await?;
+    Ok(pool)
+}
+
+/// Brings the schema up to date, or checks that it is.
+async fn prepare(pools: &Pools, migrate: bool) -> Result<(), OpenError> {
+    let known = match pools {
+        Db::Sqlite(_) => &SQLITE,
+        Db::Postgres(_) => &POSTGRES,
+    };
+    let last = known.iter().map(|migration| migration.version).max().unwrap_or(0);
+    match applied(pools).await {
+        Some(version) if version > last => return Err(OpenError::Newer(version)),
+        Some(version) if version == last => return Ok(()),
+        Some(_) | None if !migrate => return Err(OpenError::NotMigrated),
+        Some(_) | None => {}
+    }
+    let done = match pools {
+        Db::Sqlite(pool) => SQLITE.run(pool).await,
+        Db::Postgres(pool) => POSTGRES.run(pool).await,
+    };
+    done.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => OpenError::Newer(version),
+        other => OpenError::Migrate(other),
+    })
+}
+
+/// The last migration that the database has, if it has any.
+async fn applied(pools: &Pools) -> Option<i64> {
+    const TEXT: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+    let version: Result<Option<i64>, sqlx::Error> = match pools {
+        Db::Sqlite(pool) => sqlx::query_scalar(TEXT).fetch_one(pool).await,
+        Db::Postgres(pool) => sqlx::query_scalar(TEXT).fetch_one(pool).await,
+    };
+    version.ok().flatten()
+}

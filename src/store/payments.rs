@@ -1,0 +1,222 @@
+//! Payments and their attempts in the tables.
+
+use super::{
+    Store, StoreError, Tx,
+    change::Create,
+    row::{At, AttemptRow, PaymentRow, json, payment_columns},
+    text::{Text, bulk, insert, on},
+};
+use crate::domain::{attempt::Attempt, clock::Time, payment::Payment};
+use dunlin_jobs::{PaymentId, TenantId};
+use serde::Serialize;
+use std::collections::{BTreeSet, HashMap};
+
+/// What a page of payments is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub status: Option<String>,
+    pub customer: Option<String>,
+    pub reference: Option<String>,
+    pub created_from: Option<Time>,
+    pub created_before: Option<Time>,
+    /// Only payments made before this one.
+    pub after: Option<PaymentId>,
+    pub limit: u16,
+}
+
+/// Whose payments are meant. Every query that a client causes is narrowed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub tenant: TenantId,
+    pub livemode: bool,
+}
+
+const GET: &str = concat!(payment_columns!(), "WHERE p.id = $1");
+const GET_OWNED: &str = concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
+
+const LIST: &str = concat!(
+    payment_columns!(),
+    "WHERE p.tenant_id = $1 AND p.livemode = $2 AND ($3 IS NULL OR p.id < $3) AND ($4 IS NULL OR p.status = $4) \
+     AND ($5 IS NULL OR p.customer = $5) AND ($6 IS NULL OR p.reference = $6) \
+     AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ORDER BY p.id DESC LIMIT $9"
+);
+
+const LOCK: Text = Text {
+    sqlite: concat!(payment_columns!(), "WHERE p.id IN (SELECT value FROM json_each($1)) ORDER BY p.id"),
+    postgres: concat!(
+        payment_columns!(),
+        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id FOR UPDATE OF p"
+    ),
+};
+
+const INSERT: Text = insert!(
+    "payments"
+    (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, customer text,
+        reference text, description text, metadata text, account text, status text, version bigint,
+        operation text, attempt_n bigint, declines bigint, next_attempt_at timestamptz, review_reason text,
+        created_at timestamptz, updated_at timestamptz)
+    ""
+);
+
+const UPDATE: Text = bulk!(
+    "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
+     attempt_n = r.attempt_n, declines = r.declines, next_attempt_at = r.next_attempt_at, \
+     review_reason = r.review_reason, updated_at = r.updated_at FROM "
+    rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
+        next_attempt_at timestamptz, review_reason text, updated_at timestamptz)
+    " WHERE payments.id = r.id AND payments.version = r.base"
+);
+
+const SAVE_ATTEMPTS: Text = insert!(
+    "attempts"
+    (id text, payment_id text, n bigint, account text, status text, first_sent_at timestamptz, charge text,
+        decline text)
+    "ON CONFLICT (payment_id, n) DO UPDATE SET status = excluded.status, charge = excluded.charge, \
+     decline = excluded.decline"
+);
+
+impl Store {
+    pub async fn find_payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        let id = id.to_string();
+        let row: Option<PaymentRow> =
+            on!(&self.db, |db, _pick| sqlx::query_as(GET).bind(id).fetch_optional(db).await?);
+        row.map(Payment::try_from).transpose()
+    }
+
+    pub async fn find_owned_payment(
+        &self,
+        owner: Owner,
+        id: PaymentId,
+    ) -> Result<Option<Payment>, StoreError> {
+        let (id, tenant) = (id.to_string(), owner.tenant.to_string());
+        let row: Option<PaymentRow> = on!(&self.db, |db, _pick| {
+            sqlx::query_as(GET_OWNED).bind(id).bind(tenant).bind(owner.livemode).fetch_optional(db).await?
+        });
+        row.map(Payment::try_from).transpose()
+    }
+
+    /// A page of payments, newest first.
+    pub async fn list_payments(&self, owner: Owner, filter: &Filter) -> Result<Vec<Payment>, StoreError> {
+        let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
+            sqlx::query_as(LIST)
+                .bind(owner.tenant.to_string())
+                .bind(owner.livemode)
+                .bind(filter.after.map(|id| id.to_string()))
+                .bind(filter.status.as_deref())
+                .bind(filter.customer.as_deref())
+                .bind(filter.reference.as_deref())
+                .bind(filter.created_from.map(At))
+                .bind(filter.created_before.map(At))
+                .bind(i64::from(filter.limit))
+                .fetch_all(db)
+                .await?
+        });
+        rows.into_iter().map(Payment::try_from).collect()
+    }
+
+    /// All attempts of a payment, first one first.
+    pub async fn list_attempts(&self, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
+        const TEXT: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
+             FROM attempts WHERE payment_id = $1 ORDER BY n";
+        let id = payment.to_string();
+        let rows: Vec<AttemptRow> =
+            on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
+        rows.into_iter().map(Attempt::try_from).collect()
+    }
+
+    /// How many payments stand at each status.
+    pub async fn count_by_status(&self, livemode: bool) -> Result<Vec<(String, i64)>, StoreError> {
+        const TEXT: &str =
+            "SELECT status, count(*) FROM payments WHERE livemode = $1 GROUP BY status ORDER BY status";
+        on!(&self.db, |db, _pick| Ok(sqlx::query_as(TEXT).bind(livemode).fetch_all(db).await?))
+    }
+
+    /// Payments that are not final and that nothing holds, untouched since a moment of their environment's
+    /// clock.
+    pub async fn list_orphans(&self, livemode: bool, before: Time) -> Result<Vec<Payment>, StoreError> {
+        const TEXT: &str = concat!(
+            payment_columns!(),
+            "WHERE p.status IN ('pending', 'processing', 'retrying') AND p.updated_at < $2 AND p.livemode = $1 \
+             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.payment_id = p.id) ORDER BY p.updated_at LIMIT 500"
+        );
+        let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
+            sqlx::query_as(TEXT).bind(livemode).bind(At(before)).fetch_all(db).await?
+        });
+        rows.into_iter().map(Payment::try_from).collect()
+    }
+}
+
+/// Reads the payments, and on PostgreSQL locks them until the end of the transaction.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    ids: &BTreeSet<PaymentId>,
+) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = json(&ids);
+    let rows: Vec<PaymentRow> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
+}
+
+/// An alike payment made within the window, where the caller wants to be warned of one (S2.7).
+pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<PaymentId>, StoreError> {
+    const TEXT: &str = "SELECT id FROM payments WHERE tenant_id = $1 AND livemode = $2 AND customer = $3 \
+         AND amount_minor = $4 AND currency = $5 AND created_at >= $6 ORDER BY id DESC LIMIT 1";
+    let (Some(since), Some(customer)) = (create.twin_since, &create.payment.customer) else {
+        return Ok(None);
+    };
+    let (tenant, money) = (create.payment.tenant.to_string(), create.payment.money);
+    serialize_customer(tx, &format!("{tenant}:{customer}")).await?;
+    let found: Option<String> = on!(tx, |tx, _pick| {
+        sqlx::query_scalar(TEXT)
+            .bind(tenant)
+            .bind(create.payment.livemode)
+            .bind(customer)
+            .bind(money.minor())
+            .bind(money.currency().code())
+            .bind(At(since))
+            .fetch_optional(&mut **tx)
+            .await?
+    });
+    found.map(|id| id.parse().map_err(|_| StoreError::corrupt("payments", "id", &id))).transpose()
+}
+
+/// Two replicas must not both miss the other's alike payment. SQLite has one writer anyway.
+async fn serialize_customer(tx: &mut Tx, customer: &str) -> Result<(), StoreError> {
+    const TEXT: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    match tx {
+        Tx::Sqlite(_) => {}
+        Tx::Postgres(tx) => {
+            sqlx::query(TEXT).bind(customer).execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn insert(tx: &mut Tx, payments: &[&Payment]) -> Result<(), StoreError> {
+    let rows: Vec<_> = payments.iter().map(|payment| PaymentRow::from(*payment)).collect();
+    tx.write(INSERT, &rows).await.map(drop)
+}
+
+/// Writes changed payments, each with the version that the table is expected to hold.
+pub(super) async fn update(tx: &mut Tx, payments: &[(&Payment, u32)]) -> Result<(), StoreError> {
+    #[derive(Serialize)]
+    struct Guarded {
+        base: u32,
+        #[serde(flatten)]
+        row: PaymentRow,
+    }
+    let rows: Vec<_> = payments
+        .iter()
+        .map(|(payment, base)| Guarded { base: *base, row: PaymentRow::from(*payment) })
+        .collect();
+    let changed = tx.write(UPDATE, &rows).await?;
+    if usize::try_from(changed) == Ok(rows.len()) { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+pub(super) async fn save_attempts(tx: &mut Tx, attempts: &[(&Payment, &Attempt)]) -> Result<(), StoreError> {
+    let rows: Vec<_> = attempts.iter().map(|(payment, attempt)| AttemptRow::new(payment, attempt)).collect();
+    tx.write(SAVE_ATTEMPTS, &rows).await.map(drop)
+}
