@@ -1,7 +1,16 @@
 //! dunlin: a payment processor that is a job queue at heart.
 
+pub mod app;
+pub mod audit;
+pub mod billing_run;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod failpoint;
 pub mod flow;
 pub mod gateway;
+pub mod http;
+pub mod sandbox;
 pub mod store;
+pub mod telemetry;
+pub mod worker;

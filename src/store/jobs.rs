@@ -22,6 +22,7 @@ use std::{
 pub struct Claimed {
     pub lease: Lease,
     pub job: Job,
+    pub livemode: bool,
     /// How often it came back because its holder vanished.
     pub rescues: u32,
     /// How often it has been run and asked to come again.
@@ -271,18 +272,19 @@ pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<V
             .await?
     });
     rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
-    rows.into_iter().map(|row| row.claimed(&order.owner, claimed_at)).collect()
+    rows.into_iter().map(|row| row.claimed(order, claimed_at)).collect()
 }
 
 impl ClaimedRow {
-    fn claimed(self, owner: &str, claimed_at: Instant) -> Result<Claimed, StoreError> {
+    fn claimed(self, order: &Order, claimed_at: Instant) -> Result<Claimed, StoreError> {
         let corrupt = |column| StoreError::corrupt("jobs", column, &self.id);
         Ok(Claimed {
             lease: Lease {
                 job: self.id.parse().map_err(|_| corrupt("id"))?,
-                owner: owner.to_owned(),
+                owner: order.owner.clone(),
                 epoch: self.epoch,
             },
+            livemode: order.livemode,
             job: serde_json::from_str(&self.payload).map_err(|_| corrupt("payload"))?,
             rescues: count(self.rescues).ok_or_else(|| corrupt("rescues"))?,
             runs: count(self.runs).ok_or_else(|| corrupt("runs"))?,

@@ -131,6 +131,28 @@ impl Store {
         on!(&self.db, |db, _pick| Ok(sqlx::query_as(TEXT).bind(livemode).fetch_all(db).await?))
     }
 
+    /// A page of every tenant's payments, oldest first: for audits, never for callers.
+    pub async fn list_all_payments(
+        &self,
+        after: Option<PaymentId>,
+        limit: u16,
+    ) -> Result<Vec<Payment>, StoreError> {
+        const TEXT: &str = concat!(payment_columns!(), "WHERE p.id > $1 ORDER BY p.id LIMIT $2");
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
+            sqlx::query_as(TEXT).bind(after).bind(i64::from(limit)).fetch_all(db).await?
+        });
+        rows.into_iter().map(Payment::try_from).collect()
+    }
+
+    /// How many payments had an attempt of unknown outcome once and have none now.
+    pub async fn count_once_unknown(&self) -> Result<i64, StoreError> {
+        const TEXT: &str = "SELECT count(DISTINCT h.payment_id) FROM history h \
+             WHERE h.attempt_to = 'unknown' AND NOT EXISTS (SELECT 1 FROM attempts a \
+             WHERE a.payment_id = h.payment_id AND a.status = 'unknown')";
+        on!(&self.db, |db, _pick| Ok(sqlx::query_scalar(TEXT).fetch_one(db).await?))
+    }
+
     /// Payments that are not final and that nothing holds, untouched since a moment of their environment's
     /// clock.
     pub async fn list_orphans(&self, livemode: bool, before: Time) -> Result<Vec<Payment>, StoreError> {

@@ -1,0 +1,102 @@
+//! The command line: one file per command.
+
+mod charge;
+mod demo;
+mod sandbox;
+mod serve;
+mod setup;
+
+use crate::{config::Config, telemetry};
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// A payment processor that is a job queue at heart: each charge once, whatever dies.
+#[derive(Debug, Parser)]
+#[command(name = "dunlin", version, propagate_version = true, after_help = AFTER_HELP)]
+struct Cli {
+    /// Settings laid over the defaults; see config/default.toml.
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done, but some rows of a file were refused.
+
+Every setting is also a variable: DUNLIN_STORE__URL is store.url.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the API and the workers; in development also a sandbox gateway.
+    Serve(serve::Args),
+    /// Charge a file of payments (a billing run); running it again charges nobody twice.
+    Charge(charge::Args),
+    /// See it work: 2,000 charges with declines and lost answers, then the ledgers compared.
+    Demo(demo::Args),
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the configuration and say what is wrong with it.
+    CheckConfig,
+    /// Run the sandbox gateway alone.
+    Sandbox(sandbox::Args),
+}
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    SomeRefused,
+    /// What was to be shown is not so.
+    Disproved,
+}
+
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let ending = runtime.block_on(run(cli));
+    // A stuck file system must not keep a command that is done.
+    runtime.shutdown_background();
+    match ending {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::SomeRefused) => ExitCode::from(3),
+        Ok(Ending::Disproved) => ExitCode::FAILURE,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Ending> {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Serve(args) => Box::pin(serve::run(args, config)).await,
+        Command::Charge(args) => charge::run(args, &Config::load(config)?).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Migrate => setup::migrate(Config::load(config)?).await,
+        Command::CheckConfig => setup::check(&Config::load(config)?),
+        Command::Sandbox(args) => sandbox::run(args).await,
+    }
+}
+
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    telemetry::start(&config.log).map_err(anyhow::Error::msg)
+}
+
+/// Prints a line for people or machines to read.
+#[expect(clippy::print_stdout, reason = "the output of a command")]
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}
+
+/// Prints a line that is not the command's result.
+#[expect(clippy::print_stderr, reason = "what a person should see beside the output")]
+fn note(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    note(format_args!("dunlin: {error:#}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,50 @@
+//! `dunlin serve`: the API and the workers in one process.
+
+use super::{Ending, note, say};
+use crate::{app::App, config::Config};
+use anyhow::Context;
+use secrecy::ExposeSecret;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen, instead of http.listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Ending> {
+    let over: Vec<_> = args.listen.map(|listen| ("http.listen", listen)).into_iter().collect();
+    let config = Config::load_over(file, &over)?;
+    super::start_logging(&config)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let program = std::env::current_exe().context("dunlin cannot find itself")?;
+    let app = Box::pin(App::start(config, &program)).await?;
+    greet(&app);
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    note("stopping: finishing what runs");
+    app.stop().await;
+    Ok(Ending::Done)
+}
+
+fn greet(app: &App) {
+    let address = app.server.address;
+    say(format_args!("dunlin listening on http://{address}"));
+    if let Some(sandbox) = &app.sandbox {
+        say(format_args!("sandbox gateway on http://{}", sandbox.address));
+    }
+    if let Some(key) = &app.development_key {
+        say(format_args!(
+            "\nA charge to try:\n\n\
+             curl -sS http://{address}/v1/payments -H 'Authorization: Bearer {}' \
+             -H \"Idempotency-Key: try-$(date +%s%N)\" -H 'Content-Type: application/json' -H 'Prefer: wait=5' \
+             -d '{{\"amount\":1250,\"currency\":\"EUR\",\"customer\":\"cus_1\",\
+             \"method\":{{\"type\":\"card\",\"payment_method\":\"pm_card_visa\"}}}}'\n",
+            key.expose_secret()
+        ));
+    }
+}

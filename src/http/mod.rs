@@ -1,0 +1,136 @@
+//! The HTTP API: one file per resource. It parses, calls a flow, and answers; it never touches the store's
+//! tables.
+
+mod batch;
+mod extract;
+mod health;
+mod payments;
+mod problem;
+mod test_clock;
+
+use crate::flow::Flows;
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode},
+    middleware::{self, Next},
+    response::Response,
+};
+use dunlin_jobs::RequestId;
+use extract::Limit;
+use problem::Problem;
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tracing::Instrument;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub max_body_bytes: usize,
+    pub max_batch_body_bytes: usize,
+    pub max_batch_items: usize,
+    /// How long one request may take, waiting included.
+    pub request_timeout_s: u64,
+    /// How long a stop waits for requests under way.
+    pub drain_timeout_s: u64,
+}
+
+/// What every handler works with.
+#[derive(Debug, Clone)]
+struct Api {
+    flows: Flows,
+    settings: Arc<Settings>,
+    draining: Arc<AtomicBool>,
+}
+
+/// The running server.
+#[derive(Debug)]
+pub struct Server {
+    pub address: SocketAddr,
+    draining: Arc<AtomicBool>,
+    stop: watch::Sender<bool>,
+    done: JoinHandle<std::io::Result<()>>,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Binds the address and serves until it is stopped.
+    pub async fn start(flows: Flows, settings: Settings) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
+        let draining = Arc::new(AtomicBool::new(false));
+        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining) };
+        let (stop, mut stopped) = watch::channel(false);
+        let service = axum::serve(listener, router(api)).with_graceful_shutdown(async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        });
+        let done = tokio::spawn(service.into_future());
+        Ok(Self { address, draining, stop, done, drain_timeout })
+    }
+
+    /// Says in `/readyz` that it is going, and no longer takes connections.
+    pub async fn drain(self) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.stop.send_replace(true);
+        if tokio::time::timeout(self.drain_timeout, self.done).await.is_err() {
+            tracing::warn!("some requests took too long to be waited for");
+        }
+    }
+}
+
+fn router(api: Api) -> Router {
+    let single = Router::new()
+        .merge(payments::routes())
+        .merge(test_clock::routes())
+        .layer(Extension(Limit(api.settings.max_body_bytes)));
+    let batch = batch::routes().layer(Extension(Limit(api.settings.max_batch_body_bytes)));
+    Router::new()
+        .merge(single)
+        .merge(batch)
+        .merge(health::routes())
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(api.clone(), frame))
+        .with_state(api)
+}
+
+async fn no_such_route() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "this path does not take that method")
+}
+
+/// What every request has: an id, a deadline, and a problem's body where it went wrong.
+async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let id = RequestId::mint(api.flows.clock().now(true), api.flows.clock().random()).to_string();
+    let span = tracing::info_span!("request", request.id = id, http.method = %request.method(),
+        http.path = request.uri().path());
+    let deadline = Duration::from_secs(api.settings.request_timeout_s);
+    let mut response = match tokio::time::timeout(deadline, next.run(request).instrument(span)).await {
+        Ok(mut response) => match response.extensions_mut().remove::<Problem>() {
+            Some(problem) => Problem { request_id: Some(id.clone()), ..problem }.render(),
+            None => response,
+        },
+        Err(_) => {
+            let detail = "this took too long; nothing was lost: send it again under the same key";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
+            Problem { request_id: Some(id.clone()), ..problem }.render()
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("request-id", value);
+    }
+    response
+}

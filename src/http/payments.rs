@@ -1,0 +1,269 @@
+//! `/v1/payments`: one payment at a time.
+
+use super::{
+    Api,
+    extract::{Body, Caller, IdempotencyKey, Params, fingerprint},
+    problem::Problem,
+};
+use crate::{
+    domain::{clock::Time, event::View, payment::{Method, Payment}},
+    flow::payments::{self, Request},
+    store::{Filter, change::{Key, Priority}},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use dunlin_jobs::{Currency, Money, PaymentId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The longest that `Prefer: wait` holds an answer, in seconds.
+const MAX_WAIT: u64 = 30;
+const MAX_PAGE: u16 = 200;
+const DEFAULT_PAGE: u16 = 50;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/v1/payments", get(list).post(create))
+        .route("/v1/payments/{id}", get(show))
+        .route("/v1/payments/{id}/attempts", get(attempts))
+        .route("/v1/payments/{id}/timeline", get(timeline))
+        .route("/v1/payments/{id}/cancel", post(cancel))
+}
+
+/// What a payment is made from.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPayment {
+    /// In minor units of `currency`: more than 0.
+    amount: i64,
+    currency: Currency,
+    method: Method,
+    #[serde(default)]
+    gateway: Option<String>,
+    #[serde(default)]
+    customer: Option<String>,
+    #[serde(default)]
+    reference: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl NewPayment {
+    /// The request under its key, for the scope that the key was sent to.
+    pub(super) fn under(self, scope: &str, key: String) -> Result<Request, Problem> {
+        let key = Key { scope: scope.to_owned(), key, fingerprint: fingerprint(scope, &self) };
+        let money = Money::new(self.amount, self.currency).map_err(|error| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", error.to_string()).about("amount")
+        })?;
+        Ok(Request {
+            money,
+            method: self.method,
+            gateway: self.gateway,
+            customer: self.customer,
+            reference: self.reference,
+            description: self.description,
+            metadata: self.metadata,
+            key: Some(key),
+            allow_duplicate: false,
+            traceparent: None,
+        })
+    }
+}
+
+async fn create(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    IdempotencyKey(key): IdempotencyKey,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wait = patience(&headers)?;
+    let mut request = body.parse::<NewPayment>()?.under("POST /v1/payments", key)?;
+    request.allow_duplicate = is_true(&headers, "x-allow-duplicate");
+    request.traceparent = text(&headers, "traceparent").map(str::to_owned);
+    let committed = api.flows.create_payment(owner, request, Priority::Interactive).await?;
+    let Some(mut payment) = committed.payment else {
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no payment was made"));
+    };
+    if let Some(patience) = wait {
+        payment = api.flows.wait_until_settled(owner, payment, patience).await?;
+    }
+    let mut response = (StatusCode::CREATED, Json(View::from(&payment))).into_response();
+    if !committed.fresh {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    if wait.is_some() {
+        response.headers_mut().insert("preference-applied", HeaderValue::from_static("wait"));
+    }
+    Ok(response)
+}
+
+/// `Prefer: wait=N` (RFC 7240): the caller would rather wait for the outcome.
+fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+    let Some(seconds) = text(headers, "prefer").and_then(|value| {
+        value.split(',').find_map(|part| part.trim().strip_prefix("wait=").map(str::to_owned))
+    }) else {
+        return Ok(None);
+    };
+    match seconds.parse() {
+        Ok(seconds) if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds))),
+        Ok(_) | Err(_) => {
+            let detail = format!("wait must be a number of seconds from 0 to {MAX_WAIT}");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_header", detail).about("Prefer"))
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn is_true(headers: &HeaderMap, name: &str) -> bool {
+    text(headers, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// Reads the id in the path; one that cannot be an id names nothing.
+fn id(text: &str) -> Result<PaymentId, Problem> {
+    text.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such payment"))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Path(path): Path<String>,
+) -> Result<Response, Problem> {
+    let payment = api.flows.load_payment(owner, id(&path)?).await?;
+    Ok(Json(View::from(&payment)).into_response())
+}
+
+async fn cancel(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Path(path): Path<String>,
+) -> Result<Response, Problem> {
+    let payment = api.flows.cancel_payment(owner, id(&path)?).await?;
+    Ok(Json(View::from(&payment)).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    limit: Option<u16>,
+    cursor: Option<String>,
+    status: Option<String>,
+    customer: Option<String>,
+    reference: Option<String>,
+    created_from: Option<Time>,
+    created_before: Option<Time>,
+}
+
+async fn list(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Params(page): Params<Page>,
+) -> Result<Json<Value>, Problem> {
+    let refuse = |param: &str, detail: String| {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail).about(param)
+    };
+    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(refuse("limit", format!("limit must be from 1 to {MAX_PAGE}")));
+    }
+    if let Some(status) = &page.status {
+        payments::check_status(status)?;
+    }
+    let after = match &page.cursor {
+        Some(cursor) => Some(cursor.parse().map_err(|_| {
+            refuse("cursor", "send the next_cursor of the page before, unchanged".to_owned())
+        })?),
+        None => None,
+    };
+    let filter = Filter {
+        status: page.status,
+        customer: page.customer,
+        reference: page.reference,
+        created_from: page.created_from,
+        created_before: page.created_before,
+        after,
+        limit: limit + 1,
+    };
+    let mut payments = api.flows.list_payments(owner, &filter).await?;
+    let has_more = payments.len() > usize::from(limit);
+    payments.truncate(limit.into());
+    let next = payments.last().filter(|_| has_more).map(|payment| payment.id);
+    let data: Vec<_> = payments.iter().map(View::from).collect();
+    Ok(Json(json!({ "object": "list", "data": data, "has_more": has_more, "next_cursor": next })))
+}
+
+async fn attempts(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Path(path): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let attempts = api.flows.list_attempts(owner, id(&path)?).await?;
+    let data: Vec<_> = attempts
+        .iter()
+        .map(|attempt| {
+            json!({
+                "object": "attempt",
+                "id": attempt.id,
+                "number": attempt.n,
+                "gateway": attempt.account,
+                "status": attempt.status,
+                "gateway_charge": attempt.charge,
+                "decline": attempt.decline,
+                "first_sent_at": attempt.first_sent_at,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_cursor": null })))
+}
+
+async fn timeline(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Path(path): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let story = api.flows.tell_story(owner, id(&path)?).await?;
+    let mut entries: Vec<(Time, u8, Value)> = Vec::new();
+    for transition in &story.history {
+        let mut entry = json!(transition);
+        entry["object"] = "transition".into();
+        entries.push((transition.at, 0, entry));
+    }
+    for exchange in &story.exchanges {
+        let closed = exchange.closed.as_ref();
+        let answer = closed.and_then(|closed| closed.answer.as_deref());
+        let entry = json!({
+            "object": "exchange",
+            "id": exchange.id,
+            "attempt": exchange.attempt,
+            "kind": exchange.kind.name(),
+            "resend": exchange.resend,
+            "at": exchange.opened_at,
+            "answered_at": closed.map(|closed| closed.at),
+            "request": format!("{} {}", exchange.method, exchange.path),
+            "idempotency_key": exchange.idempotency_key,
+            "http_status": closed.and_then(|closed| closed.http_status),
+            "verdict": closed.map(|closed| &closed.verdict),
+            "answer": answer.and_then(|answer| serde_json::from_str::<Value>(answer).ok()),
+        });
+        entries.push((exchange.opened_at, 1, entry));
+    }
+    entries.sort_by_key(|(at, order, _)| (*at, *order));
+    let data: Vec<_> = entries.into_iter().map(|(_, _, entry)| entry).collect();
+    Ok(Json(json!({ "object": "timeline", "payment": story.payment.id, "data": data, "jobs": story.jobs })))
+}
+
+/// A payment's view, for others who answer with one.
+pub(super) fn view(payment: &Payment) -> Value {
+    json!(View::from(payment))
+}

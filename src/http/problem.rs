@@ -1,0 +1,108 @@
+//! Problems: errors as callers see them, in the shape of RFC 9457, with the field and the remedy.
+
+use crate::flow::{ErrorKind, FlowError};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dunlin_jobs::PaymentId;
+use serde::Serialize;
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) title: &'static str,
+    #[serde(serialize_with = "number")]
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+    /// The field, header or parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) param: Option<String>,
+    /// The payment that the request collides with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment: Option<PaymentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_id: Option<String>,
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:dunlin:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            code,
+            detail: detail.into(),
+            param: None,
+            payment: None,
+            request_id: None,
+        }
+    }
+
+    pub(super) fn about(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The answer itself; the request's id is known only at the outermost layer.
+    pub(super) fn render(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status, Body::from(body)).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<FlowError> for Problem {
+    fn from(error: FlowError) -> Self {
+        let kind = error.kind();
+        let detail = error.to_string();
+        match error {
+            FlowError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
+            FlowError::Invalid { field, detail } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about(field)
+            }
+            FlowError::KeyReused { payment } => {
+                let detail = format!(
+                    "{detail}, which made {payment}: send that request again unchanged, or use a new key for this one"
+                );
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail);
+                Self { payment: Some(payment), ..problem.about("Idempotency-Key") }
+            }
+            FlowError::Conflict { code, detail, payment } => {
+                Self { payment, ..Self::new(StatusCode::CONFLICT, code, detail) }
+            }
+            FlowError::Later(_) | FlowError::Store(_) if kind == ErrorKind::Later => {
+                let detail = format!("{detail}; nothing was lost: send it again under the same key");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            }
+            FlowError::Later(_) | FlowError::Store(_) => {
+                tracing::error!(%error, "a request failed");
+                let detail = "something is wrong on our side; the log has the details under this request's id";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+            }
+        }
+    }
+}
