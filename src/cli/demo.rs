@@ -83,15 +83,14 @@ async fn show(app: &App, started: Instant) -> anyhow::Result<Shown> {
     say("2. Workers charge them; declined ones wait for their retries, lost answers are asked after:");
     let spinner = ProgressBar::new_spinner().with_message("charging");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let now = app.flows.clock().now(false);
-    app.flows.advance_test_clock(now).await?;
+    app.flows.wait_until_quiet().await?;
     spinner.finish_and_clear();
     say(format_args!("   {}", counts(app).await?));
 
     say("3. The test clock lets 45 days pass:");
     let spinner = ProgressBar::new_spinner().with_message("45 days pass");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    app.flows.advance_test_clock(now + PASSES).await?;
+    app.flows.advance_test_clock(app.flows.clock().now(false) + PASSES).await?;
     spinner.finish_and_clear();
     say(format_args!("   {}", counts(app).await?));
 

@@ -3,7 +3,10 @@
 use super::{Ending, say};
 use dunlin_sandbox::Options;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    signal::unix::{SignalKind, signal},
+};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,7 +30,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
         dunlin_sandbox::serve(Options { listen: args.listen, journal: args.journal, latency }).await?;
     say(format_args!("sandbox listening on http://{}", running.address));
     let stopper = running.stopper();
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
+        _ = terminate.recv() => stopper.stop(),
         _ = tokio::signal::ctrl_c() => stopper.stop(),
         () = parent_gone(), if args.with_parent => stopper.stop(),
     }

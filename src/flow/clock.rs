@@ -73,7 +73,7 @@ impl Flows {
     }
 
     /// Until no job of the test environment is due or in hand.
-    async fn wait_until_quiet(&self) -> Result<(), FlowError> {
+    pub async fn wait_until_quiet(&self) -> Result<(), FlowError> {
         let deadline = tokio::time::Instant::now() + QUIET_WITHIN;
         while self.store.count_busy(false, self.clock().now(false)).await? > 0 {
             if tokio::time::Instant::now() > deadline {
