@@ -1,1 +1,3 @@
-fn main(){}
+//! Tests through the front door: real storage, the real HTTP client, the sandbox's ledger at the end.
+
+mod support;

@@ -1,0 +1,60 @@
+//! Databases: a fresh one for each test, gone when the test is over.
+
+use dunlin::{
+    config::Config,
+    domain::{clock::Clock, payment::Plan},
+    failpoint::Failpoints,
+    store::{Options, Store},
+};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+    _folder: Option<TempDir>,
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        Self { url, _folder: Some(folder) }
+    }
+
+    /// A database of its own on the server that `scripts/test` has started.
+    pub(crate) async fn postgres() -> Self {
+        let server = server();
+        let name = format!("t_{}", hex::encode(rand::random::<[u8; 8]>()));
+        let mut connection = PgConnection::connect(&server).await.expect("the test server answers");
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
+        let (base, _) = server.rsplit_once('/').expect("the URL names a database");
+        Self { url: format!("{base}/{name}"), _folder: None }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
+    pub(crate) async fn open(&self, clock: Clock, failpoints: Failpoints) -> Store {
+        Store::open(&self.options(), clock, plan(), failpoints).await.unwrap()
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { url: self.url.clone(), connections: 6, committers: 2, migrate: true }
+    }
+}
+
+/// Where PostgreSQL is; without it the suite fails rather than passing on half of what it should test.
+fn server() -> String {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+    std::env::var("DUNLIN_TEST_POSTGRES_URL")
+        .expect("DUNLIN_TEST_POSTGRES_URL names a PostgreSQL server: run scripts/test, which starts one")
+}
+
+/// The shipped policy.
+pub(crate) fn plan() -> Plan {
+    let declines = Config::load(None).unwrap().declines.unwrap();
+    Plan { declines, first_poll: chrono::TimeDelta::seconds(5) }
+}

@@ -1,0 +1,161 @@
+//! A world to test in: a database, a sandbox called in process, and a clock that the test holds.
+
+use super::database::Database;
+use chrono::{DateTime, TimeDelta};
+use dunlin::{
+    config::Config,
+    domain::{
+        clock::Clock,
+        payment::{Method, MethodKind, Payment},
+    },
+    failpoint::Failpoints,
+    flow::{Flows, Settings, payments::Request},
+    gateway::{
+        Call, Registry, Reply,
+        client::{Client, SendError},
+    },
+    store::{Owner, change::{Key, Priority}},
+    worker,
+};
+use dunlin_jobs::{Lane, Money, PaymentId};
+use dunlin_sandbox::{Bank, Outcome};
+use futures_util::FutureExt;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The moment at which tests begin.
+pub(crate) const BEGIN: i64 = 1_800_000_000;
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) database: Database,
+    pub(crate) bank: Arc<Bank>,
+    pub(crate) flows: Flows,
+    pub(crate) owner: Owner,
+}
+
+impl World {
+    pub(crate) async fn new(database: Database) -> Self {
+        Self::with_settings(database, |_| {}).await
+    }
+
+    pub(crate) async fn with_settings(database: Database, change: impl FnOnce(&mut Settings)) -> Self {
+        let bank = Arc::new(Bank::simulated(7, BEGIN));
+        let clock = Clock::held(DateTime::from_timestamp(BEGIN, 0).unwrap(), 7);
+        let store = database.open(clock, Failpoints::default()).await;
+        let tenant = store.ensure_tenant("test").await.unwrap();
+        let mut settings = settings();
+        change(&mut settings);
+        let flows = Flows { store, gateways: gateways(), client: client(Arc::clone(&bank)), settings };
+        Self { database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
+    }
+
+    /// Takes in a payment of 12.50 EUR with the sandbox's method.
+    pub(crate) async fn pay(&self, method: &str) -> Payment {
+        self.flows.create_payment(self.owner, request(method), Priority::Interactive).await.unwrap().payment.unwrap()
+    }
+
+    /// Runs everything that is due.
+    pub(crate) async fn run_due_jobs(&self) -> usize {
+        let charges = worker::run_due_jobs(&self.flows, Lane::Payments, false).await.unwrap();
+        charges + worker::run_due_jobs(&self.flows, Lane::Reconcile, false).await.unwrap()
+    }
+
+    /// Lets time pass, running each job when it is due.
+    pub(crate) async fn travel(&self, by: TimeDelta) {
+        let target = self.flows.clock().now(false) + by;
+        self.run_due_jobs().await;
+        while let Some(due) = self.flows.store.find_next_due(false).await.unwrap().filter(|due| *due <= target) {
+            self.flows.clock().travel((due - self.flows.clock().now(false)).max(TimeDelta::zero()));
+            self.run_due_jobs().await;
+        }
+        self.flows.clock().travel(target - self.flows.clock().now(false));
+        self.run_due_jobs().await;
+    }
+
+    pub(crate) async fn payment(&self, id: PaymentId) -> Payment {
+        self.flows.store.find_payment(id).await.unwrap().unwrap()
+    }
+
+    /// What the sandbox has captured for a payment.
+    pub(crate) fn captures(&self, payment: PaymentId) -> usize {
+        captures(&self.bank).get(&payment.to_string()).copied().unwrap_or(0)
+    }
+}
+
+/// The captures in the sandbox's ledger, by payment.
+pub(crate) fn captures(bank: &Bank) -> BTreeMap<String, usize> {
+    let request = dunlin_sandbox::Request {
+        method: "GET".to_owned(),
+        path: "/_sandbox/captures".to_owned(),
+        query: "after=0&limit=10000".to_owned(),
+        ..dunlin_sandbox::Request::default()
+    };
+    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the ledger answers") };
+    let page: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let mut captures = BTreeMap::new();
+    for capture in page["captures"].as_array().unwrap() {
+        let payment = capture["metadata"]["dunlin_payment"].as_str().unwrap().to_owned();
+        *captures.entry(payment).or_default() += 1;
+    }
+    captures
+}
+
+pub(crate) fn settings() -> Settings {
+    Config::load(None).unwrap().payments
+}
+
+pub(crate) fn gateways() -> Registry {
+    Registry::new(&Config::load(None).unwrap().gateways)
+}
+
+/// The bank called in process, as the wire would.
+pub(crate) fn client(bank: Arc<Bank>) -> Client {
+    Client::in_process(Arc::new(move |call| std::future::ready(answer(&bank, call)).boxed()))
+}
+
+pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
+    let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+    let mut headers = vec![
+        ("authorization".to_owned(), "Bearer sk_test_sandbox".to_owned()),
+        ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+    ];
+    headers.extend(call.idempotency_key.iter().map(|key| ("idempotency-key".to_owned(), key.clone())));
+    let request = dunlin_sandbox::Request {
+        method: call.method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        headers,
+        body: call.body.clone().into_bytes(),
+    };
+    match bank.handle(&request) {
+        Outcome::Reply(reply) | Outcome::Late(reply, _) => Ok(Reply {
+            status: reply.status,
+            headers: reply.headers.into_iter().collect(),
+            body: reply.body,
+        }),
+        Outcome::Cut => Err(SendError::Lost("the connection was cut".to_owned())),
+    }
+}
+
+pub(crate) fn request(method: &str) -> Request {
+    Request {
+        money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
+        method: Method {
+            kind: MethodKind::Card,
+            payment_method: method.to_owned(),
+            gateway_customer: None,
+        },
+        gateway: None,
+        customer: Some("cus_1".to_owned()),
+        reference: None,
+        description: None,
+        metadata: BTreeMap::new(),
+        key: None,
+        allow_duplicate: false,
+        traceparent: None,
+    }
+}
+
+pub(crate) fn key(key: &str, fingerprint: &str) -> Key {
+    Key { scope: "test".to_owned(), key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+}
