@@ -32,6 +32,7 @@ macro_rules! points {
 }
 
 points! {
+    Asked "commit.asked",
     BatchTaken "commit.taken",
     BatchWritten "commit.written",
     BatchCommitted "commit.committed",
@@ -44,6 +45,13 @@ points! {
     AfterCharge "charge.committed",
     BeforeAsk "reconcile.before_ask",
     AfterAsk "reconcile.after_ask",
+}
+
+impl Point {
+    /// Whether it is the committer that stands there, rather than who asked it.
+    pub fn is_the_committers(self) -> bool {
+        matches!(self, Self::BatchTaken | Self::BatchWritten | Self::BatchCommitted)
+    }
 }
 
 /// What is to happen at the points. The default is nothing.
@@ -64,6 +72,8 @@ enum Mode {
 #[derive(Debug)]
 pub struct Visit {
     pub point: Point,
+    /// The task that stands there.
+    pub task: Option<tokio::task::Id>,
     pub go: oneshot::Sender<CommitFault>,
 }
 
@@ -100,7 +110,8 @@ impl Failpoints {
             }
             Mode::Ask(scheduler) => {
                 let (go, gone) = oneshot::channel();
-                if scheduler.send(Visit { point, go }).is_err() {
+                let task = tokio::task::try_id();
+                if scheduler.send(Visit { point, task, go }).is_err() {
                     std::future::pending::<()>().await;
                 }
                 match gone.await {

@@ -15,7 +15,6 @@ use crate::{
     },
 };
 use dunlin_jobs::{AttemptId, PaymentId};
-use std::time::Duration;
 
 /// The reason under which a job waits for working credentials.
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
@@ -25,7 +24,6 @@ pub async fn run(
     flows: &Flows,
     claimed: &Claimed,
     payment: PaymentId,
-    lease: Duration,
 ) -> Result<(), FlowError> {
     let Some(payment) = flows.store.find_payment(payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
@@ -34,8 +32,8 @@ pub async fn run(
         return quarantine(flows, claimed, &payment).await;
     }
     match payment.phase() {
-        Phase::Pending | Phase::Retrying => begin(flows, claimed, &payment, lease).await,
-        Phase::Open(Open::Planned) => resume(flows, claimed, &payment, lease).await,
+        Phase::Pending | Phase::Retrying => begin(flows, claimed, &payment).await,
+        Phase::Open(Open::Planned) => resume(flows, claimed, &payment).await,
         Phase::Open(Open::Sending) => lost_worker(flows, claimed, &payment).await,
         // The reconcile job has it, or nothing is left to do.
         Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
@@ -52,7 +50,6 @@ async fn begin(
     flows: &Flows,
     claimed: &Claimed,
     payment: &Payment,
-    lease: Duration,
 ) -> Result<(), FlowError> {
     if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
         return flows.end_job(&claimed.lease, JobEnd::Again(at)).await;
@@ -65,7 +62,7 @@ async fn begin(
     };
     let exchange = flows.exchange(account, payment, n, &call);
     let attempt = AttemptId::mint(flows.now(payment), flows.clock().random());
-    start(flows, claimed, payment, Event::Due { attempt }, exchange, lease).await
+    start(flows, claimed, payment, Event::Due { attempt }, exchange).await
 }
 
 /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
@@ -73,7 +70,6 @@ async fn resume(
     flows: &Flows,
     claimed: &Claimed,
     payment: &Payment,
-    lease: Duration,
 ) -> Result<(), FlowError> {
     let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
@@ -83,7 +79,7 @@ async fn resume(
         return flows.end_job(&claimed.lease, JobEnd::Park(reason)).await;
     };
     let exchange = flows.same_bytes(payment, first);
-    start(flows, claimed, payment, Event::Send { attempt }, exchange, lease).await
+    start(flows, claimed, payment, Event::Send { attempt }, exchange).await
 }
 
 /// Commits the intent, calls, and commits the result.
@@ -93,9 +89,8 @@ async fn start(
     payment: &Payment,
     event: Event,
     exchange: Exchange,
-    lease: Duration,
 ) -> Result<(), FlowError> {
-    if !flows.may_begin(claimed, lease) {
+    if !flows.may_begin(claimed) {
         return flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await;
     }
     let account = flows.account(payment)?;
@@ -110,12 +105,8 @@ async fn start(
         Err(CommitError::LeaseLost) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    if !flows.may_begin(claimed, lease) {
-        let reply = Err(SendError::NotSent("the lease was too short to begin".to_owned()));
-        return record(flows, claimed, account, &payment, &exchange, reply).await;
-    }
     flows.store.pass(Point::BeforeSend).await;
-    let reply = flows.send(account, &exchange).await;
+    let reply = flows.send(account, claimed, &exchange).await;
     record(flows, claimed, account, &payment, &exchange, reply).await
 }
 

@@ -182,7 +182,10 @@ impl Flows {
     }
 
     /// Makes the call of a committed exchange.
-    async fn send(&self, account: &Account, exchange: &Exchange) -> Result<Reply, SendError> {
+    ///
+    /// A call that can move money is begun only while no other worker can have taken over: one that stalled
+    /// here for a day would send under a key that the gateway has forgotten.
+    async fn send(&self, account: &Account, claimed: &Claimed, exchange: &Exchange) -> Result<Reply, SendError> {
         let call = Call {
             kind: exchange.kind,
             method: if exchange.method == "GET" { "GET" } else { "POST" },
@@ -190,6 +193,9 @@ impl Flows {
             idempotency_key: exchange.idempotency_key.clone(),
             body: exchange.body.clone(),
         };
+        if call.idempotency_key.is_some() && !self.may_begin(claimed) {
+            return Err(SendError::NotSent("the lease was too short to begin".to_owned()));
+        }
         let result = self.client.send(account, &call, &exchange.api_version).await;
         self.store.pass(Point::AfterSend).await;
         result
@@ -214,9 +220,9 @@ impl Flows {
     }
 
     /// Whether enough of the lease is left for a call to end before another worker may begin one (S1.7).
-    fn may_begin(&self, claimed: &Claimed, lease: Duration) -> bool {
+    fn may_begin(&self, claimed: &Claimed) -> bool {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
-        lease.saturating_sub(claimed.claimed_at.elapsed()) >= needed
+        claimed.lease_left(self.clock()) >= needed
     }
 }
 

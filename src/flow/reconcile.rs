@@ -36,10 +36,12 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let Some(attempt) = payment.open_attempt().filter(|attempt| attempt.n == job.attempt).cloned() else {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
-    let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
+    let mut exchanges = flows.store.list_exchanges(payment.id).await?;
+    exchanges.retain(|exchange| exchange.attempt == attempt.n);
+    let look = Look { flows, claimed, payment: &payment, attempt: &attempt, exchanges };
     match attempt.status {
         AttemptStatus::Unknown => look.resolve().await,
-        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[]).await,
+        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(look.last_sent_at()).await,
         // Nothing is at the gateway: the charge job carries on, or a person decides.
         AttemptStatus::Planned => flows.end_job(&claimed.lease, JobEnd::Done).await,
         AttemptStatus::Sending => look.again().await,
@@ -57,33 +59,29 @@ struct Look<'a> {
     claimed: &'a Claimed,
     payment: &'a Payment,
     attempt: &'a Attempt,
+    /// The calls made for the attempt before this look.
+    exchanges: Vec<Exchange>,
 }
 
 impl Look<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
-        let exchanges: Vec<_> = self
-            .flows
-            .store
-            .list_exchanges(self.payment.id)
-            .await?
-            .into_iter()
-            .filter(|exchange| exchange.attempt == self.attempt.n)
-            .collect();
-        let first = exchanges.iter().find(|exchange| exchange.idempotency_key.is_some());
-        match first.filter(|_| self.may_resend(&exchanges)) {
-            Some(first) => {
-                let first = first.clone();
-                if self.resend(first).await? {
-                    return Ok(());
-                }
-                self.ask(&exchanges).await
-            }
-            None => self.ask(&exchanges).await,
-        }
+        let first = self.exchanges.iter().find(|exchange| exchange.idempotency_key.is_some());
+        let Some(first) = first.filter(|_| self.may_resend()) else {
+            return self.ask(self.last_sent_at()).await;
+        };
+        let again = self.flows.same_bytes(self.payment, first.clone());
+        let sent_at = again.opened_at;
+        if self.resend(again).await? { Ok(()) } else { self.ask(sent_at).await }
     }
 
-    fn may_resend(&self, exchanges: &[Exchange]) -> bool {
+    /// When the request last left. What is asked about may have been executed as late as then.
+    fn last_sent_at(&self) -> Time {
+        let sent = self.exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+        sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
+    }
+
+    fn may_resend(&self) -> bool {
         let Ok(account) = self.flows.account(self.payment) else { return false };
         let traits = account.gateway.traits();
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
@@ -92,17 +90,16 @@ impl Look<'_> {
         let useless = |exchange: &Exchange| {
             exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(REPLAYED_ERROR))
         };
-        traits.replay_safe && age < limit && !exchanges.iter().any(useless)
+        traits.replay_safe && age < limit && !self.exchanges.iter().any(useless)
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
-    async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
+    async fn resend(&self, exchange: Exchange) -> Result<bool, FlowError> {
         let account = self.flows.account(self.payment)?;
-        let exchange = self.flows.same_bytes(self.payment, first);
         if !self.open(&exchange).await? {
             return Ok(true);
         }
-        let reply = self.flows.send(account, &exchange).await;
+        let reply = self.flows.send(account, self.claimed, &exchange).await;
         self.flows.store.pass(Point::AfterAsk).await;
         let reading = match &reply {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
@@ -131,7 +128,7 @@ impl Look<'_> {
     }
 
     /// Asks the gateway by its own id, or by a complete listing.
-    async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
+    async fn ask(&self, last_sent_at: Time) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let attempts = self.flows.store.list_attempts(self.payment.id).await?;
         let earlier = attempts.iter().rev().find(|attempt| attempt.n < self.attempt.n);
@@ -139,6 +136,7 @@ impl Look<'_> {
             payment: self.payment,
             n: self.attempt.n,
             first_sent_at: self.attempt.first_sent_at,
+            last_sent_at,
             earlier_charge: earlier.and_then(|attempt| attempt.charge.as_deref()),
         };
         let mut call = account.gateway.query(tried);
@@ -147,7 +145,7 @@ impl Look<'_> {
             if !self.open(&exchange).await? {
                 return Ok(());
             }
-            let reply = self.flows.send(account, &exchange).await;
+            let reply = self.flows.send(account, self.claimed, &exchange).await;
             self.flows.store.pass(Point::AfterAsk).await;
             let finding = match &reply {
                 Ok(reply) => account.gateway.read_query(tried, &call, reply),
@@ -165,7 +163,7 @@ impl Look<'_> {
                     return self.conclude(Event::Canceled { attempt }, closing("canceled".to_owned())).await;
                 }
                 Finding::Absent => {
-                    return self.absent(account, exchanges, closing(ABSENT.to_owned())).await;
+                    return self.absent(account, last_sent_at, closing(ABSENT.to_owned())).await;
                 }
                 Finding::Nothing(why) => {
                     self.note(closing(why)).await?;
@@ -184,17 +182,17 @@ impl Look<'_> {
     async fn absent(
         &self,
         account: &Account,
-        exchanges: &[Exchange],
+        last_sent_at: Time,
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
         let now = self.flows.now(self.payment);
         let settle = TimeDelta::from_std(account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
-        let counts_from = self.attempt.first_sent_at + settle;
+        let counts_from = last_sent_at + settle;
         if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
             self.note(closing).await?;
             return self.again().await;
         }
-        let before = exchanges.iter().any(|exchange| {
+        let before = self.exchanges.iter().any(|exchange| {
             let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
             absent && exchange.opened_at >= counts_from && exchange.opened_at <= now - BETWEEN_ABSENCES
         });

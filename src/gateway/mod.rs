@@ -61,6 +61,8 @@ pub struct Tried<'a> {
     pub payment: &'a Payment,
     pub n: u32,
     pub first_sent_at: Time,
+    /// When the request last left: until then it may have been executed for the first time.
+    pub last_sent_at: Time,
     /// The charge of the attempt before, whose failure is not ours (S1.17).
     pub earlier_charge: Option<&'a str>,
 }

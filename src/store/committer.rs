@@ -164,10 +164,14 @@ async fn halve(
             }
         }
     }
+    refuse(claims);
+    results
+}
+
+fn refuse(claims: &mut Vec<(Order, Answer<Vec<Claimed>, StoreError>)>) {
     for (_, answer) in claims.drain(..) {
         let _ = answer.send(Err(StoreError::Unavailable));
     }
-    results
 }
 
 /// One transaction. Claims ride along with the first that succeeds, and share its commit.
@@ -186,8 +190,16 @@ async fn transact(
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
+            // What left no history is run again, which does no harm; leases that may have been taken run out.
+            if !outcome.traceable {
+                refuse(claims);
+                if changes.is_empty() {
+                    return Ok(Vec::new());
+                }
+                continue;
+            }
             let ids: BTreeSet<_> = changes.iter().map(|change| change.id).collect();
-            if outcome.traceable && !took_effect(store, &ids, &error).await? {
+            if !took_effect(store, &ids, &error).await? {
                 continue;
             }
         }

@@ -10,6 +10,7 @@ use crate::domain::{
     clock::{Clock, Time},
     payment::Payment,
 };
+use crate::failpoint::Point;
 use dunlin_jobs::{Job, JobId, Lane};
 use serde::Serialize;
 use std::{
@@ -29,8 +30,10 @@ pub struct Claimed {
     pub runs: u32,
     pub failures: u32,
     pub due_at: Time,
-    /// When the claim was asked for, by our own clock: what is left of the lease counts from here (S1.7).
+    /// When the claim was asked for, by our own two clocks: what is left of the lease counts from here (S1.7).
     pub claimed_at: Instant,
+    pub claimed_on: Time,
+    pub lease_length: Duration,
     pub traceparent: Option<String>,
 }
 
@@ -151,12 +154,23 @@ const DELETE: Text = Text {
     postgres: "DELETE FROM jobs WHERE id IN (SELECT json_array_elements_text($1::json))",
 };
 
+impl Claimed {
+    /// What is left of the lease. A machine that slept may not have counted it by one clock, so both count.
+    pub fn lease_left(&self, clock: &Clock) -> Duration {
+        let by_date = (clock.now(true) - self.claimed_on).to_std().unwrap_or_default();
+        self.lease_length.saturating_sub(by_date.max(self.claimed_at.elapsed()))
+    }
+}
+
 impl Store {
     /// Claims due and abandoned jobs of a lane, at most as many as there are free slots.
     pub async fn claim(&self, order: Order) -> Result<Vec<Claimed>, StoreError> {
         match &self.db {
             // SQLite has one writer, so the claim is a request to it and needs no row lock.
-            Db::Sqlite(_) => self.committer.claim(order).await,
+            Db::Sqlite(_) => {
+                self.pass(Point::Asked).await;
+                self.committer.claim(order).await
+            }
             Db::Postgres(pool) => {
                 let mut tx = Tx::Postgres(pool.begin().await?);
                 let claimed = claim(&mut tx, &self.clock, &order).await?;
@@ -259,6 +273,7 @@ impl Store {
 /// The claim itself, inside a transaction.
 pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<Vec<Claimed>, StoreError> {
     let claimed_at = Instant::now();
+    let claimed_on = clock.now(true);
     let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);
     let mut rows: Vec<ClaimedRow> = on!(tx, |tx, pick| {
         sqlx::query_as(pick(CLAIM))
@@ -272,11 +287,11 @@ pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<V
             .await?
     });
     rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
-    rows.into_iter().map(|row| row.claimed(order, claimed_at)).collect()
+    rows.into_iter().map(|row| row.claimed(order, claimed_at, claimed_on)).collect()
 }
 
 impl ClaimedRow {
-    fn claimed(self, order: &Order, claimed_at: Instant) -> Result<Claimed, StoreError> {
+    fn claimed(self, order: &Order, claimed_at: Instant, claimed_on: Time) -> Result<Claimed, StoreError> {
         let corrupt = |column| StoreError::corrupt("jobs", column, &self.id);
         Ok(Claimed {
             lease: Lease {
@@ -291,6 +306,8 @@ impl ClaimedRow {
             failures: count(self.failures).ok_or_else(|| corrupt("failures"))?,
             due_at: self.due_at.0,
             claimed_at,
+            claimed_on,
+            lease_length: order.lease,
             traceparent: self.traceparent,
         })
     }

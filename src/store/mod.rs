@@ -52,11 +52,12 @@ pub struct Store {
     /// On SQLite a single connection.
     writer: Pools,
     committer: committer::Handle,
+    committers: Arc<[tokio::task::AbortHandle]>,
     context: Arc<batch::Context>,
     clock: Clock,
     failpoints: Failpoints,
     /// Held while the process has the SQLite file to itself.
-    _lock: Option<Arc<File>>,
+    lock: Option<Arc<File>>,
 }
 
 /// Why the store could not do what it was asked, by what the caller can do about it.
@@ -78,11 +79,13 @@ pub enum StoreError {
 impl Store {
     /// Commits a change, waiting for a place in the line: for workers, whose number is bounded.
     pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
+        self.failpoints.at(Point::Asked).await;
         self.committer.commit(change).await
     }
 
     /// Commits a change unless the line is full: for callers who can be asked to come back.
     pub async fn offer(&self, change: Change) -> Result<Committed, CommitError> {
+        self.failpoints.at(Point::Asked).await;
         self.committer.offer(change).await
     }
 

@@ -84,11 +84,11 @@ impl Store {
         };
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan });
-        let store = Self { db, writer, committer: handle, context, clock, failpoints, _lock: lock };
-        for line in lines {
-            tokio::spawn(committer::run(store.clone_for_committer(), line));
-        }
-        Ok(store)
+        let committers_of_it = Arc::from([]);
+        let store = Self { db, writer, committer: handle, committers: committers_of_it, context, clock, failpoints, lock };
+        let committers = lines.into_iter().map(|line| tokio::spawn(committer::run(store.clone_for_committer(), line)));
+        let committers = committers.map(|task| task.abort_handle()).collect();
+        Ok(Self { committers, ..store })
     }
 
     /// A store whose handle leads nowhere, so that the committer ends when all others are gone.
@@ -101,6 +101,17 @@ impl Store {
     pub async fn ping(&self) -> Result<(), super::StoreError> {
         super::on!(&self.db, |db, _pick| sqlx::query("SELECT 1").execute(db).await?.rows_affected());
         Ok(())
+    }
+
+    /// Stops as a crash of the process would: what is not committed is gone, and nobody is answered. For tests.
+    pub async fn abandon(self) {
+        for committer in self.committers.iter() {
+            committer.abort();
+        }
+        self.close().await;
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
     }
 
     /// Closes the connections; what is committed stays.
@@ -134,10 +145,12 @@ async fn open_sqlite(path: &Path, options: &Options) -> Result<(Pools, Pools), O
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
+    // The writer keeps a busy hour's pages (16 MiB), and checkpoints every 16 MiB of log rather than every 4.
+    let writing = connect.clone().pragma("cache_size", "-16384").pragma("wal_autocheckpoint", "4096");
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(connect.clone())
+        .connect_with(writing)
         .await
         .map_err(failed)?;
     let schema = Db::<SqlitePool, PgPool>::Sqlite(writer.clone());

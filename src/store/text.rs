@@ -25,12 +25,15 @@ macro_rules! on {
 }
 
 /// The rows of a bulk statement, read from one bound JSON array: `$1`.
+///
+/// On SQLite each mention of `json_each`'s `value` writes the row's text anew, so it is taken once, by a
+/// subquery that its LIMIT and the WHERE outside keep from being flattened.
 macro_rules! rows {
     (sqlite $first:ident $first_type:ident $(, $column:ident $type:ident)*) => {
         concat!(
-            "(SELECT value ->> '", stringify!($first), "' AS ", stringify!($first),
-            $(", value ->> '", stringify!($column), "' AS ", stringify!($column),)*
-            " FROM json_each($1)) AS r"
+            "(SELECT v ->> '", stringify!($first), "' AS ", stringify!($first),
+            $(", v ->> '", stringify!($column), "' AS ", stringify!($column),)*
+            " FROM (SELECT value AS v FROM json_each($1) LIMIT -1) WHERE v IS NOT NULL) AS r"
         )
     };
     (postgres $first:ident $first_type:ident $(, $column:ident $type:ident)*) => {

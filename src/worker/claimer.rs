@@ -60,10 +60,10 @@ impl Claimer {
         Some(free)
     }
 
-    /// Claims at most as many jobs as there are slots, from both environments in turn.
+    /// Claims at most as many jobs as there are slots, from each environment in turn.
     async fn fill(&self, mut slots: Vec<OwnedSemaphorePermit>) -> Result<usize, crate::store::StoreError> {
         let mut filled = 0;
-        for livemode in [true, false] {
+        for livemode in self.environments() {
             if slots.is_empty() {
                 break;
             }
@@ -82,6 +82,16 @@ impl Claimer {
             }
         }
         Ok(filled)
+    }
+
+    /// Where there can be work: housekeeping is of no environment, payments go where there are accounts.
+    fn environments(&self) -> impl Iterator<Item = bool> + use<'_> {
+        let gateways = &self.pool.flows.gateways;
+        let lane = self.lane;
+        [true, false].into_iter().filter(move |livemode| match lane {
+            Lane::Upkeep => *livemode,
+            Lane::Payments | Lane::Reconcile => gateways.of(*livemode).next().is_some(),
+        })
     }
 
     async fn hand_over(&self, claimed: Claimed, slot: OwnedSemaphorePermit) {

@@ -161,8 +161,7 @@ async fn handle(leased: Leased, pool: Data<Arc<Pool>>) -> Result<(), std::conver
     let Leased { claimed, holding, _slot } = leased;
     holding.start();
     let deadline = Duration::from_secs(pool.settings.job_timeout_s);
-    let lease = pool.settings.lease();
-    let work = AssertUnwindSafe(work(&pool.flows, &claimed, lease)).catch_unwind();
+    let work = AssertUnwindSafe(work(&pool.flows, &claimed)).catch_unwind();
     match tokio::time::timeout(deadline, work).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) => tracing::error!(job.id = %claimed.lease.job, "{} panicked", claimed.lease.job),
@@ -174,10 +173,10 @@ async fn handle(leased: Leased, pool: Data<Arc<Pool>>) -> Result<(), std::conver
 }
 
 /// Works on one job and records how it ended.
-pub async fn work(flows: &Flows, claimed: &Claimed, lease: Duration) {
+pub async fn work(flows: &Flows, claimed: &Claimed) {
     let result = match &claimed.job {
-        Job::Charge(job) => charge::run(flows, claimed, job.payment, lease).await,
-        Job::Retry(job) => charge::run(flows, claimed, job.payment, lease).await,
+        Job::Charge(job) => charge::run(flows, claimed, job.payment).await,
+        Job::Retry(job) => charge::run(flows, claimed, job.payment).await,
         Job::Reconcile(job) => reconcile::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
     };
@@ -215,7 +214,7 @@ pub async fn run_due_jobs(flows: &Flows, lane: Lane, livemode: bool) -> Result<u
         let order = Order { lane, livemode, owner: "by hand".to_owned(), lease, limit: 1 };
         let claimed = flows.store.claim(order).await?;
         let Some(claimed) = claimed.first() else { return Ok(done) };
-        work(flows, claimed, lease).await;
+        work(flows, claimed).await;
         done += 1;
     }
 }

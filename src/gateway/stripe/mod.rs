@@ -21,7 +21,7 @@ const REFERENCE: &str = "dunlin_payment";
 
 const HOUR: Duration = Duration::from_hours(1);
 /// How much the two sides' clocks may differ, when a listing is narrowed to a time.
-const SKEW: Duration = Duration::from_mins(5);
+const SKEW: Duration = HOUR;
 
 #[derive(Debug)]
 pub(super) struct Stripe {
@@ -57,12 +57,12 @@ impl Stripe {
     }
 
     fn list(&self, tried: Tried<'_>, starting_after: Option<&str>) -> Call {
-        let sent = tried.first_sent_at.timestamp();
-        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(0);
+        let first = tried.first_sent_at - SKEW;
+        let last = tried.last_sent_at + self.traits.settle_delay + SKEW;
         let mut query = vec![
             ("limit", "100".to_owned()),
-            ("created[gte]", (sent - seconds(SKEW)).to_string()),
-            ("created[lte]", (sent + seconds(self.traits.settle_delay)).to_string()),
+            ("created[gte]", first.timestamp().to_string()),
+            ("created[lte]", last.timestamp().to_string()),
         ];
         if let Some(customer) = &tried.payment.method.gateway_customer {
             query.push(("customer", customer.clone()));

@@ -17,7 +17,14 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn sqlite_in(folder: &str) -> Self {
+        Self::in_folder(tempfile::tempdir_in(folder).unwrap())
+    }
+
+    fn in_folder(folder: TempDir) -> Self {
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         Self { url, _folder: Some(folder) }
     }
@@ -31,6 +38,17 @@ impl Database {
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
         let (base, _) = server.rsplit_once('/').expect("the URL names a database");
         Self { url: format!("{base}/{name}"), _folder: None }
+    }
+
+    /// Commits are not forced to the disk: for tests that simulate crashes of the process only.
+    pub(crate) fn without_fsync(self) -> Self {
+        let url = format!("{}?options=-c%20synchronous_commit=off", self.url);
+        Self { url, ..self }
+    }
+
+    pub(crate) async fn open_with_one_committer(&self, clock: Clock, failpoints: Failpoints) -> Store {
+        let options = Options { committers: 1, ..self.options() };
+        Store::open(&options, clock, plan(), failpoints).await.unwrap()
     }
 
     pub(crate) fn is_sqlite(&self) -> bool {

@@ -60,15 +60,20 @@ impl World {
         charges + worker::run_due_jobs(&self.flows, Lane::Reconcile, false).await.unwrap()
     }
 
+    /// Moves the clock, and the sandbox's with it.
+    fn move_clock(&self, by: TimeDelta) {
+        move_clock(self.flows.clock(), &self.bank, by);
+    }
+
     /// Lets time pass, running each job when it is due.
     pub(crate) async fn travel(&self, by: TimeDelta) {
         let target = self.flows.clock().now(false) + by;
         self.run_due_jobs().await;
         while let Some(due) = self.flows.store.find_next_due(false).await.unwrap().filter(|due| *due <= target) {
-            self.flows.clock().travel((due - self.flows.clock().now(false)).max(TimeDelta::zero()));
+            self.move_clock(due - self.flows.clock().now(false));
             self.run_due_jobs().await;
         }
-        self.flows.clock().travel(target - self.flows.clock().now(false));
+        self.move_clock(target - self.flows.clock().now(false));
         self.run_due_jobs().await;
     }
 
@@ -80,6 +85,20 @@ impl World {
     pub(crate) fn captures(&self, payment: PaymentId) -> usize {
         captures(&self.bank).get(&payment.to_string()).copied().unwrap_or(0)
     }
+}
+
+/// Moves a held clock forward, and tells the sandbox.
+pub(crate) fn move_clock(clock: &Clock, bank: &Bank, by: TimeDelta) {
+    clock.travel(by.max(TimeDelta::zero()));
+    let offset = clock.now(false).timestamp() - BEGIN;
+    let request = dunlin_sandbox::Request {
+        method: "POST".to_owned(),
+        path: "/_sandbox/clock".to_owned(),
+        body: format!("{{\"offset_seconds\":{offset}}}").into_bytes(),
+        ..dunlin_sandbox::Request::default()
+    };
+    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the clock answers") };
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
 }
 
 /// The captures in the sandbox's ledger, by payment.
@@ -98,6 +117,11 @@ pub(crate) fn captures(bank: &Bank) -> BTreeMap<String, usize> {
         *captures.entry(payment).or_default() += 1;
     }
     captures
+}
+
+/// A SQLite file in memory: a simulated crash is not one of the machine.
+pub(crate) fn in_memory() -> Database {
+    Database::sqlite_in("/dev/shm")
 }
 
 pub(crate) fn settings() -> Settings {

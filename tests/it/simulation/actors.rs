@@ -1,0 +1,43 @@
+//! Actors: callers and workers, each a task that does one thing and ends.
+
+use crate::support::world;
+use dunlin::{
+    failpoint::Point,
+    flow::Flows,
+    store::{Owner, change::Priority, jobs::Order},
+    worker,
+};
+use dunlin_jobs::Lane;
+use std::time::Duration;
+
+/// A caller who wants one payment under a key, perhaps not the only one who does.
+pub(super) async fn caller(flows: Flows, owner: Owner, key: String, method: &'static str) {
+    let mut request = world::request(method);
+    request.key = Some(world::key(&key, method));
+    let _ = flows.create_payment(owner, request, Priority::Interactive).await;
+}
+
+/// A worker that claims a few jobs and works on them.
+pub(super) async fn worker(flows: Flows, lane: Lane, owner: String, limit: u16) {
+    let lease = Duration::from_secs(600);
+    let order = Order { lane, livemode: false, owner, lease, limit };
+    let Ok(claimed) = flows.store.claim(order).await else { return };
+    for claimed in claimed {
+        flows.store.pass(Point::Claimed).await;
+        worker::work(&flows, &claimed).await;
+    }
+}
+
+/// The methods that payments are made with: each goes wrong in a way of its own.
+pub(super) const METHODS: [&str; 10] = [
+    "pm_card_visa",
+    "pm_card_mastercard",
+    "pm_sandbox_insufficient_funds_1",
+    "pm_sandbox_do_not_honor_2",
+    "pm_card_visa_chargeDeclinedStolenCard",
+    "pm_sandbox_lost_before",
+    "pm_sandbox_lost_after",
+    "pm_sandbox_lost_after_decline",
+    "pm_sandbox_error_before",
+    "pm_sandbox_error_after",
+];

@@ -1,0 +1,66 @@
+//! The simulation: the real store, committer, flows and adapter in one thread, with a seed that chooses who
+//! takes the next step, who dies, which answers and which COMMITs are lost, and when time passes.
+//!
+//! A seed repeats its run: `SIMULATION_SEED=17 cargo nextest run -E 'test(simulation)'`.
+
+mod actors;
+mod faults;
+mod judge;
+mod scheduler;
+
+use crate::support::{database::Database, world};
+use faults::Dice;
+use scheduler::Simulation;
+
+/// How many seeds each database is tried with; more by `SIMULATION_SEEDS`.
+const SEEDS: u64 = 1000;
+
+fn setting(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
+/// The seeds of one of `parts` tests, so that they share the cores.
+fn seeds(part: u64, parts: u64) -> Vec<u64> {
+    if let Some(seed) = setting("SIMULATION_SEED") {
+        return if part == 0 { vec![seed] } else { vec![] };
+    }
+    (0..setting("SIMULATION_SEEDS").unwrap_or(SEEDS)).filter(|seed| seed % parts == part).collect()
+}
+
+async fn try_seeds(database: Database, seeds: Vec<u64>) {
+    let mut told = judge::Tally::default();
+    for seed in seeds {
+        let mut simulation = Simulation::begin(&database, Dice::new(seed)).await;
+        simulation.trouble().await;
+        simulation.heal().await;
+        told.add(judge::judge(&simulation).await.unwrap_or_else(|found| panic!("seed {seed}: {found}")));
+        simulation.end().await;
+    }
+    // A simulation in which nothing goes wrong proves nothing.
+    println!("{told:?}");
+    told.assert_varied();
+}
+
+macro_rules! parts {
+    ($($name:ident $part:literal)*) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                let database = super::world::in_memory();
+                super::try_seeds(database, super::seeds($part, 2)).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                let database = super::Database::postgres().await.without_fsync();
+                super::try_seeds(database, super::seeds($part, 2)).await;
+            }
+        }
+    )*};
+}
+
+parts! {
+    no_interleaving_of_crashes_and_lost_answers_charges_twice_or_loses_a_payment 0
+    no_interleaving_of_lost_commits_and_expired_leases_does_either 1
+}
