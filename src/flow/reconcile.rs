@@ -40,10 +40,10 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     match attempt.status {
         AttemptStatus::Unknown => look.resolve().await,
         AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[]).await,
-        // Nothing is at the gateway: the charge job carries on, or a person decides.
-        AttemptStatus::Planned => flows.end_job(&claimed.lease, JobEnd::Done).await,
         AttemptStatus::Sending => look.again().await,
-        AttemptStatus::Succeeded
+        // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
+        AttemptStatus::Planned
+        | AttemptStatus::Succeeded
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
@@ -108,11 +108,11 @@ impl Look<'_> {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
         };
-        let replayed = reply.as_ref().is_ok_and(|reply| {
-            reply.status >= 500 && reply.headers.contains_key("idempotent-replayed")
-        });
+        let replayed = reply
+            .as_ref()
+            .is_ok_and(|reply| reply.status >= 500 && reply.headers.contains_key("idempotent-replayed"));
         let verdict = if replayed { REPLAYED_ERROR.to_owned() } else { reading.verdict() };
-        let closing = self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+        let closing = self.flows.closing(account, &exchange, &reply, verdict);
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
@@ -153,8 +153,7 @@ impl Look<'_> {
                 Ok(reply) => account.gateway.read_query(tried, &call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
             };
-            let closing =
-                |verdict: String| self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+            let closing = |verdict: String| self.flows.closing(account, &exchange, &reply, verdict);
             let attempt = self.attempt.n;
             match finding {
                 Finding::Answered(answer) => {
@@ -224,7 +223,7 @@ impl Look<'_> {
         let step = Worked::event(self.payment, event, end).with(closing.clone());
         match self.flows.happen(self.claimed, step).await {
             Ok(committed) => {
-                self.flows.tell(committed.payment.as_ref().filter(|_| committed.fresh));
+                super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
                 Ok(())
             }
             Err(CommitError::LeaseLost) => self.flows.keep(closing).await,
@@ -244,12 +243,14 @@ impl Look<'_> {
     async fn again(&self) -> Result<(), FlowError> {
         let at = self.next_poll();
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
-        let overdue = age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
+        let overdue =
+            age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
         let reviewed = matches!(self.payment.status, Status::NeedsReview { .. });
         if !overdue || reviewed || self.attempt.status != AttemptStatus::Unknown {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Again(at)).await;
         }
-        let reason = format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
+        let reason =
+            format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
         tracing::error!(payment.id = %self.payment.id, "{} needs a look: {reason}", self.payment.id);
         let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Again(at));
         match self.flows.happen(self.claimed, step).await {

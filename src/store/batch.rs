@@ -6,7 +6,9 @@ use super::{
     StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
     events::EventRow,
-    exchanges, history::HistoryRow, idempotency,
+    exchanges,
+    history::HistoryRow,
+    idempotency,
     jobs::{self, JobRow, JobWrites},
     payments,
 };
@@ -120,8 +122,8 @@ impl Work<'_> {
         let payment = &create.payment;
         self.history.push(HistoryRow::created(change, payment));
         self.emit(payment, crate::domain::event::EventType::Created, None);
-        let charge = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
-        let job = JobRow::new(&self.context.clock, payment, &charge, payment.created_at)
+        let work = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
+        let job = JobRow::new(&self.context.clock, payment, &work, payment.created_at)
             .with_priority(create.priority)
             .with_traceparent(create.traceparent.clone());
         self.jobs.insert(job);
@@ -199,8 +201,11 @@ impl Work<'_> {
     }
 
     async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
-        let (new, changed): (Vec<_>, Vec<_>) =
-            self.written.iter().map(|(id, base)| (&self.held[id], *base)).partition(|(_, base)| base.is_none());
+        let (new, changed): (Vec<_>, Vec<_>) = self
+            .written
+            .iter()
+            .map(|(id, base)| (&self.held[id], *base))
+            .partition(|(_, base)| base.is_none());
         payments::insert(tx, &new.into_iter().map(|(payment, _)| payment).collect::<Vec<_>>()).await?;
         let changed: Vec<_> =
             changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();

@@ -52,8 +52,7 @@ pub(super) fn lines(count: usize) -> (Handle, Vec<Line>) {
     let (settled, _) = broadcast::channel(LINE);
     let enqueued = Arc::new(tokio::sync::Notify::new());
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(LINE)).unzip();
-    let line =
-        |requests| Line { requests, settled: settled.clone(), enqueued: Arc::clone(&enqueued) };
+    let line = |requests| Line { requests, settled: settled.clone(), enqueued: Arc::clone(&enqueued) };
     let lines = receivers.into_iter().map(line).collect();
     (Handle { lines: senders.into(), settled, enqueued }, lines)
 }

@@ -179,7 +179,12 @@ impl Store {
     /// Gives back leases of jobs that were never started; it costs them nothing (S5.7).
     pub async fn release(&self, owner: &str, jobs: &[JobId]) -> Result<(), StoreError> {
         let ids = json(&jobs);
-        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE)).bind(ids).bind(owner).execute(db).await?.rows_affected());
+        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE))
+            .bind(ids)
+            .bind(owner)
+            .execute(db)
+            .await?
+            .rows_affected());
         Ok(())
     }
 
@@ -297,10 +302,7 @@ impl ClaimedRow {
 }
 
 /// Reads the leases of these jobs, and on PostgreSQL locks their rows.
-pub(super) async fn lock(
-    tx: &mut Tx,
-    jobs: &BTreeSet<JobId>,
-) -> Result<HashMap<JobId, Lease>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<HashMap<JobId, Lease>, StoreError> {
     if jobs.is_empty() {
         return Ok(HashMap::new());
     }

@@ -32,7 +32,8 @@ pub struct Owner {
 }
 
 const GET: &str = concat!(payment_columns!(), "WHERE p.id = $1");
-const GET_OWNED: &str = concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
+const GET_OWNED: &str =
+    concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
 
 const LIST: &str = concat!(
     payment_columns!(),

@@ -91,7 +91,8 @@ impl Gateway for Stripe {
         let method = &payment.method;
         let (kind, path, body) = match &payment.operation {
             Some(intent) => {
-                let body = [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
+                let body =
+                    [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
                 (ExchangeKind::Confirm, format!("/v1/payment_intents/{intent}/confirm"), form(&body))
             }
             None => (ExchangeKind::Create, "/v1/payment_intents".to_owned(), creation(payment)?),
