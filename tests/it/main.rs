@@ -1,3 +1,4 @@
 //! Tests through the front door: real storage, the real HTTP client, the sandbox's ledger at the end.
 
+mod store;
 mod support;
