@@ -1,8 +1,8 @@
 //! The one way in which a payment changes: an event meets the table, and a step comes out of it.
 
-use super::{Event, Payment, next::Next};
+use super::{Event, Payment, Status, next::Next};
 use crate::domain::{
-    attempt::{Attempt, AttemptStatus},
+    attempt::{Attempt, AttemptStatus, Outcome},
     clock::Time,
     decline::Policy,
     event::EventType,
@@ -63,6 +63,47 @@ impl Payment {
             ) => return Err(refused),
         };
         Ok(step)
+    }
+}
+
+impl Payment {
+    /// Whether the event tells of another success than the one that the payment has.
+    pub fn is_paid_twice_by(&self, event: &Event) -> bool {
+        let charge = self.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
+        match event {
+            Event::Answered { answer, .. } => {
+                self.status == Status::Succeeded
+                    && answer.outcome == Outcome::Succeeded
+                    && answer.charge.as_ref() != charge
+            }
+            Event::Due { .. }
+            | Event::Send { .. }
+            | Event::NotSent { .. }
+            | Event::Lost { .. }
+            | Event::Rejected { .. }
+            | Event::Absent { .. }
+            | Event::Cancel
+            | Event::Canceled { .. }
+            | Event::Review { .. } => false,
+        }
+    }
+}
+
+impl Step {
+    /// The step beside all attempts that are on record: a duplicate that is one of them is known already.
+    pub fn beside(mut self, known: &[Attempt]) -> Option<Self> {
+        if let Some(duplicate) = &mut self.duplicate {
+            let same = |one: &Attempt| {
+                let named = one.charge.is_some() || one.status == AttemptStatus::Duplicate;
+                named && one.charge == duplicate.charge
+            };
+            if known.iter().any(same) {
+                return None;
+            }
+            let last = known.iter().map(|attempt| attempt.n).max().unwrap_or(0);
+            duplicate.n = duplicate.n.max(last + 1);
+        }
+        Some(self)
     }
 }
 
