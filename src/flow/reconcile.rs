@@ -9,7 +9,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Account, Call, Finding, Reading, Send, Tried},
+    gateway::{Call, Finding, Reading, Send, Tried},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         jobs::Claimed,
@@ -39,7 +39,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     match attempt.status {
         AttemptStatus::Unknown => look.resolve().await,
-        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[]).await,
+        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[], attempt.first_sent_at).await,
         AttemptStatus::Sending => look.again().await,
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
@@ -77,10 +77,16 @@ impl Look<'_> {
                 if self.resend(first).await? {
                     return Ok(());
                 }
-                self.ask(&exchanges).await
+                self.ask(&exchanges, self.flows.now(self.payment)).await
             }
-            None => self.ask(&exchanges).await,
+            None => self.ask(&exchanges, self.last_sent_at(&exchanges)).await,
         }
+    }
+
+    /// When the attempt's request last left, as far as is known: absence is evidence only well after that.
+    fn last_sent_at(&self, exchanges: &[Exchange]) -> Time {
+        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+        sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
     }
 
     fn may_resend(&self, exchanges: &[Exchange]) -> bool {
@@ -131,15 +137,17 @@ impl Look<'_> {
     }
 
     /// Asks the gateway by its own id, or by a complete listing.
-    async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
+    async fn ask(&self, exchanges: &[Exchange], last_sent_at: Time) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let attempts = self.flows.store.list_attempts(self.payment.id).await?;
-        let earlier = attempts.iter().rev().find(|attempt| attempt.n < self.attempt.n);
+        // An attempt that was never charged has no charge; the last one that was is what the intent still names.
+        let earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
         let tried = Tried {
             payment: self.payment,
             n: self.attempt.n,
             first_sent_at: self.attempt.first_sent_at,
-            earlier_charge: earlier.and_then(|attempt| attempt.charge.as_deref()),
+            last_sent_at,
+            earlier_charge: earlier.filter_map(|attempt| attempt.charge.as_deref()).next(),
         };
         let mut call = account.gateway.query(tried);
         for _ in 0..MAX_PAGES {
@@ -164,7 +172,7 @@ impl Look<'_> {
                     return self.conclude(Event::Canceled { attempt }, closing("canceled".to_owned())).await;
                 }
                 Finding::Absent => {
-                    return self.absent(account, exchanges, closing(ABSENT.to_owned())).await;
+                    return self.absent(tried, exchanges, closing(ABSENT.to_owned())).await;
                 }
                 Finding::Nothing(why) => {
                     self.note(closing(why)).await?;
@@ -182,13 +190,14 @@ impl Look<'_> {
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(
         &self,
-        account: &Account,
+        tried: Tried<'_>,
         exchanges: &[Exchange],
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
         let now = self.flows.now(self.payment);
-        let settle = TimeDelta::from_std(account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
-        let counts_from = self.attempt.first_sent_at + settle;
+        let settle_delay = self.flows.account(self.payment)?.gateway.traits().settle_delay;
+        let settle = TimeDelta::from_std(settle_delay).unwrap_or(TimeDelta::MAX);
+        let counts_from = tried.last_sent_at + settle;
         if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
             self.note(closing).await?;
             return self.again().await;

@@ -60,6 +60,8 @@ pub struct Tried<'a> {
     pub payment: &'a Payment,
     pub n: u32,
     pub first_sent_at: Time,
+    /// When it was last sent again: the operation may be as young as that.
+    pub last_sent_at: Time,
     /// The charge of the attempt before, whose failure is not ours (S1.17).
     pub earlier_charge: Option<&'a str>,
 }

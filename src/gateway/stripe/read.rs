@@ -81,7 +81,7 @@ pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
             Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
         },
         (402, _) => match error {
-            Some(error) if error.kind == "card_error" => Reading::Answered(declined(&error)),
+            Some(error) if error.kind == "card_error" => Reading::Answered(declined(payment, &error)),
             _ => Reading::Unknown(say("a decline that cannot be read")),
         },
         (401 | 403, Send::First) => Reading::Rejected(Rejection::Credentials(say("the key was refused"))),
@@ -172,11 +172,14 @@ fn answer(intent: &Intent, outcome: Outcome) -> Answer {
     }
 }
 
-fn declined(error: &CardError) -> Answer {
+fn declined(payment: &Payment, error: &CardError) -> Answer {
     let intent = error.payment_intent.as_deref();
+    // An intent that is kept from an earlier attempt still names that one's charge (S1.17).
+    let latest =
+        || intent.filter(|_| payment.operation.is_none()).and_then(|intent| intent.latest_charge.clone());
     Answer {
         operation: intent.map(|intent| intent.id.clone()),
-        charge: error.charge.clone().or_else(|| intent.and_then(|intent| intent.latest_charge.clone())),
+        charge: error.charge.clone().or_else(latest),
         amount: intent.map(|intent| named(intent.amount, &intent.currency)),
         outcome: Outcome::Declined(decline(error)),
     }
