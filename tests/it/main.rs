@@ -4,3 +4,4 @@ mod absence;
 mod client;
 mod store;
 mod support;
+mod tidy;
