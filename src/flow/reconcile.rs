@@ -141,13 +141,13 @@ impl Look<'_> {
         let account = self.flows.account(self.payment)?;
         let attempts = self.flows.store.list_attempts(self.payment.id).await?;
         // An attempt that was never charged has no charge; the last one that was is what the intent still names.
-        let earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
+        let mut earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
         let tried = Tried {
             payment: self.payment,
             n: self.attempt.n,
             first_sent_at: self.attempt.first_sent_at,
             last_sent_at,
-            earlier_charge: earlier.filter_map(|attempt| attempt.charge.as_deref()).next(),
+            earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
         };
         let mut call = account.gateway.query(tried);
         for _ in 0..MAX_PAGES {

@@ -1,5 +1,7 @@
 //! Tests through the front door: real storage, the real HTTP client, the sandbox's ledger at the end.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
+
 mod absence;
 mod client;
 mod store;

@@ -68,7 +68,9 @@ impl Source {
             let rest = &code[at + "crate::".len()..];
             match rest.strip_prefix('{') {
                 Some(group) => names.extend(members(group)),
-                None => names.insert(word(rest)).then_some(()).unwrap_or_default(),
+                None => {
+                    names.insert(word(rest));
+                }
             }
         }
         names

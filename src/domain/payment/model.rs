@@ -217,20 +217,17 @@ impl World {
         let open = |status: &AttemptStatus| status.is_open();
         if let Some(attempt) = &after.attempt {
             let index = usize::try_from(attempt.n).unwrap() - 1;
-            match self.attempts.get_mut(index) {
-                Some(status) => {
-                    let legal = *status == attempt.status || may_go_to(*status).contains(&attempt.status);
-                    assert!(legal, "{event:?} moved {status:?} to {:?}", attempt.status);
-                    *status = attempt.status;
-                }
-                None => {
-                    assert!(matches!(event, Event::Due { .. }), "{event:?} made an attempt");
-                    assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
-                    assert!(!self.attempts.iter().any(open), "a second attempt was opened");
-                    assert!(before.waits_until().is_none_or(|due| due <= self.now), "it came too early");
-                    assert_eq!(attempt.status, AttemptStatus::Sending);
-                    self.attempts.push(attempt.status);
-                }
+            if let Some(status) = self.attempts.get_mut(index) {
+                let legal = *status == attempt.status || may_go_to(*status).contains(&attempt.status);
+                assert!(legal, "{event:?} moved {status:?} to {:?}", attempt.status);
+                *status = attempt.status;
+            } else {
+                assert!(matches!(event, Event::Due { .. }), "{event:?} made an attempt");
+                assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
+                assert!(!self.attempts.iter().any(open), "a second attempt was opened");
+                assert!(before.waits_until().is_none_or(|due| due <= self.now), "it came too early");
+                assert_eq!(attempt.status, AttemptStatus::Sending);
+                self.attempts.push(attempt.status);
             }
         }
         let latest = after.attempt.as_ref().map_or(0, |attempt| attempt.n);

@@ -4,7 +4,6 @@ use crate::support::database::Database;
 use sqlx::{Connection, FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::SqliteRow};
 
 /// Runs a statement; says how many rows it touched.
-#[expect(clippy::disallowed_types, reason = "the statements are the tests' own")]
 pub(super) async fn execute(database: &Database, sql: &str) -> Result<u64, sqlx::Error> {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     if database.is_sqlite() {
@@ -23,7 +22,6 @@ where
     if database.is_sqlite() { sqlite_rows(database, sql).await } else { postgres_rows(database, sql).await }
 }
 
-#[expect(clippy::disallowed_types, reason = "the statements are the tests' own")]
 pub(super) async fn sqlite_rows<T>(database: &Database, sql: &str) -> Vec<T>
 where
     T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
@@ -32,7 +30,6 @@ where
     sqlx::query_as(sqlx::AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap()
 }
 
-#[expect(clippy::disallowed_types, reason = "the statements are the tests' own")]
 pub(super) async fn postgres_rows<T>(database: &Database, sql: &str) -> Vec<T>
 where
     T: for<'r> FromRow<'r, PgRow> + Send + Unpin,

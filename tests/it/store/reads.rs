@@ -233,34 +233,39 @@ async fn a_row_that_makes_no_sense_is_named(database: Database) {
         let id = payment.id.to_string();
         let sql = format!("UPDATE payments SET {column} = {value} WHERE id = '{id}'");
         raw::execute(&bench.database, &sql).await.unwrap();
-        corrupt(bench.store.find_payment(payment.id).await, "payments", column, &id);
+        corrupt(&bench.store.find_payment(payment.id).await, "payments", column, &id);
         let change = bench.store.commit(bench.event(payment.id, Event::Cancel)).await;
         let Err(CommitError::Store(error)) = change else { panic!("{change:?}") };
-        corrupt::<()>(Err(error), "payments", column, &id);
+        corrupt::<()>(&Err(error), "payments", column, &id);
     }
     let payment = bench.sending().await;
     let (id, attempt) = (payment.id.to_string(), payment.attempt.unwrap().id.to_string());
     raw::execute(&bench.database, "UPDATE attempts SET decline = '{'").await.unwrap();
-    corrupt(bench.store.find_payment(payment.id).await, "attempts", "decline", &attempt);
-    corrupt(bench.store.list_attempts(payment.id).await, "attempts", "decline", &attempt);
+    corrupt(&bench.store.find_payment(payment.id).await, "attempts", "decline", &attempt);
+    corrupt(&bench.store.list_attempts(payment.id).await, "attempts", "decline", &attempt);
     raw::execute(&bench.database, "UPDATE attempts SET decline = NULL, status = 'declined'").await.unwrap();
-    corrupt(bench.store.find_payment(payment.id).await, "payments", "attempt_n", &id);
+    corrupt(&bench.store.find_payment(payment.id).await, "payments", "attempt_n", &id);
     raw::execute(&bench.database, "DELETE FROM attempts").await.unwrap();
-    corrupt(bench.store.find_payment(payment.id).await, "attempts", "id", &id);
+    corrupt(&bench.store.find_payment(payment.id).await, "attempts", "id", &id);
     let (exchange, change) = bench.opening(payment.id, "");
     bench.store.commit(change).await.unwrap();
     raw::execute(&bench.database, "UPDATE exchanges SET attempt_n = -1").await.unwrap();
-    corrupt(bench.store.list_exchanges(payment.id).await, "exchanges", "attempt_n", &exchange.id.to_string());
+    corrupt(
+        &bench.store.list_exchanges(payment.id).await,
+        "exchanges",
+        "attempt_n",
+        &exchange.id.to_string(),
+    );
     let tenant = TenantId::mint(moment(0), [1; 10]).to_string().replace("ten_", "nobody_");
     let sql = format!(
         "INSERT INTO tenants (id, name, created_at) VALUES ('{tenant}', 'x', '2027-01-01T00:00:00Z')"
     );
     raw::execute(&bench.database, &sql).await.unwrap();
-    corrupt(bench.store.ensure_tenant("x").await, "tenants", "id", &tenant);
+    corrupt(&bench.store.ensure_tenant("x").await, "tenants", "id", &tenant);
 }
 
-fn corrupt<T: std::fmt::Debug>(result: Result<T, StoreError>, table: &str, column: &str, id: &str) {
-    let found = match &result {
+fn corrupt<T: std::fmt::Debug>(result: &Result<T, StoreError>, table: &str, column: &str, id: &str) {
+    let found = match result {
         Err(StoreError::Corrupt { table, column, id }) => Some((*table, *column, id.as_str())),
         Ok(_) | Err(StoreError::Conflict | StoreError::Unavailable | StoreError::Sql(_)) => None,
     };
