@@ -4,6 +4,7 @@
 
 mod absence;
 mod client;
+mod doubts;
 mod store;
 mod support;
 mod tidy;
