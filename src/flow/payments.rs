@@ -76,11 +76,11 @@ impl Flows {
     fn prepare(&self, owner: Owner, request: Request, priority: Priority) -> Result<Create, FlowError> {
         check(&request)?;
         let account = match &request.gateway {
-            Some(name) => self
-                .gateways
-                .find(name)
-                .filter(|account| account.livemode == owner.livemode)
-                .ok_or_else(|| invalid("gateway", format!("no gateway account {name:?} in this environment")))?,
+            Some(name) => {
+                self.gateways.find(name).filter(|account| account.livemode == owner.livemode).ok_or_else(
+                    || invalid("gateway", format!("no gateway account {name:?} in this environment")),
+                )?
+            }
             None => self.gateways.default_for(owner.livemode).ok_or_else(|| {
                 invalid("gateway", "no gateway account is configured for this environment".to_owned())
             })?,

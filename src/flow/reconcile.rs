@@ -9,7 +9,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Account, Call, Finding, Reading, Send, Tried},
+    gateway::{Call, Finding, Reading, Send, Tried},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         jobs::Claimed,
@@ -36,16 +36,14 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let Some(attempt) = payment.open_attempt().filter(|attempt| attempt.n == job.attempt).cloned() else {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
-    let mut exchanges = flows.store.list_exchanges(payment.id).await?;
-    exchanges.retain(|exchange| exchange.attempt == attempt.n);
-    let look = Look { flows, claimed, payment: &payment, attempt: &attempt, exchanges };
+    let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     match attempt.status {
         AttemptStatus::Unknown => look.resolve().await,
-        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(look.last_sent_at()).await,
-        // Nothing is at the gateway: the charge job carries on, or a person decides.
-        AttemptStatus::Planned => flows.end_job(&claimed.lease, JobEnd::Done).await,
+        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[], attempt.first_sent_at).await,
         AttemptStatus::Sending => look.again().await,
-        AttemptStatus::Succeeded
+        // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
+        AttemptStatus::Planned
+        | AttemptStatus::Succeeded
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
@@ -59,29 +57,39 @@ struct Look<'a> {
     claimed: &'a Claimed,
     payment: &'a Payment,
     attempt: &'a Attempt,
-    /// The calls made for the attempt before this look.
-    exchanges: Vec<Exchange>,
 }
 
 impl Look<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
-        let first = self.exchanges.iter().find(|exchange| exchange.idempotency_key.is_some());
-        let Some(first) = first.filter(|_| self.may_resend()) else {
-            return self.ask(self.last_sent_at()).await;
-        };
-        let again = self.flows.same_bytes(self.payment, first.clone());
-        let sent_at = again.opened_at;
-        if self.resend(again).await? { Ok(()) } else { self.ask(sent_at).await }
+        let exchanges: Vec<_> = self
+            .flows
+            .store
+            .list_exchanges(self.payment.id)
+            .await?
+            .into_iter()
+            .filter(|exchange| exchange.attempt == self.attempt.n)
+            .collect();
+        let first = exchanges.iter().find(|exchange| exchange.idempotency_key.is_some());
+        match first.filter(|_| self.may_resend(&exchanges)) {
+            Some(first) => {
+                let first = first.clone();
+                if self.resend(first).await? {
+                    return Ok(());
+                }
+                self.ask(&exchanges, self.flows.now(self.payment)).await
+            }
+            None => self.ask(&exchanges, self.last_sent_at(&exchanges)).await,
+        }
     }
 
-    /// When the request last left. What is asked about may have been executed as late as then.
-    fn last_sent_at(&self) -> Time {
-        let sent = self.exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+    /// When the attempt's request last left, as far as is known: absence is evidence only well after that.
+    fn last_sent_at(&self, exchanges: &[Exchange]) -> Time {
+        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
         sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
     }
 
-    fn may_resend(&self) -> bool {
+    fn may_resend(&self, exchanges: &[Exchange]) -> bool {
         let Ok(account) = self.flows.account(self.payment) else { return false };
         let traits = account.gateway.traits();
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
@@ -90,12 +98,13 @@ impl Look<'_> {
         let useless = |exchange: &Exchange| {
             exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(REPLAYED_ERROR))
         };
-        traits.replay_safe && age < limit && !self.exchanges.iter().any(useless)
+        traits.replay_safe && age < limit && !exchanges.iter().any(useless)
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
-    async fn resend(&self, exchange: Exchange) -> Result<bool, FlowError> {
+    async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
         let account = self.flows.account(self.payment)?;
+        let exchange = self.flows.same_bytes(self.payment, first);
         if !self.open(&exchange).await? {
             return Ok(true);
         }
@@ -105,11 +114,11 @@ impl Look<'_> {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
         };
-        let replayed = reply.as_ref().is_ok_and(|reply| {
-            reply.status >= 500 && reply.headers.contains_key("idempotent-replayed")
-        });
+        let replayed = reply
+            .as_ref()
+            .is_ok_and(|reply| reply.status >= 500 && reply.headers.contains_key("idempotent-replayed"));
         let verdict = if replayed { REPLAYED_ERROR.to_owned() } else { reading.verdict() };
-        let closing = self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+        let closing = self.flows.closing(account, &exchange, &reply, verdict);
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
@@ -128,16 +137,17 @@ impl Look<'_> {
     }
 
     /// Asks the gateway by its own id, or by a complete listing.
-    async fn ask(&self, last_sent_at: Time) -> Result<(), FlowError> {
+    async fn ask(&self, exchanges: &[Exchange], last_sent_at: Time) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let attempts = self.flows.store.list_attempts(self.payment.id).await?;
-        let earlier = attempts.iter().rev().find(|attempt| attempt.n < self.attempt.n);
+        // An attempt that was never charged has no charge; the last one that was is what the intent still names.
+        let mut earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
         let tried = Tried {
             payment: self.payment,
             n: self.attempt.n,
             first_sent_at: self.attempt.first_sent_at,
             last_sent_at,
-            earlier_charge: earlier.and_then(|attempt| attempt.charge.as_deref()),
+            earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
         };
         let mut call = account.gateway.query(tried);
         for _ in 0..MAX_PAGES {
@@ -151,8 +161,7 @@ impl Look<'_> {
                 Ok(reply) => account.gateway.read_query(tried, &call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
             };
-            let closing =
-                |verdict: String| self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+            let closing = |verdict: String| self.flows.closing(account, &exchange, &reply, verdict);
             let attempt = self.attempt.n;
             match finding {
                 Finding::Answered(answer) => {
@@ -163,7 +172,7 @@ impl Look<'_> {
                     return self.conclude(Event::Canceled { attempt }, closing("canceled".to_owned())).await;
                 }
                 Finding::Absent => {
-                    return self.absent(account, last_sent_at, closing(ABSENT.to_owned())).await;
+                    return self.absent(tried, exchanges, closing(ABSENT.to_owned())).await;
                 }
                 Finding::Nothing(why) => {
                     self.note(closing(why)).await?;
@@ -181,18 +190,19 @@ impl Look<'_> {
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(
         &self,
-        account: &Account,
-        last_sent_at: Time,
+        tried: Tried<'_>,
+        exchanges: &[Exchange],
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
         let now = self.flows.now(self.payment);
-        let settle = TimeDelta::from_std(account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
-        let counts_from = last_sent_at + settle;
+        let settle_delay = self.flows.account(self.payment)?.gateway.traits().settle_delay;
+        let settle = TimeDelta::from_std(settle_delay).unwrap_or(TimeDelta::MAX);
+        let counts_from = tried.last_sent_at + settle;
         if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
             self.note(closing).await?;
             return self.again().await;
         }
-        let before = self.exchanges.iter().any(|exchange| {
+        let before = exchanges.iter().any(|exchange| {
             let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
             absent && exchange.opened_at >= counts_from && exchange.opened_at <= now - BETWEEN_ABSENCES
         });
@@ -222,7 +232,7 @@ impl Look<'_> {
         let step = Worked::event(self.payment, event, end).with(closing.clone());
         match self.flows.happen(self.claimed, step).await {
             Ok(committed) => {
-                self.flows.tell(committed.payment.as_ref().filter(|_| committed.fresh));
+                super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
                 Ok(())
             }
             Err(CommitError::LeaseLost) => self.flows.keep(closing).await,
@@ -242,12 +252,14 @@ impl Look<'_> {
     async fn again(&self) -> Result<(), FlowError> {
         let at = self.next_poll();
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
-        let overdue = age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
+        let overdue =
+            age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
         let reviewed = matches!(self.payment.status, Status::NeedsReview { .. });
         if !overdue || reviewed || self.attempt.status != AttemptStatus::Unknown {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Again(at)).await;
         }
-        let reason = format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
+        let reason =
+            format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
         tracing::error!(payment.id = %self.payment.id, "{} needs a look: {reason}", self.payment.id);
         let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Again(at));
         match self.flows.happen(self.claimed, step).await {

@@ -6,7 +6,9 @@ use super::{
     StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
     events::EventRow,
-    exchanges, history::HistoryRow, idempotency,
+    exchanges,
+    history::HistoryRow,
+    idempotency,
     jobs::{self, JobRow, JobWrites},
     payments,
 };
@@ -61,12 +63,13 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
     };
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
-        let twin = match &change.subject {
-            Subject::Create(create) => payments::find_twin(tx, create).await?,
-            Subject::Event(..) | Subject::Note => None,
-        };
-        answers.push(work.take(change, keys.get(&index), twin));
+        let beside = work.look_beside(tx, change, keys.get(&index)).await?;
+        answers.push(work.take(change, beside));
     }
+    let won = |index: &usize| keys.get(index) == Some(&idempotency::Claim::Won);
+    let refused = answers.iter().enumerate().filter(|(index, answer)| answer.is_err() && won(index));
+    let refused: Vec<_> = refused.map(|(index, _)| &changes[index]).collect();
+    idempotency::release(tx, &refused).await?;
     let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
     work.write(tx).await?;
     Ok(Outcome { answers, traceable, enqueued })
@@ -86,23 +89,65 @@ struct Work<'a> {
     jobs: JobWrites,
 }
 
+/// What had to be looked up for one change.
+#[derive(Default)]
+struct Beside {
+    key: Option<idempotency::Claim>,
+    /// An alike payment, where the caller wants to be warned of one.
+    twin: Option<PaymentId>,
+    /// All attempts of a payment for which a second success is told.
+    attempts: Vec<Attempt>,
+}
+
 impl Work<'_> {
-    fn take(
-        &mut self,
+    async fn look_beside(
+        &self,
+        tx: &mut Tx,
         change: &Change,
         key: Option<&idempotency::Claim>,
-        twin: Option<PaymentId>,
-    ) -> Result<Committed, CommitError> {
+    ) -> Result<Beside, StoreError> {
+        let key = key.copied();
+        match &change.subject {
+            Subject::Create(create) => {
+                let twin = payments::find_twin(tx, create).await?.or_else(|| self.find_twin(create));
+                Ok(Beside { key, twin, ..Beside::default() })
+            }
+            Subject::Event(id, event)
+                if self.held.get(id).is_some_and(|held| held.is_paid_twice_by(event)) =>
+            {
+                let mut attempts = payments::load_attempts(tx, *id).await?;
+                let written = self.attempts.iter().filter(|((payment, _), _)| payment == id);
+                attempts.extend(written.map(|(_, attempt)| attempt.clone()));
+                Ok(Beside { attempts, ..Beside::default() })
+            }
+            Subject::Event(..) | Subject::Note => Ok(Beside::default()),
+        }
+    }
+
+    /// An alike payment in this very batch: two clicks are often in one.
+    fn find_twin(&self, create: &Create) -> Option<PaymentId> {
+        let (payment, since) = (&create.payment, create.twin_since?);
+        payment.customer.as_ref()?;
+        let alike = |other: &&Payment| {
+            let person = |payment: &Payment| (payment.tenant, payment.livemode, payment.customer.clone());
+            person(other) == person(payment) && other.money == payment.money && other.created_at >= since
+        };
+        let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
+        new.filter(alike).map(|twin| twin.id).next_back()
+    }
+
+    fn take(&mut self, change: &Change, beside: Beside) -> Result<Committed, CommitError> {
+        let Beside { key, twin, attempts } = beside;
         match (&change.subject, key) {
-            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(*first),
+            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(first, twin),
             (Subject::Create(_), Some(idempotency::Claim::Reused(first))) => {
-                Err(CommitError::KeyReused { first: *first })
+                Err(CommitError::KeyReused { first })
             }
             (Subject::Create(create), Some(idempotency::Claim::Won) | None) => match twin {
                 Some(first) => Err(CommitError::Twin { first }),
                 None => Ok(self.create(change, create)),
             },
-            (Subject::Event(payment, event), _) => self.happen(change, *payment, event),
+            (Subject::Event(payment, event), _) => self.happen(change, *payment, event, &attempts),
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
                 self.exchanges.extend(change.exchanges.iter().cloned());
@@ -111,17 +156,21 @@ impl Work<'_> {
         }
     }
 
-    fn replay(&self, first: PaymentId) -> Result<Committed, CommitError> {
-        let payment = self.held.get(&first).cloned().ok_or(CommitError::NotFound)?;
-        Ok(Committed { payment: Some(payment), fresh: false })
+    fn replay(&self, first: PaymentId, twin: Option<PaymentId>) -> Result<Committed, CommitError> {
+        match (self.held.get(&first).cloned(), twin) {
+            (Some(payment), _) => Ok(Committed { payment: Some(payment), fresh: false }),
+            // The same was refused a moment ago, in this batch.
+            (None, Some(first)) => Err(CommitError::Twin { first }),
+            (None, None) => Err(CommitError::NotFound),
+        }
     }
 
     fn create(&mut self, change: &Change, create: &Create) -> Committed {
         let payment = &create.payment;
         self.history.push(HistoryRow::created(change, payment));
         self.emit(payment, crate::domain::event::EventType::Created, None);
-        let charge = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
-        let job = JobRow::new(&self.context.clock, payment, &charge, payment.created_at)
+        let work = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
+        let job = JobRow::new(&self.context.clock, payment, &work, payment.created_at)
             .with_priority(create.priority)
             .with_traceparent(create.traceparent.clone());
         self.jobs.insert(job);
@@ -130,7 +179,13 @@ impl Work<'_> {
         Committed { payment: Some(payment.clone()), fresh: true }
     }
 
-    fn happen(&mut self, change: &Change, id: PaymentId, event: &Event) -> Result<Committed, CommitError> {
+    fn happen(
+        &mut self,
+        change: &Change,
+        id: PaymentId,
+        event: &Event,
+        attempts: &[Attempt],
+    ) -> Result<Committed, CommitError> {
         let before = self.held.get(&id).cloned().ok_or(CommitError::NotFound)?;
         let needs_lease = event.needs_lease() && change.job.is_some();
         if needs_lease && !self.holds_lease(change) {
@@ -138,6 +193,7 @@ impl Work<'_> {
         }
         let now = self.context.clock.now(before.livemode);
         let step = before.apply(event.clone(), &self.context.plan, now)?;
+        let step = step.and_then(|step| step.beside(attempts));
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, before.open_attempt().is_some())?;
@@ -199,8 +255,11 @@ impl Work<'_> {
     }
 
     async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
-        let (new, changed): (Vec<_>, Vec<_>) =
-            self.written.iter().map(|(id, base)| (&self.held[id], *base)).partition(|(_, base)| base.is_none());
+        let (new, changed): (Vec<_>, Vec<_>) = self
+            .written
+            .iter()
+            .map(|(id, base)| (&self.held[id], *base))
+            .partition(|(_, base)| base.is_none());
         payments::insert(tx, &new.into_iter().map(|(payment, _)| payment).collect::<Vec<_>>()).await?;
         let changed: Vec<_> =
             changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();

@@ -48,7 +48,9 @@ pub enum OpenError {
     Locked { path: PathBuf },
     #[error("the lock beside the database, {path}, cannot be taken")]
     Lock { path: PathBuf, source: std::io::Error },
-    #[error("the database at {target} cannot be opened: check store.url, the server, the name and the password")]
+    #[error(
+        "the database at {target} cannot be opened: check store.url, the server, the name and the password"
+    )]
     Connect { target: String, source: sqlx::Error },
     #[error(
         "the database has migration {0}, which this version of dunlin does not know: \
@@ -205,9 +207,12 @@ async fn prepare(pools: &Pools, migrate: bool) -> Result<(), OpenError> {
         Db::Sqlite(pool) => SQLITE.run(pool).await,
         Db::Postgres(pool) => POSTGRES.run(pool).await,
     };
-    done.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => OpenError::Newer(version),
-        other => OpenError::Migrate(other),
+    done.map_err(|error| {
+        if let MigrateError::VersionMissing(version) = error {
+            OpenError::Newer(version)
+        } else {
+            OpenError::Migrate(error)
+        }
     })
 }
 

@@ -32,7 +32,8 @@ pub struct Owner {
 }
 
 const GET: &str = concat!(payment_columns!(), "WHERE p.id = $1");
-const GET_OWNED: &str = concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
+const GET_OWNED: &str =
+    concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
 
 const LIST: &str = concat!(
     payment_columns!(),
@@ -48,6 +49,9 @@ const LOCK: Text = Text {
         "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id FOR UPDATE OF p"
     ),
 };
+
+const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
+     FROM attempts WHERE payment_id = $1 ORDER BY n";
 
 const INSERT: Text = insert!(
     "payments"
@@ -116,11 +120,9 @@ impl Store {
 
     /// All attempts of a payment, first one first.
     pub async fn list_attempts(&self, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
-        const TEXT: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
-             FROM attempts WHERE payment_id = $1 ORDER BY n";
         let id = payment.to_string();
         let rows: Vec<AttemptRow> =
-            on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
+            on!(&self.db, |db, _pick| sqlx::query_as(ATTEMPTS).bind(id).fetch_all(db).await?);
         rows.into_iter().map(Attempt::try_from).collect()
     }
 
@@ -180,6 +182,14 @@ pub(super) async fn lock(
     let rows: Vec<PaymentRow> =
         on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
     rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
+}
+
+/// The attempts of a payment, as the transaction sees them.
+pub(super) async fn load_attempts(tx: &mut Tx, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
+    let id = payment.to_string();
+    let rows: Vec<AttemptRow> =
+        on!(tx, |tx, _pick| sqlx::query_as(ATTEMPTS).bind(id).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(Attempt::try_from).collect()
 }
 
 /// An alike payment made within the window, where the caller wants to be warned of one (S2.7).

@@ -1,4 +1,10 @@
 //! Tests through the front door: real storage, the real HTTP client, the sandbox's ledger at the end.
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
+mod absence;
+mod client;
+mod doubts;
 mod simulation;
+mod store;
 mod support;
+mod tidy;

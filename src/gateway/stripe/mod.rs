@@ -3,6 +3,8 @@
 
 mod money;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use super::{AccountConfig, Call, Finding, Gateway, Reading, Reply, Send, Traits, Tried};
 use crate::domain::{attempt::ExchangeKind, payment::Payment};
@@ -91,7 +93,8 @@ impl Gateway for Stripe {
         let method = &payment.method;
         let (kind, path, body) = match &payment.operation {
             Some(intent) => {
-                let body = [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
+                let body =
+                    [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
                 (ExchangeKind::Confirm, format!("/v1/payment_intents/{intent}/confirm"), form(&body))
             }
             None => (ExchangeKind::Create, "/v1/payment_intents".to_owned(), creation(payment)?),

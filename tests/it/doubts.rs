@@ -1,0 +1,111 @@
+//! Doubts that meet each other: a request on the wire during a review, an attempt that was never charged
+//! between two that were.
+
+use crate::support::{both, database::Database, world, world::World};
+use chrono::TimeDelta;
+use dunlin::{
+    domain::{
+        attempt::{Answer, AttemptStatus, Outcome},
+        payment::{Event, Payment, Status},
+    },
+    flow::charge::PARKED_FOR_CREDENTIALS,
+    gateway::{
+        Reply,
+        client::{Client, SendError},
+    },
+    store::{
+        change::{Change, JobEnd, Subject},
+        jobs::Order,
+    },
+};
+use dunlin_jobs::{AttemptId, ChangeId, Lane};
+use futures_util::FutureExt;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+both! {
+    a_request_on_the_wire_is_asked_after_in_a_review_too
+    the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_never_charged
+}
+
+// S5.6
+async fn a_request_on_the_wire_is_asked_after_in_a_review_too(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await;
+    let order = Order {
+        lane: Lane::Payments,
+        livemode: false,
+        owner: "a worker that dies".to_owned(),
+        lease: Duration::from_mins(1),
+        limit: 1,
+    };
+    let claimed = world.flows.store.claim(order).await.unwrap();
+    let begun = Event::Due { attempt: AttemptId::mint(payment.created_at, [1; 10]) };
+    let job = Some((claimed[0].lease.clone(), JobEnd::Keep));
+    world.flows.store.commit(Change { job, ..change(&world, &payment, begun) }).await.unwrap();
+    let answer = Answer { operation: None, charge: None, amount: None, outcome: Outcome::Succeeded };
+    let contradiction = Event::Answered { attempt: 9, answer };
+    world.flows.store.commit(change(&world, &payment, contradiction)).await.unwrap();
+    let held = world.payment(payment.id).await;
+    assert_eq!(held.attempt.map(|attempt| attempt.status), Some(AttemptStatus::Sending));
+    assert!(held.status.review_reason().is_some());
+
+    world.flows.store.expire_leases().await.unwrap();
+    world.run_due_jobs().await;
+    let doubted = world.payment(payment.id).await;
+    let jobs = world.flows.store.list_jobs(payment.id).await.unwrap();
+
+    assert_eq!(doubted.attempt.map(|attempt| attempt.status), Some(AttemptStatus::Unknown));
+    assert!(doubted.status.review_reason().is_some());
+    assert_eq!(jobs.iter().map(|job| job.kind.as_str()).collect::<Vec<_>>(), ["reconcile"]);
+}
+
+// S1.17
+async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_never_charged(
+    database: Database,
+) {
+    let mut world = World::new(database).await;
+    let bank = Arc::clone(&world.bank);
+    let posts = AtomicUsize::new(0);
+    // The first attempt is declined, the second one's credentials are refused, the third one's answer is lost.
+    world.flows.client = Client::in_process(Arc::new(move |call| {
+        let nth = if call.method == "POST" { posts.fetch_add(1, Ordering::SeqCst) } else { 0 };
+        let result = match nth {
+            0 => world::answer(&bank, call),
+            1 => Ok(Reply { status: 401, headers: BTreeMap::new(), body: b"{}".to_vec() }),
+            _ => Err(SendError::Lost("no answer".to_owned())),
+        };
+        std::future::ready(result).boxed()
+    }));
+    let payment = world.pay("pm_card_visa_chargeDeclinedInsufficientFunds").await;
+    world.run_due_jobs().await;
+    let retry_at = world.payment(payment.id).await.waits_until().unwrap();
+    world.travel(retry_at - payment.created_at).await;
+    assert_eq!(world.flows.store.unpark(PARKED_FOR_CREDENTIALS).await.unwrap(), 1);
+
+    world.travel(TimeDelta::minutes(10)).await;
+
+    let payment = world.payment(payment.id).await;
+    let attempt = payment.attempt.unwrap();
+    assert_eq!((attempt.n, attempt.status), (3, AttemptStatus::Unknown));
+    assert_eq!((payment.declines, payment.status), (1, Status::Processing));
+    let jobs = world.flows.store.list_jobs(payment.id).await.unwrap();
+    assert!(jobs.iter().all(|job| job.failures == 0), "{jobs:?}");
+}
+
+fn change(world: &World, payment: &Payment, event: Event) -> Change {
+    let clock = world.flows.clock();
+    Change {
+        id: ChangeId::mint(clock.now(false), clock.random()),
+        actor: "test",
+        subject: Subject::Event(payment.id, event),
+        exchanges: Vec::new(),
+        job: None,
+    }
+}
