@@ -6,7 +6,9 @@ use super::{
     StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
     events::EventRow,
-    exchanges, history::HistoryRow, idempotency,
+    exchanges,
+    history::HistoryRow,
+    idempotency,
     jobs::{self, JobRow, JobWrites},
     payments,
 };
@@ -58,7 +60,9 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
         events: Vec::new(),
         exchanges: Vec::new(),
         jobs: JobWrites::default(),
+        twins: HashMap::new(),
     };
+    payments::serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let twin = match &change.subject {
@@ -67,6 +71,7 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
         };
         answers.push(work.take(change, keys.get(&index), twin));
     }
+    idempotency::release(tx, changes, &work.twins).await?;
     let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
     work.write(tx).await?;
     Ok(Outcome { answers, traceable, enqueued })
@@ -84,6 +89,8 @@ struct Work<'a> {
     events: Vec<EventRow>,
     exchanges: Vec<ExchangeWrite>,
     jobs: JobWrites,
+    /// Payments that are not made, since another one is alike.
+    twins: HashMap<PaymentId, PaymentId>,
 }
 
 impl Work<'_> {
@@ -95,13 +102,24 @@ impl Work<'_> {
     ) -> Result<Committed, CommitError> {
         match (&change.subject, key) {
             (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(*first),
+            // The key is free again after this batch.
+            (Subject::Create(_), Some(idempotency::Claim::Reused(first)))
+                if self.twins.contains_key(first) =>
+            {
+                Err(CommitError::Busy)
+            }
             (Subject::Create(_), Some(idempotency::Claim::Reused(first))) => {
                 Err(CommitError::KeyReused { first: *first })
             }
-            (Subject::Create(create), Some(idempotency::Claim::Won) | None) => match twin {
-                Some(first) => Err(CommitError::Twin { first }),
-                None => Ok(self.create(change, create)),
-            },
+            (Subject::Create(create), Some(idempotency::Claim::Won) | None) => {
+                match twin.or_else(|| self.find_twin(create)) {
+                    Some(first) => {
+                        self.twins.insert(create.payment.id, first);
+                        Err(CommitError::Twin { first })
+                    }
+                    None => Ok(self.create(change, create)),
+                }
+            }
             (Subject::Event(payment, event), _) => self.happen(change, *payment, event),
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
@@ -112,8 +130,17 @@ impl Work<'_> {
     }
 
     fn replay(&self, first: PaymentId) -> Result<Committed, CommitError> {
+        if let Some(twin) = self.twins.get(&first) {
+            return Err(CommitError::Twin { first: *twin });
+        }
         let payment = self.held.get(&first).cloned().ok_or(CommitError::NotFound)?;
         Ok(Committed { payment: Some(payment), fresh: false })
+    }
+
+    /// An alike payment that this batch makes, which the tables do not show yet.
+    fn find_twin(&self, create: &Create) -> Option<PaymentId> {
+        let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
+        new.filter(|other| create.is_twin_of(other)).map(|other| other.id).next()
     }
 
     fn create(&mut self, change: &Change, create: &Create) -> Committed {
@@ -199,8 +226,11 @@ impl Work<'_> {
     }
 
     async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
-        let (new, changed): (Vec<_>, Vec<_>) =
-            self.written.iter().map(|(id, base)| (&self.held[id], *base)).partition(|(_, base)| base.is_none());
+        let (new, changed): (Vec<_>, Vec<_>) = self
+            .written
+            .iter()
+            .map(|(id, base)| (&self.held[id], *base))
+            .partition(|(_, base)| base.is_none());
         payments::insert(tx, &new.into_iter().map(|(payment, _)| payment).collect::<Vec<_>>()).await?;
         let changed: Vec<_> =
             changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();

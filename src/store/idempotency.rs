@@ -97,6 +97,34 @@ pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usi
     Ok(claims)
 }
 
+/// Frees the keys of creations that were refused after all: only what was created is remembered (S2.4).
+pub(super) async fn release(
+    tx: &mut Tx,
+    changes: &[Change],
+    refused: &HashMap<PaymentId, PaymentId>,
+) -> Result<(), StoreError> {
+    const TEXT: &str = "DELETE FROM idempotency_keys WHERE tenant_id = $1 AND livemode = $2 AND scope = $3 \
+         AND idempotency_key = $4 AND payment_id = $5";
+    for change in changes {
+        let Subject::Create(create) = &change.subject else { continue };
+        let (payment, Some(key)) = (&create.payment, &create.key) else { continue };
+        if refused.contains_key(&payment.id) {
+            on!(&mut *tx, |tx, _pick| {
+                sqlx::query(TEXT)
+                    .bind(payment.tenant.to_string())
+                    .bind(payment.livemode)
+                    .bind(&key.scope)
+                    .bind(&key.key)
+                    .bind(payment.id.to_string())
+                    .execute(&mut **tx)
+                    .await?
+                    .rows_affected()
+            });
+        }
+    }
+    Ok(())
+}
+
 fn row<'a>(owner: &'a Owner, create: &'a Create, key: &'a Key) -> KeyRow<'a> {
     KeyRow {
         tenant_id: owner.0.clone(),
