@@ -4,15 +4,17 @@
 mod batch;
 mod extract;
 mod health;
+mod json;
 mod payments;
 mod problem;
 mod test_clock;
+mod wishes;
 
-use crate::flow::Flows;
+use crate::{domain::card::looks_like_card_number, flow::Flows};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::Response,
 };
@@ -115,12 +117,19 @@ async fn no_such_method() -> Problem {
 /// What every request has: an id, a deadline, and a problem's body where it went wrong.
 async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = RequestId::mint(api.flows.clock().now(true), api.flows.clock().random()).to_string();
-    let span = tracing::info_span!("request", request.id = id, http.method = %request.method(),
-        http.path = request.uri().path());
+    let path =
+        Some(request.uri().path()).filter(|path| !looks_like_card_number(path)).unwrap_or("(withheld)");
+    let span =
+        tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = path);
     let deadline = Duration::from_secs(api.settings.request_timeout_s);
     let mut response = match tokio::time::timeout(deadline, next.run(request).instrument(span)).await {
         Ok(mut response) => match response.extensions_mut().remove::<Problem>() {
-            Some(problem) => Problem { request_id: Some(id.clone()), ..problem }.render(),
+            Some(problem) => {
+                let allowed = response.headers_mut().remove(header::ALLOW);
+                let mut rendered = Problem { request_id: Some(id.clone()), ..problem }.render();
+                rendered.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
+                rendered
+            }
             None => response,
         },
         Err(_) => {

@@ -1,6 +1,9 @@
 //! Problems: errors as callers see them, in the shape of RFC 9457, with the field and the remedy.
 
-use crate::flow::{ErrorKind, FlowError};
+use crate::{
+    domain::card::looks_like_card_number,
+    flow::{ErrorKind, FlowError},
+};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -39,7 +42,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status,
             code,
-            detail: detail.into(),
+            detail: shown(detail.into()),
             param: None,
             payment: None,
             request_id: None,
@@ -47,7 +50,7 @@ impl Problem {
     }
 
     pub(super) fn about(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.param = Some(param.into()).filter(|param| !looks_like_card_number(param)).map(shown);
         self
     }
 
@@ -66,6 +69,19 @@ impl Problem {
         response
     }
 }
+
+/// What is told to a caller is bounded, and never repeats what looks like a card number.
+fn shown(text: String) -> String {
+    if looks_like_card_number(&text) {
+        "this looks like a card number, which dunlin never takes: send the gateway's token instead".to_owned()
+    } else if text.chars().nth(LONGEST).is_some() {
+        text.chars().take(LONGEST).chain(['…']).collect()
+    } else {
+        text
+    }
+}
+
+const LONGEST: usize = 500;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -100,7 +116,8 @@ impl From<FlowError> for Problem {
             }
             FlowError::Later(_) | FlowError::Store(_) => {
                 tracing::error!(%error, "a request failed");
-                let detail = "something is wrong on our side; the log has the details under this request's id";
+                let detail =
+                    "something is wrong on our side; the log has the details under this request's id";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
             }
         }
