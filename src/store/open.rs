@@ -48,7 +48,9 @@ pub enum OpenError {
     Locked { path: PathBuf },
     #[error("the lock beside the database, {path}, cannot be taken")]
     Lock { path: PathBuf, source: std::io::Error },
-    #[error("the database at {target} cannot be opened: check store.url, the server, the name and the password")]
+    #[error(
+        "the database at {target} cannot be opened: check store.url, the server, the name and the password"
+    )]
     Connect { target: String, source: sqlx::Error },
     #[error(
         "the database has migration {0}, which this version of dunlin does not know: \
@@ -80,7 +82,9 @@ impl Store {
                 let pool = open_postgres(options).await?;
                 (Db::Postgres(pool.clone()), Db::Postgres(pool), None, options.committers.max(1))
             }
-            _ => return Err(OpenError::Scheme(options.url.chars().take(16).collect())),
+            // The rest may hold a password.
+            Some((scheme, _)) => return Err(OpenError::Scheme(format!("{scheme}:.."))),
+            None => return Err(OpenError::Scheme("..".to_owned())),
         };
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan });
