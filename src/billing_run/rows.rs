@@ -242,12 +242,7 @@ mod tests {
 
     #[test]
     fn lines_are_counted_as_an_editor_does() {
-        let file = format!("{HEADER}A,1,EUR,m,
-
-
-B,1,EUR,m,
-C,1,EUR
-"",1,EUR,m,");
+        let file = format!("{HEADER}A,1,EUR,m,\n\n\nB,1,EUR,m,\nC,1,EUR\n\"\",1,EUR,m,");
 
         let expected = [
             "2 A",
