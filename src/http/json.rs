@@ -101,7 +101,7 @@ pub(super) fn unreadable(error: &serde_json::Error, path: &str) -> Problem {
     }
 }
 
-/// Serde names an unknown, missing or repeated field in the message, and its parent in the path.
+/// Serde names an unknown, missing or repeated field in the message.
 fn misread(told: &str, path: &str) -> Problem {
     let (code, name) = named_field(told);
     let detail = if has_many_digits(told) {
@@ -111,11 +111,15 @@ fn misread(told: &str, path: &str) -> Problem {
         told
     };
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-    match (path, name) {
-        ("." | "", Some(name)) => problem.about(name),
-        ("." | "", None) => problem,
-        (path, Some(name)) => problem.about(format!("{path}.{name}")),
-        (path, None) => problem.about(path),
+    // The path of an unknown field ends with it; of a missing or repeated one, with its parent.
+    let param = match (path, name) {
+        ("." | "", name) => name.map(str::to_owned),
+        (path, Some(name)) if code != "unknown_field" => Some(format!("{path}.{name}")),
+        (path, _) => Some(path.to_owned()),
+    };
+    match param {
+        Some(param) => problem.about(param),
+        None => problem,
     }
 }
 

@@ -48,7 +48,9 @@ async fn a_batch_takes_what_it_can_and_says_what_it_cannot(database: Database) {
     ];
     assert_eq!(told, expected);
     assert_eq!((&first.body["accepted"], &first.body["refused"]), (&json!(4), &json!(8)));
-    for (one, two) in first.body["data"].as_array().unwrap().iter().zip(again.body["data"].as_array().unwrap()) {
+    for (one, two) in
+        first.body["data"].as_array().unwrap().iter().zip(again.body["data"].as_array().unwrap())
+    {
         assert_eq!(one["status"], two["status"]);
         assert_eq!(one["payment"]["id"], two["payment"]["id"]);
         assert_eq!(two["idempotent_replayed"], if two["status"] == 201 { json!(true) } else { json!(null) });

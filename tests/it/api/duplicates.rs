@@ -33,7 +33,7 @@ async fn an_alike_payment_under_another_key_is_refused_and_leaves_its_key_free(d
     assert_eq!(meant.status, 201, "{}", meant.body);
     assert!(!meant.headers.contains_key("idempotent-replayed"));
     let replay = api.create("a", &body).await;
-    assert_eq!((replay.status, id(&replay.body)), (201, first), "a replay is no duplicate");
+    assert_eq!((replay.status, &replay.body["id"]), (201, &json!(first)), "{}", replay.body);
     for (key, field, value) in [
         ("c", "amount", json!(1251)),
         ("d", "currency", json!("USD")),

@@ -48,7 +48,8 @@ async fn a_caller_may_wait_for_the_outcome() {
     let api = Api::sqlite();
 
     let answer = api.create_with("a", ("prefer", "wait=5"), &payment("pm_card_visa")).await;
-    let declined = api.create_with("b", ("prefer", "wait=5"), &payment("pm_card_chargeDeclinedFraudulent")).await;
+    let declined =
+        api.create_with("b", ("prefer", "wait=5"), &payment("pm_card_chargeDeclinedFraudulent")).await;
     let unsettled = api.create_with("c", ("prefer", "wait=0"), &payment("pm_sandbox_slow_400")).await;
 
     assert_eq!((answer.status, &answer.body["status"]), (201, &json!("succeeded")));

@@ -43,7 +43,9 @@ async fn a_body_must_say_that_it_is_json() {
         api.caller.raw(request)
     };
 
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
+    for kind in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")]
+    {
         assert_problem(&send(kind, "a").await, 415, "unsupported_media_type", Some("Content-Type"));
     }
     assert!(api.list("").await.is_empty());
@@ -60,7 +62,10 @@ async fn what_is_not_json_is_refused_and_where_is_told() {
         ("broken", good.as_bytes()[..good.len() - 1].to_vec()),
         ("trailing", format!("{good} x").into_bytes()),
         ("two", format!("{good}{good}").into_bytes()),
-        ("not UTF-8", good.replace("cus_1", "\u{1}").bytes().map(|b| if b == 1 { 0xff } else { b }).collect()),
+        (
+            "not UTF-8",
+            good.replace("cus_1", "\u{1}").bytes().map(|b| if b == 1 { 0xff } else { b }).collect(),
+        ),
         ("a raw NUL", good.replace("cus_1", "\0").into_bytes()),
         ("a lone surrogate", good.replace("cus_1", "\\ud800").into_bytes()),
         ("NaN", good.replace("1250", "NaN").into_bytes()),
@@ -73,7 +78,13 @@ async fn what_is_not_json_is_refused_and_where_is_told() {
     for deep in ["[".repeat(10_000), format!("{{\"metadata\":{}", "{\"a\":".repeat(10_000))] {
         assert_problem(&api.send(deep).await, 400, "json_too_deep", None);
     }
-    for other in ["null", "5", "\"text\"", "[]", "[1250,\"EUR\",{\"type\":\"card\",\"payment_method\":\"pm_card_visa\"}]"] {
+    for other in [
+        "null",
+        "5",
+        "\"text\"",
+        "[]",
+        "[1250,\"EUR\",{\"type\":\"card\",\"payment_method\":\"pm_card_visa\"}]",
+    ] {
         assert_problem(&api.send(other).await, 422, "invalid_field", None);
     }
     assert!(api.list("").await.is_empty());

@@ -65,7 +65,12 @@ async fn refused_rows_are_told_by_line_and_a_mended_file_charges_only_the_new_on
     let first = charge(&serve, &path, &file);
 
     assert_eq!(first.code, Some(3), "{}", first.err);
-    assert_eq!(report(&first), json!({ "rows": 13, "accepted": 2, "replayed": 0, "refused": 11 }), "{}", first.err);
+    assert_eq!(
+        report(&first),
+        json!({ "rows": 13, "accepted": 2, "replayed": 0, "refused": 11 }),
+        "{}",
+        first.err
+    );
     for told in [
         "line 3: reference: it is empty",
         "line 4 (A): reference: it stands in an earlier row",
@@ -107,7 +112,8 @@ async fn a_file_that_is_none_is_refused_whole() {
     charge(&serve, &path, b"").assert_failed(&["the file is empty", "reference"]);
     let missing = format!("{}{row}", HEADER.replace("method", "customer2"));
     charge(&serve, &path, missing.as_bytes()).assert_failed(&["line 1", "customer2", "method"]);
-    charge(&serve, &path, b"reference,amount,currency\nA,1,EUR\n").assert_failed(&["line 1", "\"method\" is missing"]);
+    charge(&serve, &path, b"reference,amount,currency\nA,1,EUR\n")
+        .assert_failed(&["line 1", "\"method\" is missing"]);
     charge(&serve, &path, b"reference;amount\n").assert_failed(&["line 1", "commas"]);
     charge(&serve, &path, b"\xff\xfe,amount\n").assert_failed(&["line 1"]);
     run(&path, &["charge", "none.csv", "--url", &serve.url], &[]).assert_failed(&["none.csv"]);

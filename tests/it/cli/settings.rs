@@ -53,8 +53,13 @@ fn a_mistake_in_a_variable_is_told_with_the_variable() {
     let (_folder, path) = folder();
     let check = |name: &str, value: &str| run(&path, &["check-config"], &[(name, value)]);
 
-    check("DUNLIN_WORKER__LEASE_S", "long").assert_failed(&["worker.lease_s", "long", "DUNLIN_WORKER__LEASE_S"]);
-    check("DUNLIN_WORKER__LEASE_SECONDS", "60").assert_failed(&["DUNLIN_WORKER__LEASE_SECONDS", "no such setting"]);
+    check("DUNLIN_WORKER__LEASE_S", "long").assert_failed(&[
+        "worker.lease_s",
+        "long",
+        "DUNLIN_WORKER__LEASE_S",
+    ]);
+    check("DUNLIN_WORKER__LEASE_SECONDS", "60")
+        .assert_failed(&["DUNLIN_WORKER__LEASE_SECONDS", "no such setting"]);
     check("DUNLIN_HTTP__LISTEN", "here").assert_failed(&["http.listen", "DUNLIN_HTTP__LISTEN"]);
     let secret = check("DUNLIN_GATEWAYS__MAIN__SECRET_KEY", "778899");
     secret.assert_failed(&["gateways.main.secret_key", "DUNLIN_GATEWAYS__MAIN__SECRET_KEY"]);
