@@ -42,13 +42,13 @@ const LIST: &str = concat!(
      AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ORDER BY p.id DESC LIMIT $9"
 );
 
-const LOCK: Text = Text {
+const FIND_MANY: Text = Text {
     sqlite: concat!(payment_columns!(), "WHERE p.id IN (SELECT value FROM json_each($1)) ORDER BY p.id"),
-    postgres: concat!(
-        payment_columns!(),
-        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id FOR UPDATE OF p"
-    ),
+    postgres: concat!(payment_columns!(), "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id"),
 };
+
+const LOCK: &str =
+    "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
 const INSERT: Text = insert!(
     "payments"
@@ -178,8 +178,12 @@ pub(super) async fn lock(
         return Ok(HashMap::new());
     }
     let ids = json(&ids);
+    if let Tx::Postgres(tx) = tx {
+        // By itself: a join that waits for a lock sees the new payment beside its old attempt.
+        sqlx::query(LOCK).bind(&ids).execute(&mut **tx).await?;
+    }
     let rows: Vec<PaymentRow> =
-        on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
+        on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
     rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
 }
 
