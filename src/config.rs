@@ -200,15 +200,13 @@ fn told(error: &figment::Error) -> String {
         }
         None => String::new(),
     };
-    let kind = match &error.kind {
-        // A wrong value would be quoted, and a secret must not be.
-        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) if is_secret(&key) => {
-            format!("the value cannot be read: expected {expected}, in quotes")
-        }
-        Kind::UnknownField(_, known) => {
-            format!("there is no such setting; there are {}", known.join(", "))
-        }
-        kind => kind.to_string(),
+    let kind = if let Kind::UnknownField(_, known) = &error.kind {
+        format!("there is no such setting; there are {}", known.join(", "))
+    } else if is_secret(&key) {
+        // A wrong value would be quoted.
+        "the value cannot be read: put it in quotes".to_owned()
+    } else {
+        error.kind.to_string()
     };
     if key.is_empty() { format!("{kind}{place}") } else { format!("{key}: {kind}{place}") }
 }

@@ -1,4 +1,4 @@
-//! Typed identifiers: a prefix that says what it names, and a UUIDv7 that sorts by time of creation.
+//! Typed identifiers: a prefix that says what it names, and a `UUIDv7` that sorts by time of creation.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -10,6 +10,8 @@ mod id;
 mod job;
 mod money;
 
-pub use id::{AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RequestId, TenantId};
+pub use id::{
+    AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RequestId, TenantId,
+};
 pub use job::{Charge, Envelope, Job, Lane, Reconcile, Retry, Sweep, SweepName};
 pub use money::{Currency, Money, MoneyError};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a server that does not answer is waited for, in all, for one batch.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
 pub(super) struct Sender {
@@ -29,8 +29,7 @@ impl Sender {
     pub(super) fn new(target: &Target) -> anyhow::Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(3));
-        let http =
-            builder.timeout(Duration::from_secs(60)).build().context("the HTTP client cannot be built")?;
+        let http = builder.timeout(PATIENCE).build().context("the HTTP client cannot be built")?;
         let server = target.url.trim_end_matches('/').to_owned();
         Ok(Self { http, server, key: target.key.clone() })
     }

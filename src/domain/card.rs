@@ -59,7 +59,7 @@ fn is_card_number(digits: &[u8]) -> bool {
 }
 
 /// Prefixes and lengths as the networks publish them (Visa, Mastercard, American Express, Discover,
-/// Diners Club, JCB, UnionPay, Maestro).
+/// Diners Club, JCB, `UnionPay`, Maestro).
 fn has_issuer_prefix(digits: &[u8]) -> bool {
     let prefix = |n: usize| digits.iter().take(n).fold(0_u32, |sum, digit| sum * 10 + u32::from(*digit));
     let (two, three, four) = (prefix(2), prefix(3), prefix(4));

@@ -91,7 +91,7 @@ impl Clock {
 }
 
 impl Held {
-    /// SplitMix64: small, seeded, and good enough to tell ids apart.
+    /// `SplitMix64`: small, seeded, and good enough to tell ids apart.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;

@@ -100,7 +100,10 @@ impl Policy {
                 let delay = exponential(*first_s, *factor, *longest_s, tried.declines);
                 let at = now + delay + self.jitter(tried);
                 let hours = delay.num_hours();
-                (Decision::RetryAt(at), format!("{said}: retry {} of {retries} after {hours} h", tried.declines))
+                (
+                    Decision::RetryAt(at),
+                    format!("{said}: retry {} of {retries} after {hours} h", tried.declines),
+                )
             }
             Some(Class::NeedCustomer { need }) => {
                 (Decision::NeedCustomer(*need), format!("{said}: only the customer can mend it"))
@@ -155,7 +158,10 @@ fn nth_delay(schedule: &mut ExponentialBackoff, nth: u32) -> TimeDelta {
 }
 
 fn schedule(first: Duration, factor: u32, longest: Duration) -> ExponentialBackoff {
-    #[expect(clippy::disallowed_types, reason = "the library counts its multiplier in f64; no money is involved")]
+    #[expect(
+        clippy::disallowed_types,
+        reason = "the library counts its multiplier in f64; no money is involved"
+    )]
     let factor = f64::from(factor);
     ExponentialBackoffBuilder::new()
         .with_initial_interval(first)
@@ -235,10 +241,8 @@ mod tests {
 
     #[test]
     fn advice_outranks_the_code() {
-        let advised = Decline {
-            advice: Some("do_not_try_again".to_owned()),
-            ..decline("insufficient_funds")
-        };
+        let advised =
+            Decline { advice: Some("do_not_try_again".to_owned()), ..decline("insufficient_funds") };
 
         assert_eq!(decide(&advised, 1).decision, Decision::Stop);
     }

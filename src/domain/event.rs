@@ -114,16 +114,7 @@ impl<'a> From<&'a Payment> for View<'a> {
                 advice: decline.advice.as_deref(),
                 message: decline.message.as_deref(),
             }),
-            review_reason: match &payment.status {
-                Status::NeedsReview { reason } => Some(reason),
-                Status::Pending
-                | Status::Processing
-                | Status::RequiresAction
-                | Status::Retrying { .. }
-                | Status::Succeeded
-                | Status::Failed
-                | Status::Canceled => None,
-            },
+            review_reason: payment.status.review_reason(),
             livemode: payment.livemode,
             version: payment.version,
             created_at: payment.created_at,

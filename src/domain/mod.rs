@@ -7,4 +7,3 @@ pub mod decline;
 pub mod event;
 pub mod payment;
 pub mod table;
-

@@ -183,7 +183,6 @@ fn needs_customer(kind: Kind) -> Verdict {
 fn at_open(open: Open, kind: Kind) -> Verdict {
     match (open, kind) {
         (Open::Planned, Kind::Send) => Verdict::Resume,
-        (Open::Planned, Kind::Cancel) => Verdict::Cancel,
         // Only the exchange on the wire can be proven not sent, and only absence undoes a doubt (S1.9).
         (Open::Sending, Kind::NotSent) | (Open::Unknown, Kind::Absent) => Verdict::Plan,
         (Open::Sending | Open::Settling | Open::Acting, Kind::Lost) => Verdict::Doubt,
@@ -191,22 +190,22 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // Proven not sent, and yet answered: one of the two is wrong.
         (Open::Planned, Kind::Answered) => Verdict::Compare,
         (Open::Sending | Open::Unknown, Kind::Rejected) => Verdict::Reject,
-        (Open::Unknown | Open::Settling | Open::Acting, Kind::Canceled) => Verdict::Cancel,
+        (Open::Planned, Kind::Cancel) | (Open::Unknown | Open::Settling | Open::Acting, Kind::Canceled) => {
+            Verdict::Cancel
+        }
         (Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::Review) => {
             Verdict::Hold
         }
         // A cancel with an attempt open waits for the gateway's own cancellation (S1.19).
-        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Cancel)
-        | (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Send)
+        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Cancel | Kind::Send)
         | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Planned | Open::Unknown, Kind::Lost)
         | (Open::Planned | Open::Settling | Open::Acting, Kind::Rejected)
         | (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Absent)
         | (Open::Sending | Open::Planned, Kind::Canceled)
-        | (
-            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due,
-        ) => Verdict::Refuse,
+        | (Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::Due) => {
+            Verdict::Refuse
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{FlowError, Flows, Worked};
 use crate::{
     domain::{
+        attempt::Rejection,
         decline::transport,
         payment::{Event, Payment},
         table::{Open, Phase},
@@ -33,13 +34,16 @@ pub async fn run(
     if claimed.rescues >= flows.settings.max_rescues {
         return quarantine(flows, claimed, &payment).await;
     }
+    let run = Run { flows, claimed, lease };
     match payment.phase() {
-        Phase::Pending | Phase::Retrying => begin(flows, claimed, &payment, lease).await,
-        Phase::Open(Open::Planned) => resume(flows, claimed, &payment, lease).await,
-        Phase::Open(Open::Sending) => lost_worker(flows, claimed, &payment).await,
-        // The reconcile job has it, or nothing is left to do.
+        Phase::Pending | Phase::Retrying => run.begin(&payment).await,
+        Phase::Open(Open::Planned) => run.resume(&payment).await,
+        Phase::Open(Open::Sending) | Phase::Review(Open::Sending) => {
+            lost_worker(flows, claimed, &payment).await
+        }
+        // The reconcile job has it, a person looks, or nothing is left to do.
         Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
-        | Phase::Review(_)
+        | Phase::Review(Open::Planned | Open::Unknown | Open::Settling | Open::Acting)
         | Phase::Disputed
         | Phase::NeedsCustomer
         | Phase::Succeeded
@@ -48,119 +52,129 @@ pub async fn run(
     }
 }
 
-async fn begin(
-    flows: &Flows,
-    claimed: &Claimed,
-    payment: &Payment,
+/// One run of a job, while its lease lasts.
+struct Run<'a> {
+    flows: &'a Flows,
+    claimed: &'a Claimed,
     lease: Duration,
-) -> Result<(), FlowError> {
-    if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
-        return flows.end_job(&claimed.lease, JobEnd::Again(at)).await;
-    }
-    let account = flows.account(payment)?;
-    let n = payment.next_attempt();
-    let call = match account.gateway.charge(payment, n) {
-        Ok(call) => call,
-        Err(reason) => return flows.end_job(&claimed.lease, JobEnd::Park(reason)).await,
-    };
-    let exchange = flows.exchange(account, payment, n, &call);
-    let attempt = AttemptId::mint(flows.now(payment), flows.clock().random());
-    start(flows, claimed, payment, Event::Due { attempt }, exchange, lease).await
 }
 
-/// The attempt was proven not sent, so it goes again: the same bytes under the same key.
-async fn resume(
-    flows: &Flows,
-    claimed: &Claimed,
-    payment: &Payment,
-    lease: Duration,
-) -> Result<(), FlowError> {
-    let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
-        return flows.end_job(&claimed.lease, JobEnd::Done).await;
-    };
-    let Some(first) = flows.first_exchange(payment.id, attempt).await? else {
-        let reason = "the attempt's own request is not on record".to_owned();
-        return flows.end_job(&claimed.lease, JobEnd::Park(reason)).await;
-    };
-    let exchange = flows.same_bytes(payment, first);
-    start(flows, claimed, payment, Event::Send { attempt }, exchange, lease).await
-}
-
-/// Commits the intent, calls, and commits the result.
-async fn start(
-    flows: &Flows,
-    claimed: &Claimed,
-    payment: &Payment,
-    event: Event,
-    exchange: Exchange,
-    lease: Duration,
-) -> Result<(), FlowError> {
-    if !flows.may_begin(claimed, lease) {
-        return flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await;
+impl Run<'_> {
+    async fn begin(&self, payment: &Payment) -> Result<(), FlowError> {
+        let flows = self.flows;
+        if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
+            return self.end(JobEnd::Again(at)).await;
+        }
+        let account = flows.account(payment)?;
+        let n = payment.next_attempt();
+        let call = match account.gateway.charge(payment, n) {
+            Ok(call) => call,
+            Err(reason) => return self.end(JobEnd::Park(reason)).await,
+        };
+        let exchange = flows.exchange(account, payment, n, &call);
+        let attempt = AttemptId::mint(flows.now(payment), flows.clock().random());
+        self.start(payment, Event::Due { attempt }, exchange).await
     }
-    let account = flows.account(payment)?;
-    let intent = Worked::event(payment, event, JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
-    flows.store.pass(Point::BeforeIntent).await;
-    let payment = match flows.happen(claimed, intent).await {
-        Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
-        // The payment changed since we looked; the next look sees it as it is.
-        Err(CommitError::Refused(_)) => {
-            return flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await;
-        }
-        Err(CommitError::LeaseLost) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    if !flows.may_begin(claimed, lease) {
-        let reply = Err(SendError::NotSent("the lease was too short to begin".to_owned()));
-        return record(flows, claimed, account, &payment, &exchange, reply).await;
-    }
-    flows.store.pass(Point::BeforeSend).await;
-    let reply = flows.send(account, &exchange).await;
-    record(flows, claimed, account, &payment, &exchange, reply).await
-}
 
-async fn record(
-    flows: &Flows,
-    claimed: &Claimed,
-    account: &Account,
-    payment: &Payment,
-    exchange: &Exchange,
-    reply: Result<Reply, SendError>,
-) -> Result<(), FlowError> {
-    let reading = read(account, payment, &reply);
-    let verdict = reading.verdict();
-    let attempt = exchange.attempt;
-    let (event, end) = match reading {
-        Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
-        Reading::Rejected(rejection) => {
-            let end = match &rejection {
-                crate::domain::attempt::Rejection::Invalid(_) => JobEnd::Done,
-                crate::domain::attempt::Rejection::Credentials(reason) => {
-                    tracing::error!(payment.id = %payment.id, gateway.name = %account.name, reason,
-                        "{} waits: the gateway refused our credentials", payment.id);
-                    JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned())
-                }
-            };
-            (Event::Rejected { attempt, rejection }, end)
+    /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
+    async fn resume(&self, payment: &Payment) -> Result<(), FlowError> {
+        let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
+            return self.end(JobEnd::Done).await;
+        };
+        let Some(first) = self.flows.first_exchange(payment.id, attempt).await? else {
+            let reason = "the attempt's own request is not on record".to_owned();
+            return self.end(JobEnd::Park(reason)).await;
+        };
+        let exchange = self.flows.same_bytes(payment, first);
+        self.start(payment, Event::Send { attempt }, exchange).await
+    }
+
+    /// Commits the intent, calls, and commits the result.
+    async fn start(&self, payment: &Payment, event: Event, exchange: Exchange) -> Result<(), FlowError> {
+        let flows = self.flows;
+        if !self.may_begin() {
+            return self.end(JobEnd::Again(flows.now(payment))).await;
         }
-        Reading::NotSent(reason) => {
-            let at = flows.now(payment) + transport(claimed.failures + 1);
-            (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
+        let account = flows.account(payment)?;
+        let intent = Worked::event(payment, event, JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
+        flows.store.pass(Point::BeforeIntent).await;
+        let payment = match flows.happen(self.claimed, intent).await {
+            Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
+            // The payment changed since we looked; the next look sees it as it is.
+            Err(CommitError::Refused(_)) => return self.end(JobEnd::Again(flows.now(payment))).await,
+            Err(CommitError::LeaseLost) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if !self.may_begin() {
+            let reply = Err(SendError::NotSent("the lease was too short to begin".to_owned()));
+            return self.record(account, &payment, &exchange, reply).await;
         }
-        Reading::Unknown(reason) => (Event::Lost { attempt, reason }, JobEnd::Done),
-    };
-    let closing = flows.closing(account, payment, exchange, &reply, verdict);
-    flows.store.pass(Point::Answered).await;
-    let result = flows.happen(claimed, Worked::event(payment, event, end).with(closing.clone())).await;
-    flows.store.pass(Point::AfterCharge).await;
-    match result {
-        Ok(committed) => {
-            flows.tell(committed.payment.as_ref());
-            Ok(())
+        flows.store.pass(Point::BeforeSend).await;
+        let reply = flows.send(account, &exchange).await;
+        self.record(account, &payment, &exchange, reply).await
+    }
+
+    async fn record(
+        &self,
+        account: &Account,
+        payment: &Payment,
+        exchange: &Exchange,
+        reply: Result<Reply, SendError>,
+    ) -> Result<(), FlowError> {
+        let flows = self.flows;
+        let reading = read(account, payment, &reply);
+        let closing = flows.closing(account, exchange, &reply, reading.verdict());
+        let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
+        flows.store.pass(Point::Answered).await;
+        let result =
+            flows.happen(self.claimed, Worked::event(payment, event, end).with(closing.clone())).await;
+        flows.store.pass(Point::AfterCharge).await;
+        match result {
+            Ok(committed) => {
+                tell(committed.payment.as_ref());
+                Ok(())
+            }
+            // Another worker has concluded otherwise meanwhile; what we saw is still kept.
+            Err(CommitError::LeaseLost | CommitError::Refused(_)) => flows.keep(closing).await,
+            Err(error) => Err(error.into()),
         }
-        // Another worker has concluded otherwise meanwhile; what we saw is still kept.
-        Err(CommitError::LeaseLost | CommitError::Refused(_)) => flows.keep(closing).await,
-        Err(error) => Err(error.into()),
+    }
+
+    /// What a reading makes happen to the payment, and to the job.
+    fn conclusion(
+        &self,
+        account: &Account,
+        payment: &Payment,
+        attempt: u32,
+        reading: Reading,
+    ) -> (Event, JobEnd) {
+        match reading {
+            Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
+            Reading::Rejected(rejection) => {
+                let end = match &rejection {
+                    Rejection::Invalid(_) => JobEnd::Done,
+                    Rejection::Credentials(reason) => {
+                        tracing::error!(payment.id = %payment.id, gateway.name = %account.name, reason,
+                            "{} waits: the gateway refused our credentials", payment.id);
+                        JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned())
+                    }
+                };
+                (Event::Rejected { attempt, rejection }, end)
+            }
+            Reading::NotSent(reason) => {
+                let at = self.flows.now(payment) + transport(self.claimed.failures + 1);
+                (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
+            }
+            Reading::Unknown(reason) => (Event::Lost { attempt, reason }, JobEnd::Done),
+        }
+    }
+
+    fn may_begin(&self) -> bool {
+        self.flows.may_begin(self.claimed, self.lease)
+    }
+
+    async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
+        self.flows.end_job(&self.claimed.lease, end).await
     }
 }
 
@@ -244,13 +258,13 @@ impl Flows {
         change.exchanges.push(closing);
         self.store.commit(change).await.map(drop).map_err(FlowError::from)
     }
+}
 
-    /// One line for the log of what happened to a payment.
-    pub(super) fn tell(&self, payment: Option<&Payment>) {
-        if let Some(payment) = payment {
-            tracing::info!(payment.id = %payment.id, status = payment.status.name(),
-                attempt = payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
-                "{} is {}", payment.id, payment.status.name());
-        }
+/// One line for the log of what happened to a payment.
+pub(super) fn tell(payment: Option<&Payment>) {
+    if let Some(payment) = payment {
+        tracing::info!(payment.id = %payment.id, status = payment.status.name(),
+            attempt = payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
+            "{} is {}", payment.id, payment.status.name());
     }
 }

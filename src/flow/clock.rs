@@ -57,11 +57,10 @@ impl Flows {
         }
         for account in self.gateways.of(false) {
             let Some(call) = account.gateway.set_clock(offset) else { continue };
-            let reply = self
-                .client
-                .send(account, &call, account.gateway.api_version())
-                .await
-                .map_err(|error| FlowError::Later(format!("{} was not told the time: {error}", account.name)))?;
+            let reply =
+                self.client.send(account, &call, account.gateway.api_version()).await.map_err(|error| {
+                    FlowError::Later(format!("{} was not told the time: {error}", account.name))
+                })?;
             if reply.status != 200 {
                 let detail = format!("{} did not take the time: HTTP {}", account.name, reply.status);
                 return Err(FlowError::Later(detail));

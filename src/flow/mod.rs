@@ -202,14 +202,13 @@ impl Flows {
     fn closing(
         &self,
         account: &Account,
-        payment: &Payment,
         exchange: &Exchange,
         reply: &Result<Reply, SendError>,
         verdict: String,
     ) -> ExchangeWrite {
         ExchangeWrite::Close(Closing {
             id: exchange.id,
-            at: self.now(payment),
+            at: self.clock().now(account.livemode),
             http_status: reply.as_ref().ok().map(|reply| reply.status),
             verdict,
             answer: reply.as_ref().ok().and_then(|reply| account.gateway.redact(reply)),

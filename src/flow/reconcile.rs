@@ -9,7 +9,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Account, Call, Finding, Reading, Send, Tried},
+    gateway::{Call, Finding, Reading, Send, Tried},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         jobs::Claimed,
@@ -39,11 +39,11 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     match attempt.status {
         AttemptStatus::Unknown => look.resolve().await,
-        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[]).await,
-        // Nothing is at the gateway: the charge job carries on, or a person decides.
-        AttemptStatus::Planned => flows.end_job(&claimed.lease, JobEnd::Done).await,
+        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[], attempt.first_sent_at).await,
         AttemptStatus::Sending => look.again().await,
-        AttemptStatus::Succeeded
+        // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
+        AttemptStatus::Planned
+        | AttemptStatus::Succeeded
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
@@ -77,10 +77,16 @@ impl Look<'_> {
                 if self.resend(first).await? {
                     return Ok(());
                 }
-                self.ask(&exchanges).await
+                self.ask(&exchanges, self.flows.now(self.payment)).await
             }
-            None => self.ask(&exchanges).await,
+            None => self.ask(&exchanges, self.last_sent_at(&exchanges)).await,
         }
+    }
+
+    /// When the attempt's request last left, as far as is known: absence is evidence only well after that.
+    fn last_sent_at(&self, exchanges: &[Exchange]) -> Time {
+        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+        sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
     }
 
     fn may_resend(&self, exchanges: &[Exchange]) -> bool {
@@ -108,11 +114,11 @@ impl Look<'_> {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
         };
-        let replayed = reply.as_ref().is_ok_and(|reply| {
-            reply.status >= 500 && reply.headers.contains_key("idempotent-replayed")
-        });
+        let replayed = reply
+            .as_ref()
+            .is_ok_and(|reply| reply.status >= 500 && reply.headers.contains_key("idempotent-replayed"));
         let verdict = if replayed { REPLAYED_ERROR.to_owned() } else { reading.verdict() };
-        let closing = self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+        let closing = self.flows.closing(account, &exchange, &reply, verdict);
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
@@ -131,15 +137,17 @@ impl Look<'_> {
     }
 
     /// Asks the gateway by its own id, or by a complete listing.
-    async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
+    async fn ask(&self, exchanges: &[Exchange], last_sent_at: Time) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let attempts = self.flows.store.list_attempts(self.payment.id).await?;
-        let earlier = attempts.iter().rev().find(|attempt| attempt.n < self.attempt.n);
+        // An attempt that was never charged has no charge; the last one that was is what the intent still names.
+        let earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
         let tried = Tried {
             payment: self.payment,
             n: self.attempt.n,
             first_sent_at: self.attempt.first_sent_at,
-            earlier_charge: earlier.and_then(|attempt| attempt.charge.as_deref()),
+            last_sent_at,
+            earlier_charge: earlier.filter_map(|attempt| attempt.charge.as_deref()).next(),
         };
         let mut call = account.gateway.query(tried);
         for _ in 0..MAX_PAGES {
@@ -153,8 +161,7 @@ impl Look<'_> {
                 Ok(reply) => account.gateway.read_query(tried, &call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
             };
-            let closing =
-                |verdict: String| self.flows.closing(account, self.payment, &exchange, &reply, verdict);
+            let closing = |verdict: String| self.flows.closing(account, &exchange, &reply, verdict);
             let attempt = self.attempt.n;
             match finding {
                 Finding::Answered(answer) => {
@@ -165,7 +172,7 @@ impl Look<'_> {
                     return self.conclude(Event::Canceled { attempt }, closing("canceled".to_owned())).await;
                 }
                 Finding::Absent => {
-                    return self.absent(account, exchanges, closing(ABSENT.to_owned())).await;
+                    return self.absent(tried, exchanges, closing(ABSENT.to_owned())).await;
                 }
                 Finding::Nothing(why) => {
                     self.note(closing(why)).await?;
@@ -183,13 +190,14 @@ impl Look<'_> {
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(
         &self,
-        account: &Account,
+        tried: Tried<'_>,
         exchanges: &[Exchange],
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
         let now = self.flows.now(self.payment);
-        let settle = TimeDelta::from_std(account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
-        let counts_from = self.attempt.first_sent_at + settle;
+        let settle_delay = self.flows.account(self.payment)?.gateway.traits().settle_delay;
+        let settle = TimeDelta::from_std(settle_delay).unwrap_or(TimeDelta::MAX);
+        let counts_from = tried.last_sent_at + settle;
         if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
             self.note(closing).await?;
             return self.again().await;
@@ -224,7 +232,7 @@ impl Look<'_> {
         let step = Worked::event(self.payment, event, end).with(closing.clone());
         match self.flows.happen(self.claimed, step).await {
             Ok(committed) => {
-                self.flows.tell(committed.payment.as_ref().filter(|_| committed.fresh));
+                super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
                 Ok(())
             }
             Err(CommitError::LeaseLost) => self.flows.keep(closing).await,
@@ -244,12 +252,14 @@ impl Look<'_> {
     async fn again(&self) -> Result<(), FlowError> {
         let at = self.next_poll();
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
-        let overdue = age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
+        let overdue =
+            age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
         let reviewed = matches!(self.payment.status, Status::NeedsReview { .. });
         if !overdue || reviewed || self.attempt.status != AttemptStatus::Unknown {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Again(at)).await;
         }
-        let reason = format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
+        let reason =
+            format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
         tracing::error!(payment.id = %self.payment.id, "{} needs a look: {reason}", self.payment.id);
         let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Again(at));
         match self.flows.happen(self.claimed, step).await {

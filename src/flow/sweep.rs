@@ -47,9 +47,7 @@ fn missing_job(payment: &Payment) -> Option<Job> {
     let charge = Job::Charge(Charge { payment: payment.id });
     match payment.phase() {
         Phase::Pending => Some(charge),
-        Phase::Retrying => {
-            Some(Job::Retry(Retry { payment: payment.id, attempt: payment.next_attempt() }))
-        }
+        Phase::Retrying => Some(Job::Retry(Retry { payment: payment.id, attempt: payment.next_attempt() })),
         Phase::Open(open) => match open {
             crate::domain::table::Open::Sending | crate::domain::table::Open::Planned => Some(charge),
             crate::domain::table::Open::Unknown

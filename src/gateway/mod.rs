@@ -4,12 +4,10 @@
 pub mod client;
 mod stripe;
 
-use crate::{
-    domain::{
-        attempt::{Answer, ExchangeKind, Rejection},
-        clock::Time,
-        payment::Payment,
-    },
+use crate::domain::{
+    attempt::{Answer, ExchangeKind, Rejection},
+    clock::Time,
+    payment::Payment,
 };
 use dunlin_jobs::Money;
 use secrecy::SecretString;
@@ -17,6 +15,7 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What an adapter says of its gateway (S2.9).
+#[expect(clippy::struct_excessive_bools, reason = "each is one yes or no that S2.9 asks of an adapter")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traits {
     /// The same bytes under the same key are executed once, and answered the same.
@@ -61,6 +60,8 @@ pub struct Tried<'a> {
     pub payment: &'a Payment,
     pub n: u32,
     pub first_sent_at: Time,
+    /// When it was last sent again: the operation may be as young as that.
+    pub last_sent_at: Time,
     /// The charge of the attempt before, whose failure is not ours (S1.17).
     pub earlier_charge: Option<&'a str>,
 }

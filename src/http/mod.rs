@@ -16,7 +16,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use dunlin_jobs::RequestId;
 use extract::Limit;
@@ -122,22 +122,16 @@ async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response
     let span =
         tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = path);
     let deadline = Duration::from_secs(api.settings.request_timeout_s);
-    let mut response = match tokio::time::timeout(deadline, next.run(request).instrument(span)).await {
-        Ok(mut response) => match response.extensions_mut().remove::<Problem>() {
-            Some(problem) => {
-                let allowed = response.headers_mut().remove(header::ALLOW);
-                let mut rendered = Problem { request_id: Some(id.clone()), ..problem }.render();
-                rendered.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
-                rendered
-            }
-            None => response,
-        },
-        Err(_) => {
-            let detail = "this took too long; nothing was lost: send it again under the same key";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
-            Problem { request_id: Some(id.clone()), ..problem }.render()
-        }
-    };
+    let next = next.run(request).instrument(span);
+    let mut response = tokio::time::timeout(deadline, next).await.unwrap_or_else(|_| {
+        let detail = "this took too long; nothing was lost: send it again under the same key";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+    });
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let allowed = response.headers_mut().remove(header::ALLOW);
+        response = Problem { request_id: Some(id.clone()), ..problem }.render();
+        response.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("request-id", value);
     }

@@ -10,43 +10,43 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dunlin_jobs::PaymentId;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Problem {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) title: &'static str,
-    #[serde(serialize_with = "number")]
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) detail: String,
     /// The field, header or parameter that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) param: Option<String>,
     /// The payment that the request collides with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payment: Option<PaymentId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<String>,
 }
 
-fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("urn:dunlin:problem:{}", self.code))?;
+        map.serialize_entry("title", self.status.canonical_reason().unwrap_or("Error"))?;
+        map.serialize_entry("status", &self.status.as_u16())?;
+        map.serialize_entry("code", self.code)?;
+        map.serialize_entry("detail", &self.detail)?;
+        for (name, value) in [("param", &self.param), ("request_id", &self.request_id)] {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        if let Some(payment) = self.payment {
+            map.serialize_entry("payment", &payment)?;
+        }
+        map.end()
+    }
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:dunlin:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status,
-            code,
-            detail: shown(detail.into()),
-            param: None,
-            payment: None,
-            request_id: None,
-        }
+        Self { status, code, detail: shown(detail.into()), param: None, payment: None, request_id: None }
     }
 
     pub(super) fn about(mut self, param: impl Into<String>) -> Self {

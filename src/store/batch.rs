@@ -60,18 +60,17 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
         events: Vec::new(),
         exchanges: Vec::new(),
         jobs: JobWrites::default(),
-        twins: HashMap::new(),
     };
     payments::serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
-        let twin = match &change.subject {
-            Subject::Create(create) => payments::find_twin(tx, create).await?,
-            Subject::Event(..) | Subject::Note => None,
-        };
-        answers.push(work.take(change, keys.get(&index), twin));
+        let beside = work.look_beside(tx, change, keys.get(&index)).await?;
+        answers.push(work.take(change, beside));
     }
-    idempotency::release(tx, changes, &work.twins).await?;
+    let won = |index: &usize| keys.get(index) == Some(&idempotency::Claim::Won);
+    let refused = answers.iter().enumerate().filter(|(index, answer)| answer.is_err() && won(index));
+    let refused: Vec<_> = refused.map(|(index, _)| &changes[index]).collect();
+    idempotency::release(tx, &refused).await?;
     let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
     work.write(tx).await?;
     Ok(Outcome { answers, traceable, enqueued })
@@ -89,38 +88,68 @@ struct Work<'a> {
     events: Vec<EventRow>,
     exchanges: Vec<ExchangeWrite>,
     jobs: JobWrites,
-    /// Payments that are not made, since another one is alike.
-    twins: HashMap<PaymentId, PaymentId>,
+}
+
+/// What had to be looked up for one change.
+#[derive(Default)]
+struct Beside {
+    key: Option<idempotency::Claim>,
+    /// An alike payment, where the caller wants to be warned of one.
+    twin: Option<PaymentId>,
+    /// All attempts of a payment for which a second success is told.
+    attempts: Vec<Attempt>,
 }
 
 impl Work<'_> {
-    fn take(
-        &mut self,
+    async fn look_beside(
+        &self,
+        tx: &mut Tx,
         change: &Change,
         key: Option<&idempotency::Claim>,
-        twin: Option<PaymentId>,
-    ) -> Result<Committed, CommitError> {
-        match (&change.subject, key) {
-            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(*first),
-            // The key is free again after this batch.
-            (Subject::Create(_), Some(idempotency::Claim::Reused(first)))
-                if self.twins.contains_key(first) =>
+    ) -> Result<Beside, StoreError> {
+        let key = key.copied();
+        match &change.subject {
+            Subject::Create(create) => {
+                let twin = payments::find_twin(tx, create).await?.or_else(|| self.find_twin(create));
+                Ok(Beside { key, twin, ..Beside::default() })
+            }
+            Subject::Event(id, event)
+                if self.held.get(id).is_some_and(|held| held.is_paid_twice_by(event)) =>
             {
-                Err(CommitError::Busy)
+                let mut attempts = payments::load_attempts(tx, *id).await?;
+                let written = self.attempts.iter().filter(|((payment, _), _)| payment == id);
+                attempts.extend(written.map(|(_, attempt)| attempt.clone()));
+                Ok(Beside { attempts, ..Beside::default() })
             }
+            Subject::Event(..) | Subject::Note => Ok(Beside::default()),
+        }
+    }
+
+    /// An alike payment in this very batch: two clicks are often in one.
+    fn find_twin(&self, create: &Create) -> Option<PaymentId> {
+        let (payment, since) = (&create.payment, create.twin_since?);
+        payment.customer.as_ref()?;
+        let alike = |other: &&Payment| {
+            (other.tenant, other.livemode, other.money) == (payment.tenant, payment.livemode, payment.money)
+                && (&other.customer, &other.reference) == (&payment.customer, &payment.reference)
+                && other.created_at >= since
+        };
+        let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
+        new.filter(alike).map(|twin| twin.id).next_back()
+    }
+
+    fn take(&mut self, change: &Change, beside: Beside) -> Result<Committed, CommitError> {
+        let Beside { key, twin, attempts } = beside;
+        match (&change.subject, key) {
+            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(first, twin),
             (Subject::Create(_), Some(idempotency::Claim::Reused(first))) => {
-                Err(CommitError::KeyReused { first: *first })
+                Err(CommitError::KeyReused { first })
             }
-            (Subject::Create(create), Some(idempotency::Claim::Won) | None) => {
-                match twin.or_else(|| self.find_twin(create)) {
-                    Some(first) => {
-                        self.twins.insert(create.payment.id, first);
-                        Err(CommitError::Twin { first })
-                    }
-                    None => Ok(self.create(change, create)),
-                }
-            }
-            (Subject::Event(payment, event), _) => self.happen(change, *payment, event),
+            (Subject::Create(create), Some(idempotency::Claim::Won) | None) => match twin {
+                Some(first) => Err(CommitError::Twin { first }),
+                None => Ok(self.create(change, create)),
+            },
+            (Subject::Event(payment, event), _) => self.happen(change, *payment, event, &attempts),
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
                 self.exchanges.extend(change.exchanges.iter().cloned());
@@ -129,26 +158,21 @@ impl Work<'_> {
         }
     }
 
-    fn replay(&self, first: PaymentId) -> Result<Committed, CommitError> {
-        if let Some(twin) = self.twins.get(&first) {
-            return Err(CommitError::Twin { first: *twin });
+    fn replay(&self, first: PaymentId, twin: Option<PaymentId>) -> Result<Committed, CommitError> {
+        match (self.held.get(&first).cloned(), twin) {
+            (Some(payment), _) => Ok(Committed { payment: Some(payment), fresh: false }),
+            // The same was refused a moment ago, in this batch.
+            (None, Some(first)) => Err(CommitError::Twin { first }),
+            (None, None) => Err(CommitError::NotFound),
         }
-        let payment = self.held.get(&first).cloned().ok_or(CommitError::NotFound)?;
-        Ok(Committed { payment: Some(payment), fresh: false })
-    }
-
-    /// An alike payment that this batch makes, which the tables do not show yet.
-    fn find_twin(&self, create: &Create) -> Option<PaymentId> {
-        let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
-        new.filter(|other| create.is_twin_of(other)).map(|other| other.id).next()
     }
 
     fn create(&mut self, change: &Change, create: &Create) -> Committed {
         let payment = &create.payment;
         self.history.push(HistoryRow::created(change, payment));
         self.emit(payment, crate::domain::event::EventType::Created, None);
-        let charge = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
-        let job = JobRow::new(&self.context.clock, payment, &charge, payment.created_at)
+        let work = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
+        let job = JobRow::new(&self.context.clock, payment, &work, payment.created_at)
             .with_priority(create.priority)
             .with_traceparent(create.traceparent.clone());
         self.jobs.insert(job);
@@ -157,7 +181,13 @@ impl Work<'_> {
         Committed { payment: Some(payment.clone()), fresh: true }
     }
 
-    fn happen(&mut self, change: &Change, id: PaymentId, event: &Event) -> Result<Committed, CommitError> {
+    fn happen(
+        &mut self,
+        change: &Change,
+        id: PaymentId,
+        event: &Event,
+        attempts: &[Attempt],
+    ) -> Result<Committed, CommitError> {
         let before = self.held.get(&id).cloned().ok_or(CommitError::NotFound)?;
         let needs_lease = event.needs_lease() && change.job.is_some();
         if needs_lease && !self.holds_lease(change) {
@@ -165,6 +195,7 @@ impl Work<'_> {
         }
         let now = self.context.clock.now(before.livemode);
         let step = before.apply(event.clone(), &self.context.plan, now)?;
+        let step = step.and_then(|step| step.beside(attempts));
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, before.open_attempt().is_some())?;

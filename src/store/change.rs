@@ -38,18 +38,6 @@ pub struct Create {
     pub traceparent: Option<String>,
 }
 
-impl Create {
-    /// Whether the caller wants to be warned of the other payment (S2.7).
-    pub(super) fn is_twin_of(&self, other: &Payment) -> bool {
-        let payment = &self.payment;
-        self.twin_since.is_some_and(|since| other.created_at >= since)
-            && payment.customer.is_some()
-            && (payment.tenant, payment.livemode, payment.money)
-                == (other.tenant, other.livemode, other.money)
-            && (&payment.customer, &payment.reference) == (&other.customer, &other.reference)
-    }
-}
-
 /// Whether somebody waits for it, or it is one of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {

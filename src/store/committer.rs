@@ -24,6 +24,9 @@ const ASK_AFTER_COMMIT: [Duration; 5] = [
     Duration::from_secs(4),
 ];
 
+/// How often a batch is run whose COMMIT did not take effect.
+const RUNS: usize = 5;
+
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
 #[derive(Debug)]
@@ -52,8 +55,7 @@ pub(super) fn lines(count: usize) -> (Handle, Vec<Line>) {
     let (settled, _) = broadcast::channel(LINE);
     let enqueued = Arc::new(tokio::sync::Notify::new());
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(LINE)).unzip();
-    let line =
-        |requests| Line { requests, settled: settled.clone(), enqueued: Arc::clone(&enqueued) };
+    let line = |requests| Line { requests, settled: settled.clone(), enqueued: Arc::clone(&enqueued) };
     let lines = receivers.into_iter().map(line).collect();
     (Handle { lines: senders.into(), settled, enqueued }, lines)
 }
@@ -152,7 +154,8 @@ async fn halve(
     while let Some(part) = todo.pop() {
         match transact(store, part, claims, line).await {
             Ok(answers) => results.extend(answers),
-            Err(error) if part.len() > 1 => {
+            // Where nothing can be reached, or nothing is known, a smaller batch fares no better.
+            Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable) => {
                 tracing::debug!(changes = part.len(), %error, "a batch failed and is halved");
                 let (left, right) = part.split_at(part.len() / 2);
                 todo.push(right);
@@ -177,7 +180,7 @@ async fn transact(
     claims: &mut Vec<(Order, Answer<Vec<Claimed>, StoreError>)>,
     line: &Line,
 ) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
-    loop {
+    for _ in 0..RUNS {
         let mut tx = store.begin().await?;
         let outcome = batch::run(&mut tx, changes, &store.context).await?;
         let mut claimed = Vec::with_capacity(claims.len());
@@ -187,7 +190,11 @@ async fn transact(
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
             let ids: BTreeSet<_> = changes.iter().map(|change| change.id).collect();
-            if outcome.traceable && !took_effect(store, &ids, &error).await? {
+            let trace = Trace {
+                changes: if outcome.traceable { ids } else { BTreeSet::new() },
+                claimed: claimed.iter().flatten().next(),
+            };
+            if !trace.took_effect(store, &error).await? {
                 continue;
             }
         }
@@ -205,6 +212,7 @@ async fn transact(
         }
         return Ok(outcome.answers);
     }
+    Err(StoreError::Unavailable)
 }
 
 async fn commit(tx: Tx, fault: CommitFault) -> Result<(), StoreError> {
@@ -221,18 +229,32 @@ async fn commit(tx: Tx, fault: CommitFault) -> Result<(), StoreError> {
     }
 }
 
-/// The answer to a COMMIT was lost: history tells whether it took effect.
-async fn took_effect(
-    store: &Store,
-    changes: &BTreeSet<ChangeId>,
-    error: &StoreError,
-) -> Result<bool, StoreError> {
-    tracing::warn!(%error, "the answer to a commit was lost; asking what became of it");
-    for wait in ASK_AFTER_COMMIT {
-        match store.any_happened(changes).await {
-            Ok(happened) => return Ok(happened),
-            Err(_) => tokio::time::sleep(wait).await,
+/// By what a transaction can be recognised whose COMMIT was not answered.
+struct Trace<'a> {
+    /// Some of these stand in history then.
+    changes: BTreeSet<ChangeId>,
+    /// This one is leased then.
+    claimed: Option<&'a Claimed>,
+}
+
+impl Trace<'_> {
+    async fn took_effect(&self, store: &Store, error: &StoreError) -> Result<bool, StoreError> {
+        tracing::warn!(%error, "the answer to a commit was lost; asking what became of it");
+        for wait in ASK_AFTER_COMMIT {
+            match self.look(store).await {
+                Ok(found) => return Ok(found),
+                Err(_) => tokio::time::sleep(wait).await,
+            }
+        }
+        Err(StoreError::Unavailable)
+    }
+
+    async fn look(&self, store: &Store) -> Result<bool, StoreError> {
+        match self.claimed {
+            _ if !self.changes.is_empty() => store.any_happened(&self.changes).await,
+            Some(claimed) => jobs::is_leased(store, claimed).await,
+            // Only notes, which may be written twice; one whose job has ended is told that its lease is gone.
+            None => Ok(false),
         }
     }
-    Err(StoreError::Unavailable)
 }

@@ -25,7 +25,13 @@ impl Store {
         let now = self.clock.now(true);
         let id = TenantId::mint(now, self.clock.random());
         on!(&self.writer, |db, _pick| {
-            sqlx::query(INSERT).bind(id.to_string()).bind(name).bind(At(now)).execute(db).await?.rows_affected()
+            sqlx::query(INSERT)
+                .bind(id.to_string())
+                .bind(name)
+                .bind(At(now))
+                .execute(db)
+                .await?
+                .rows_affected()
         });
         Ok(Tenant { id, name: name.to_owned() })
     }
@@ -36,7 +42,14 @@ impl Store {
              VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let now = At(self.clock.now(true));
         on!(&self.writer, |db, _pick| {
-            sqlx::query(TEXT).bind(name).bind(gateway).bind(livemode).bind(now).execute(db).await?.rows_affected()
+            sqlx::query(TEXT)
+                .bind(name)
+                .bind(gateway)
+                .bind(livemode)
+                .bind(now)
+                .execute(db)
+                .await?
+                .rows_affected()
         });
         Ok(())
     }

@@ -30,7 +30,12 @@ const INSERT: Text = insert!(
 );
 
 impl EventRow {
-    pub(super) fn new(id: EventId, payment: &Payment, kind: EventType, previous: Option<&'static str>) -> Self {
+    pub(super) fn new(
+        id: EventId,
+        payment: &Payment,
+        kind: EventType,
+        previous: Option<&'static str>,
+    ) -> Self {
         let envelope = Envelope {
             id,
             kind: kind.name(),

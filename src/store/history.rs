@@ -61,16 +61,19 @@ impl HistoryRow {
         row
     }
 
-    pub(super) fn new(change: &Change, kind: Kind, before: &Payment, after: &Payment, detail: String) -> Self {
+    pub(super) fn new(
+        change: &Change,
+        kind: Kind,
+        before: &Payment,
+        after: &Payment,
+        detail: String,
+    ) -> Self {
         let same_attempt = before.attempt.as_ref().map(|attempt| attempt.n)
             == after.attempt.as_ref().map(|attempt| attempt.n);
         let mut row = Self::row(change, after, kind.name(), detail);
         row.from_status = Some(before.status.name().to_owned());
-        row.attempt_from = before
-            .attempt
-            .as_ref()
-            .filter(|_| same_attempt)
-            .map(|attempt| attempt.status.name().to_owned());
+        row.attempt_from =
+            before.attempt.as_ref().filter(|_| same_attempt).map(|attempt| attempt.status.name().to_owned());
         row
     }
 

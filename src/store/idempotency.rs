@@ -59,15 +59,19 @@ const FIND: Text = bulk!(
       AND k.idempotency_key = r.idempotency_key"
 );
 
+const RELEASE: Text = bulk!(
+    "DELETE FROM idempotency_keys WHERE (tenant_id, livemode, scope, idempotency_key) IN \
+     (SELECT r.tenant_id, r.livemode, r.scope, r.idempotency_key FROM "
+    rows(tenant_id text, livemode boolean, scope text, idempotency_key text)
+    ")"
+);
+
 /// Claims the keys of all creating changes, by the index of the change.
 pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usize, Claim>, StoreError> {
     // Sorted, since two batches that insert the same keys in different orders would deadlock.
     let mut groups: BTreeMap<Owner, Vec<(usize, &Create, &Key)>> = BTreeMap::new();
     for (index, change) in changes.iter().enumerate() {
-        let Subject::Create(create) = &change.subject else { continue };
-        let Some(key) = &create.key else { continue };
-        let owner =
-            (create.payment.tenant.to_string(), create.payment.livemode, key.scope.clone(), key.key.clone());
+        let Some((owner, create, key)) = keyed(change) else { continue };
         groups.entry(owner).or_default().push((index, create, key));
     }
     if groups.is_empty() {
@@ -97,32 +101,19 @@ pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usi
     Ok(claims)
 }
 
-/// Frees the keys of creations that were refused after all: only what was created is remembered (S2.4).
-pub(super) async fn release(
-    tx: &mut Tx,
-    changes: &[Change],
-    refused: &HashMap<PaymentId, PaymentId>,
-) -> Result<(), StoreError> {
-    const TEXT: &str = "DELETE FROM idempotency_keys WHERE tenant_id = $1 AND livemode = $2 AND scope = $3 \
-         AND idempotency_key = $4 AND payment_id = $5";
-    for change in changes {
-        let Subject::Create(create) = &change.subject else { continue };
-        let (payment, Some(key)) = (&create.payment, &create.key) else { continue };
-        if refused.contains_key(&payment.id) {
-            on!(&mut *tx, |tx, _pick| {
-                sqlx::query(TEXT)
-                    .bind(payment.tenant.to_string())
-                    .bind(payment.livemode)
-                    .bind(&key.scope)
-                    .bind(&key.key)
-                    .bind(payment.id.to_string())
-                    .execute(&mut **tx)
-                    .await?
-                    .rows_affected()
-            });
-        }
-    }
-    Ok(())
+/// Gives back the keys of refused changes: only what was created is remembered (S2.4).
+pub(super) async fn release(tx: &mut Tx, refused: &[&Change]) -> Result<(), StoreError> {
+    let owners: Vec<_> = refused.iter().filter_map(|change| keyed(change)).collect();
+    let rows: Vec<_> = owners.iter().map(|(owner, create, key)| row(owner, create, key)).collect();
+    tx.write(RELEASE, &rows).await.map(drop)
+}
+
+/// The key of a creating change, and whose it is.
+fn keyed(change: &Change) -> Option<(Owner, &Create, &Key)> {
+    let Subject::Create(create) = &change.subject else { return None };
+    let key = create.key.as_ref()?;
+    let tenant = create.payment.tenant.to_string();
+    Some(((tenant, create.payment.livemode, key.scope.clone(), key.key.clone()), create, key))
 }
 
 fn row<'a>(owner: &'a Owner, create: &'a Create, key: &'a Key) -> KeyRow<'a> {

@@ -179,7 +179,12 @@ impl Store {
     /// Gives back leases of jobs that were never started; it costs them nothing (S5.7).
     pub async fn release(&self, owner: &str, jobs: &[JobId]) -> Result<(), StoreError> {
         let ids = json(&jobs);
-        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE)).bind(ids).bind(owner).execute(db).await?.rows_affected());
+        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE))
+            .bind(ids)
+            .bind(owner)
+            .execute(db)
+            .await?
+            .rows_affected());
         Ok(())
     }
 
@@ -272,12 +277,35 @@ pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<V
             .await?
     });
     rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
-    rows.into_iter().map(|row| row.claimed(order, claimed_at)).collect()
+    let mut claimed = Vec::with_capacity(rows.len());
+    let mut aside = JobWrites::default();
+    for row in rows {
+        match row.claimed(order, claimed_at) {
+            Ok(job) => claimed.push(job),
+            // It must not hold up the jobs behind it, so it waits for a person.
+            Err((id, error)) => {
+                tracing::error!(job.id = id, %error, "{id} is set aside: {error}");
+                aside.park(id, error.to_string());
+            }
+        }
+    }
+    aside.write(tx).await?;
+    Ok(claimed)
+}
+
+/// Whether a claim took effect, as its first job tells for all.
+pub(super) async fn is_leased(store: &Store, claimed: &Claimed) -> Result<bool, StoreError> {
+    const TEXT: &str = "SELECT count(*) FROM jobs WHERE id = $1 AND lease_owner = $2 AND epoch = $3";
+    let Lease { job, owner, epoch } = &claimed.lease;
+    let found: i64 = on!(&store.db, |db, _pick| {
+        sqlx::query_scalar(TEXT).bind(job.to_string()).bind(owner).bind(epoch).fetch_one(db).await?
+    });
+    Ok(found > 0)
 }
 
 impl ClaimedRow {
-    fn claimed(self, order: &Order, claimed_at: Instant) -> Result<Claimed, StoreError> {
-        let corrupt = |column| StoreError::corrupt("jobs", column, &self.id);
+    fn claimed(self, order: &Order, claimed_at: Instant) -> Result<Claimed, (String, StoreError)> {
+        let corrupt = |column| (self.id.clone(), StoreError::corrupt("jobs", column, &self.id));
         Ok(Claimed {
             lease: Lease {
                 job: self.id.parse().map_err(|_| corrupt("id"))?,
@@ -297,10 +325,7 @@ impl ClaimedRow {
 }
 
 /// Reads the leases of these jobs, and on PostgreSQL locks their rows.
-pub(super) async fn lock(
-    tx: &mut Tx,
-    jobs: &BTreeSet<JobId>,
-) -> Result<HashMap<JobId, Lease>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<HashMap<JobId, Lease>, StoreError> {
     if jobs.is_empty() {
         return Ok(HashMap::new());
     }
@@ -398,6 +423,12 @@ struct MoveRow {
     last_error: Option<String>,
 }
 
+impl MoveRow {
+    fn live(id: String) -> Self {
+        Self { id, state: "live", parked_reason: None, due_at: None, failed: 0, last_error: None }
+    }
+}
+
 impl JobWrites {
     pub(super) fn insert(&mut self, row: JobRow) {
         self.inserted.push(row);
@@ -409,30 +440,24 @@ impl JobWrites {
 
     pub(super) fn end(&mut self, job: JobId, end: &JobEnd) {
         let id = job.to_string();
-        let live = MoveRow {
-            id: id.clone(),
-            state: "live",
-            parked_reason: None,
-            due_at: None,
-            failed: 0,
-            last_error: None,
-        };
         match end {
             JobEnd::Keep => {}
             JobEnd::Done => self.done.push(id),
             JobEnd::Again(at) | JobEnd::AgainWhileOpen(at) => {
-                self.moved.push(MoveRow { due_at: Some(At(*at)), ..live });
+                self.moved.push(MoveRow { due_at: Some(At(*at)), ..MoveRow::live(id) });
             }
             JobEnd::Failed(at, error) => self.moved.push(MoveRow {
                 due_at: Some(At(*at)),
                 failed: 1,
                 last_error: Some(error.clone()),
-                ..live
+                ..MoveRow::live(id)
             }),
-            JobEnd::Park(reason) => {
-                self.moved.push(MoveRow { state: "parked", parked_reason: Some(reason.clone()), ..live });
-            }
+            JobEnd::Park(reason) => self.park(id, reason.clone()),
         }
+    }
+
+    fn park(&mut self, id: String, reason: String) {
+        self.moved.push(MoveRow { state: "parked", parked_reason: Some(reason), ..MoveRow::live(id) });
     }
 
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {

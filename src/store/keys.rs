@@ -44,7 +44,8 @@ impl Store {
                 .bind(digest(&secret))
                 .bind(At(now))
                 .execute(db)
-                .await?.rows_affected()
+                .await?
+                .rows_affected()
         });
         Ok(ApiKey { id, secret: secret.into() })
     }

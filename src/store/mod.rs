@@ -147,20 +147,23 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let busy = |code: &str| matches!(code, "5" | "6" | "261" | "517" | "40001" | "40P01" | "55P03" | "57014");
-        match &error {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let code = code.map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let busy = matches!(&*code, "5" | "6" | "261" | "517" | "40001" | "40P01" | "55P03" | "57014");
+        let gone = matches!(
+            error,
             sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable,
-            sqlx::Error::Database(cause) if cause.code().is_some_and(|code| busy(&code)) => Self::Conflict,
-            sqlx::Error::Database(cause)
-                if cause.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P")) =>
-            {
-                Self::Unavailable
-            }
-            _ => Self::Sql(error),
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        );
+        if busy {
+            Self::Conflict
+        } else if gone || code.starts_with("08") || code.starts_with("57P") {
+            Self::Unavailable
+        } else {
+            Self::Sql(error)
         }
     }
 }

@@ -196,9 +196,12 @@ async fn prepare(pools: &Pools, migrate: bool) -> Result<(), OpenError> {
         Db::Sqlite(pool) => SQLITE.run(pool).await,
         Db::Postgres(pool) => POSTGRES.run(pool).await,
     };
-    done.map_err(|error| match error {
-        MigrateError::VersionMissing(version) => OpenError::Newer(version),
-        other => OpenError::Migrate(other),
+    done.map_err(|error| {
+        if let MigrateError::VersionMissing(version) = error {
+            OpenError::Newer(version)
+        } else {
+            OpenError::Migrate(error)
+        }
     })
 }
 

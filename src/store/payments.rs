@@ -44,11 +44,17 @@ const LIST: &str = concat!(
 
 const FIND_MANY: Text = Text {
     sqlite: concat!(payment_columns!(), "WHERE p.id IN (SELECT value FROM json_each($1)) ORDER BY p.id"),
-    postgres: concat!(payment_columns!(), "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id"),
+    postgres: concat!(
+        payment_columns!(),
+        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id"
+    ),
 };
 
 const LOCK: &str =
     "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
+
+const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
+     FROM attempts WHERE payment_id = $1 ORDER BY n";
 
 const INSERT: Text = insert!(
     "payments"
@@ -117,11 +123,9 @@ impl Store {
 
     /// All attempts of a payment, first one first.
     pub async fn list_attempts(&self, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
-        const TEXT: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
-             FROM attempts WHERE payment_id = $1 ORDER BY n";
         let id = payment.to_string();
         let rows: Vec<AttemptRow> =
-            on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
+            on!(&self.db, |db, _pick| sqlx::query_as(ATTEMPTS).bind(id).fetch_all(db).await?);
         rows.into_iter().map(Attempt::try_from).collect()
     }
 
@@ -185,6 +189,14 @@ pub(super) async fn lock(
     let rows: Vec<PaymentRow> =
         on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
     rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
+}
+
+/// The attempts of a payment, as the transaction sees them.
+pub(super) async fn load_attempts(tx: &mut Tx, payment: PaymentId) -> Result<Vec<Attempt>, StoreError> {
+    let id = payment.to_string();
+    let rows: Vec<AttemptRow> =
+        on!(tx, |tx, _pick| sqlx::query_as(ATTEMPTS).bind(id).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(Attempt::try_from).collect()
 }
 
 /// An alike payment made within the window, where the caller wants to be warned of one (S2.7).

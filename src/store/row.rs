@@ -44,13 +44,19 @@ impl Type<Postgres> for At {
 }
 
 impl Encode<'_, Sqlite> for At {
-    fn encode_by_ref(&self, buffer: &mut <Sqlite as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Sqlite as Database>::ArgumentBuffer,
+    ) -> Result<IsNull, BoxDynError> {
         <String as Encode<'_, Sqlite>>::encode(self.text(), buffer)
     }
 }
 
 impl Encode<'_, Postgres> for At {
-    fn encode_by_ref(&self, buffer: &mut <Postgres as Database>::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+    fn encode_by_ref(
+        &self,
+        buffer: &mut <Postgres as Database>::ArgumentBuffer,
+    ) -> Result<IsNull, BoxDynError> {
         <Time as Encode<'_, Postgres>>::encode_by_ref(&self.0, buffer)
     }
 }
@@ -119,16 +125,6 @@ pub(super) use payment_columns;
 
 impl From<&Payment> for PaymentRow {
     fn from(payment: &Payment) -> Self {
-        let (next_attempt_at, review_reason) = match &payment.status {
-            Status::Retrying { next_attempt_at } => (Some(At(*next_attempt_at)), None),
-            Status::NeedsReview { reason } => (None, Some(reason.clone())),
-            Status::Pending
-            | Status::Processing
-            | Status::RequiresAction
-            | Status::Succeeded
-            | Status::Failed
-            | Status::Canceled => (None, None),
-        };
         Self {
             id: payment.id.to_string(),
             tenant_id: payment.tenant.to_string(),
@@ -146,8 +142,8 @@ impl From<&Payment> for PaymentRow {
             operation: payment.operation.clone(),
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
-            next_attempt_at,
-            review_reason,
+            next_attempt_at: payment.status.next_attempt_at().map(At),
+            review_reason: payment.status.review_reason().map(str::to_owned),
             created_at: At(payment.created_at),
             updated_at: At(payment.updated_at),
             attempt_id: None,

@@ -120,8 +120,7 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
                 .parallelize(tokio::spawn)
                 .build(handle)
         });
-        let claimer =
-            Claimer { pool: Arc::clone(&pool), lane, concurrency, jobs, stop: stop.clone() };
+        let claimer = Claimer { pool: Arc::clone(&pool), lane, concurrency, jobs, stop: stop.clone() };
         claimers.push(tokio::spawn(claimer.run()));
     }
     let monitor = tokio::spawn(monitor.run());
@@ -131,7 +130,10 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     let drain = Duration::from_secs(pool.settings.drain_timeout_s);
     if tokio::time::timeout(drain, pool.held.wait_until_finished()).await.is_err() {
         // A charge on the wire is left to its lease: whoever claims it next asks what became of it.
-        tracing::warn!(jobs = pool.held.all().len(), "the drain took too long; what runs is left to its lease");
+        tracing::warn!(
+            jobs = pool.held.all().len(),
+            "the drain took too long; what runs is left to its lease"
+        );
     }
     let unstarted = pool.held.never_started();
     if let Err(error) = pool.flows.store.release(&pool.owner, &unstarted).await {
@@ -209,7 +211,7 @@ async fn fail(flows: &Flows, claimed: &Claimed, error: &FlowError) {
 /// Claims and works on what is due in a lane, one job after the other, until nothing is; for tests that hold
 /// the clock.
 pub async fn run_due_jobs(flows: &Flows, lane: Lane, livemode: bool) -> Result<usize, FlowError> {
-    let lease = Duration::from_secs(60);
+    let lease = Duration::from_mins(1);
     let mut done = 0;
     loop {
         let order = Order { lane, livemode, owner: "by hand".to_owned(), lease, limit: 1 };

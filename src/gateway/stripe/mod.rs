@@ -3,6 +3,8 @@
 
 mod money;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use super::{AccountConfig, Call, Finding, Gateway, Reading, Reply, Send, Traits, Tried};
 use crate::domain::{attempt::ExchangeKind, payment::Payment};
@@ -57,12 +59,15 @@ impl Stripe {
     }
 
     fn list(&self, tried: Tried<'_>, starting_after: Option<&str>) -> Call {
-        let sent = tried.first_sent_at.timestamp();
         let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(0);
         let mut query = vec![
             ("limit", "100".to_owned()),
-            ("created[gte]", (sent - seconds(SKEW)).to_string()),
-            ("created[lte]", (sent + seconds(self.traits.settle_delay)).to_string()),
+            ("created[gte]", (tried.first_sent_at.timestamp() - seconds(SKEW)).to_string()),
+            // A resend may have made the operation long after the first send.
+            (
+                "created[lte]",
+                (tried.last_sent_at.timestamp() + seconds(self.traits.settle_delay)).to_string(),
+            ),
         ];
         if let Some(customer) = &tried.payment.method.gateway_customer {
             query.push(("customer", customer.clone()));
@@ -91,7 +96,8 @@ impl Gateway for Stripe {
         let method = &payment.method;
         let (kind, path, body) = match &payment.operation {
             Some(intent) => {
-                let body = [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
+                let body =
+                    [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
                 (ExchangeKind::Confirm, format!("/v1/payment_intents/{intent}/confirm"), form(&body))
             }
             None => (ExchangeKind::Create, "/v1/payment_intents".to_owned(), creation(payment)?),

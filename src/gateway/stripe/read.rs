@@ -1,6 +1,9 @@
 //! What Stripe's answers prove.
 
-use super::{super::{Finding, Reading, Reply, Send, Tried}, REFERENCE, money};
+use super::{
+    super::{Finding, Reading, Reply, Send, Tried},
+    REFERENCE, money,
+};
 use crate::domain::{
     attempt::{Answer, Outcome, Rejection},
     decline::Decline,
@@ -78,7 +81,7 @@ pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
             Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
         },
         (402, _) => match error {
-            Some(error) if error.kind == "card_error" => Reading::Answered(declined(error)),
+            Some(error) if error.kind == "card_error" => Reading::Answered(declined(payment, &error)),
             _ => Reading::Unknown(say("a decline that cannot be read")),
         },
         (401 | 403, Send::First) => Reading::Rejected(Rejection::Credentials(say("the key was refused"))),
@@ -126,14 +129,14 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
             Err(_) => nothing("the answer cannot be read"),
         };
     }
-    let Ok(list) = serde_json::from_slice::<List>(&reply.body) else {
+    let Ok(page) = serde_json::from_slice::<List>(&reply.body) else {
         return nothing("the answer cannot be read");
     };
     let ours = tried.payment.id.to_string();
-    match list.data.iter().find(|intent| intent.metadata.get(REFERENCE) == Some(&ours)) {
+    match page.data.iter().find(|candidate| candidate.metadata.get(REFERENCE) == Some(&ours)) {
         Some(intent) => Looked::Found(found(tried, intent)),
-        None if !list.has_more => Looked::Found(Finding::Absent),
-        None => match list.data.last() {
+        None if !page.has_more => Looked::Found(Finding::Absent),
+        None => match page.data.last() {
             Some(last) => Looked::More(last.id.clone()),
             None => nothing("an empty page claims that there is more"),
         },
@@ -148,7 +151,9 @@ fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
         "canceled" => Finding::Canceled,
         "requires_payment_method" => match decline_of(intent) {
             // A failure that the attempt before left there is not this one's.
-            Some(_) if tried.n > 1 && intent.latest_charge.as_deref() == tried.earlier_charge => Finding::Absent,
+            Some(_) if tried.n > 1 && intent.latest_charge.as_deref() == tried.earlier_charge => {
+                Finding::Absent
+            }
             Some(decline) => Finding::Answered(answer(intent, Outcome::Declined(decline))),
             None => Finding::Absent,
         },
@@ -167,13 +172,16 @@ fn answer(intent: &Intent, outcome: Outcome) -> Answer {
     }
 }
 
-fn declined(error: CardError) -> Answer {
+fn declined(payment: &Payment, error: &CardError) -> Answer {
     let intent = error.payment_intent.as_deref();
+    // An intent that is kept from an earlier attempt still names that one's charge (S1.17).
+    let latest =
+        || intent.filter(|_| payment.operation.is_none()).and_then(|intent| intent.latest_charge.clone());
     Answer {
         operation: intent.map(|intent| intent.id.clone()),
-        charge: error.charge.clone().or_else(|| intent.and_then(|intent| intent.latest_charge.clone())),
+        charge: error.charge.clone().or_else(latest),
         amount: intent.map(|intent| named(intent.amount, &intent.currency)),
-        outcome: Outcome::Declined(decline(&error)),
+        outcome: Outcome::Declined(decline(error)),
     }
 }
 
@@ -206,10 +214,13 @@ pub(super) fn redact(reply: &Reply) -> Option<String> {
         let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         kept.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array()).collect()
     };
-    let mut kept =
-        pick(&body, &["id", "object", "status", "amount", "amount_received", "currency", "latest_charge", "has_more"]);
+    let mut kept = pick(
+        &body,
+        &["id", "object", "status", "amount", "amount_received", "currency", "latest_charge", "has_more"],
+    );
     if let Some(error) = body.get("error") {
-        let names = ["type", "code", "decline_code", "network_decline_code", "advice_code", "charge", "param"];
+        let names =
+            ["type", "code", "decline_code", "network_decline_code", "advice_code", "charge", "param"];
         kept.insert("error".to_owned(), pick(error, &names).into());
     }
     if let Some(request) = reply.headers.get("request-id") {

@@ -91,5 +91,5 @@ async fn a_batch_has_one_to_a_thousand_items_and_nothing_else() {
     assert_problem(&list, 422, "invalid_field", None);
     assert_problem(&more, 422, "unknown_field", Some("dry"));
     assert_problem(&large, 413, "body_too_large", None);
-    assert_eq!(api.list("").await, [] as [Value; 0]);
+    assert!(api.list("").await.is_empty());
 }

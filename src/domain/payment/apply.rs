@@ -1,0 +1,143 @@
+//! The one way in which a payment changes: an event meets the table, and a step comes out of it.
+
+use super::{Event, Payment, Status, next::Next};
+use crate::domain::{
+    attempt::{Attempt, AttemptStatus, Outcome},
+    clock::Time,
+    decline::Policy,
+    event::EventType,
+    table::{Kind, Open, Phase, Verdict, verdict},
+};
+use chrono::TimeDelta;
+use dunlin_jobs::Job;
+
+impl Payment {
+    /// The one way in which a payment changes. `None`: the fact is known already and changes nothing.
+    ///
+    /// # Errors
+    /// [`Refused`] where [`crate::domain::table`] says so, or where the event speaks of another attempt.
+    pub fn apply(&self, event: Event, plan: &Plan, now: Time) -> Result<Option<Step>, Refused> {
+        let phase = self.phase();
+        let kind = event.kind();
+        let refused = Refused { phase, event: kind };
+        let current = self.attempt.as_ref().map(|attempt| attempt.n);
+        let stale = event.attempt().is_some_and(|n| Some(n) != current);
+        let verdict = match (verdict(phase, kind), stale) {
+            (Verdict::Conclude | Verdict::Compare, true) => Verdict::Compare,
+            (_, true) => Verdict::Refuse,
+            // A job that comes too early does not shorten a delay that was decided on.
+            (Verdict::Begin, false) if self.waits_until().is_some_and(|at| at > now) => Verdict::Refuse,
+            // On a resend, refused credentials say nothing about the first send (S1.8).
+            (Verdict::Reject, false)
+                if event.refuses_credentials() && phase != Phase::Open(Open::Sending) =>
+            {
+                Verdict::Refuse
+            }
+            (verdict, false) => verdict,
+        };
+        let next = Next { payment: self.clone(), now, plan };
+        let step = match (verdict, event) {
+            (Verdict::Begin, Event::Due { attempt }) => Some(next.begin(attempt)),
+            (Verdict::Resume, _) => {
+                Some(next.open("sent again, as the same attempt", AttemptStatus::Sending))
+            }
+            (Verdict::Plan, Event::NotSent { reason, .. }) => {
+                Some(next.open(&reason, AttemptStatus::Planned))
+            }
+            (Verdict::Plan, _) => Some(next.found_absent()),
+            (Verdict::Doubt, Event::Lost { reason, .. }) => Some(next.doubt(&reason)),
+            (Verdict::Conclude, Event::Answered { answer, .. }) => next.conclude(answer),
+            (Verdict::Reject, Event::Rejected { rejection, .. }) => Some(next.reject(rejection)),
+            (Verdict::Cancel, _) => Some(next.cancel()),
+            (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),
+            (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
+            (
+                Verdict::Begin
+                | Verdict::Doubt
+                | Verdict::Conclude
+                | Verdict::Reject
+                | Verdict::Hold
+                | Verdict::Compare
+                | Verdict::Refuse,
+                _,
+            ) => return Err(refused),
+        };
+        Ok(step)
+    }
+}
+
+impl Payment {
+    /// Whether the event tells of another success than the one that the payment has.
+    pub fn is_paid_twice_by(&self, event: &Event) -> bool {
+        let charge = self.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
+        match event {
+            Event::Answered { answer, .. } => {
+                self.status == Status::Succeeded
+                    && answer.outcome == Outcome::Succeeded
+                    && answer.charge.as_ref() != charge
+            }
+            Event::Due { .. }
+            | Event::Send { .. }
+            | Event::NotSent { .. }
+            | Event::Lost { .. }
+            | Event::Rejected { .. }
+            | Event::Absent { .. }
+            | Event::Cancel
+            | Event::Canceled { .. }
+            | Event::Review { .. } => false,
+        }
+    }
+}
+
+impl Step {
+    /// The step beside all attempts that are on record: a duplicate that is one of them is known already.
+    pub fn beside(mut self, known: &[Attempt]) -> Option<Self> {
+        if let Some(duplicate) = &mut self.duplicate {
+            let same = |one: &Attempt| {
+                let named = one.charge.is_some() || one.status == AttemptStatus::Duplicate;
+                named && one.charge == duplicate.charge
+            };
+            if known.iter().any(same) {
+                return None;
+            }
+            let last = known.iter().map(|attempt| attempt.n).max().unwrap_or(0);
+            duplicate.n = duplicate.n.max(last + 1);
+        }
+        Some(self)
+    }
+}
+
+/// What a payment needs to know to decide.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub declines: Policy,
+    /// How long after a doubt the gateway is first asked.
+    pub first_poll: TimeDelta,
+}
+
+/// The payment after an event, and what has to happen with it in the same commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub payment: Payment,
+    /// A second success, to be kept beside the first (S1.4).
+    pub duplicate: Option<Attempt>,
+    pub effects: Vec<Effect>,
+    /// Why, in words, for the payment's history.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// This job at this time.
+    Enqueue(Job, Time),
+    /// Tell the merchant.
+    Emit(EventType),
+}
+
+/// The table does not let this happen now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a payment that is {phase:?} cannot take {event:?}")]
+pub struct Refused {
+    pub phase: Phase,
+    pub event: Kind,
+}

@@ -1,0 +1,82 @@
+//! What can happen to a payment, with the facts of it; [`crate::domain::table`] has the bare names.
+
+use crate::domain::{
+    attempt::{Answer, Rejection},
+    table::Kind,
+};
+use dunlin_jobs::AttemptId;
+
+/// What can happen to a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Its time has come.
+    Due { attempt: AttemptId },
+    /// The planned attempt may go again.
+    Send { attempt: u32 },
+    /// The request is proven not to have left.
+    NotSent { attempt: u32, reason: String },
+    /// The request may have been executed, and no answer is held.
+    Lost { attempt: u32, reason: String },
+    /// The gateway has answered.
+    Answered { attempt: u32, answer: Answer },
+    /// The gateway refused the request without executing it.
+    Rejected { attempt: u32, rejection: Rejection },
+    /// The gateway is proven not to know the attempt (S1.9).
+    Absent { attempt: u32 },
+    /// The merchant wants it stopped.
+    Cancel,
+    /// The gateway has canceled it.
+    Canceled { attempt: u32 },
+    /// A person has to look.
+    Review { reason: String },
+}
+
+impl Event {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Due { .. } => Kind::Due,
+            Self::Send { .. } => Kind::Send,
+            Self::NotSent { .. } => Kind::NotSent,
+            Self::Lost { .. } => Kind::Lost,
+            Self::Answered { .. } => Kind::Answered,
+            Self::Rejected { .. } => Kind::Rejected,
+            Self::Absent { .. } => Kind::Absent,
+            Self::Cancel => Kind::Cancel,
+            Self::Canceled { .. } => Kind::Canceled,
+            Self::Review { .. } => Kind::Review,
+        }
+    }
+
+    /// The number of the attempt it speaks of.
+    pub(super) fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Send { attempt }
+            | Self::NotSent { attempt, .. }
+            | Self::Lost { attempt, .. }
+            | Self::Answered { attempt, .. }
+            | Self::Rejected { attempt, .. }
+            | Self::Absent { attempt }
+            | Self::Canceled { attempt } => Some(*attempt),
+            Self::Due { .. } | Self::Cancel | Self::Review { .. } => None,
+        }
+    }
+
+    /// Whether the gateway refused us rather than the payment.
+    pub(super) fn refuses_credentials(&self) -> bool {
+        matches!(self, Self::Rejected { rejection: Rejection::Credentials(_), .. })
+    }
+
+    /// Whether it may be told only by the holder of the job's lease (S1.1): a fact from the gateway counts
+    /// whoever brings it, while starting a call or denying one needs the right to.
+    pub fn needs_lease(&self) -> bool {
+        match self {
+            Self::Due { .. }
+            | Self::Send { .. }
+            | Self::NotSent { .. }
+            | Self::Lost { .. }
+            | Self::Absent { .. }
+            | Self::Review { .. } => true,
+            Self::Answered { .. } | Self::Rejected { .. } | Self::Cancel | Self::Canceled { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A model of payments, written from the specification's two tables and from nothing else: random histories
+//! must keep to it.
+
+use super::{
+    tests::{answer, at, attempt_id, declined, euros, pending, plan},
+    *,
+};
+use crate::domain::{
+    attempt::{Answer, AttemptStatus, Outcome, Rejection},
+    decline::{Decision, Tried},
+    event::EventType,
+};
+use chrono::TimeDelta;
+use dunlin_jobs::{Charge, Job, Reconcile, Retry};
+use proptest::prelude::*;
+
+/// What the world does next, about the current attempt or one near it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Due,
+    Send,
+    NotSent,
+    Lost,
+    Succeed { charge: u8, wrong_amount: bool },
+    Decline(&'static str),
+    Challenge,
+    Accept,
+    RejectRequest,
+    RejectCredentials,
+    Absent,
+    Cancel,
+    Canceled,
+    Review,
+    Wait(i64),
+}
+
+/// An act, and how far from the current attempt it is.
+type Turn = (Act, i64);
+
+/// Decodes a number, since random numbers are made far faster than random enums; a smaller one is a simpler act.
+fn act(number: u32) -> Act {
+    let which = number / 32;
+    match number % 32 {
+        0..=3 => Act::Due,
+        4..=5 => Act::Send,
+        6..=7 => Act::NotSent,
+        8..=10 => Act::Lost,
+        11..=12 => Act::Absent,
+        13 => Act::Review,
+        14..=15 => Act::Wait(i64::from(which) * 20 + 1),
+        16..=19 => {
+            Act::Succeed { charge: u8::try_from(which % 3).unwrap(), wrong_amount: which.is_multiple_of(5) }
+        }
+        20..=23 => Act::Decline(CODES[usize::try_from(which).unwrap() % CODES.len()]),
+        24..=25 => Act::Challenge,
+        26 => Act::Accept,
+        27 => Act::RejectRequest,
+        28 => Act::RejectCredentials,
+        29 => Act::Cancel,
+        _ => Act::Canceled,
+    }
+}
+
+const CODES: [&str; 5] =
+    ["insufficient_funds", "do_not_honor", "fraudulent", "brand_new", "authentication_required"];
+
+/// What can happen while nobody says anything: time, crashes, retries and looks that find nothing.
+const SILENCE: u32 = 16;
+
+fn turn(number: u32) -> Turn {
+    let offset = match number / 1024 % 10 {
+        8 => -1,
+        9 => 1,
+        _ => 0,
+    };
+    (act(number % 1024), offset)
+}
+
+/// The specification's table of attempts: where a status may go.
+fn may_go_to(from: AttemptStatus) -> &'static [AttemptStatus] {
+    use AttemptStatus as A;
+    match from {
+        A::Sending => {
+            &[A::Succeeded, A::Declined, A::Rejected, A::RequiresAction, A::Pending, A::Planned, A::Unknown]
+        }
+        A::Planned => &[A::Sending, A::Canceled],
+        A::Unknown => &[
+            A::Succeeded,
+            A::Declined,
+            A::Rejected,
+            A::RequiresAction,
+            A::Pending,
+            A::Planned,
+            A::Canceled,
+            A::Duplicate,
+        ],
+        A::Pending => &[A::Succeeded, A::Declined, A::Canceled, A::Unknown],
+        A::RequiresAction => &[A::Succeeded, A::Declined, A::Pending, A::Unknown, A::Canceled],
+        A::Succeeded | A::Declined | A::Rejected | A::Canceled | A::Duplicate => &[],
+    }
+}
+
+/// The specification's table of payments: what the latest attempt demands of the payment.
+fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
+    use AttemptStatus as A;
+    let mut allowed = match payment.attempt.as_ref().map(|attempt| attempt.status) {
+        None => vec!["pending"],
+        Some(A::Planned | A::Sending | A::Unknown | A::Pending) => vec!["processing"],
+        Some(A::RequiresAction) => vec!["requires_action"],
+        Some(A::Declined) => vec![after_decline(payment)],
+        Some(A::Rejected) => vec![if is_credentials(payment) { "pending" } else { "failed" }],
+        Some(A::Succeeded) => vec!["succeeded"],
+        Some(A::Canceled) => vec!["canceled"],
+        Some(A::Duplicate) => vec![],
+    };
+    if canceled && payment.open_attempt().is_none() {
+        allowed = vec!["canceled"];
+    }
+    allowed
+}
+
+fn after_decline(payment: &Payment) -> &'static str {
+    let attempt = payment.attempt.as_ref().unwrap();
+    let tried = Tried { payment: payment.id, declines: payment.declines };
+    match plan().declines.decide(attempt.decline.as_ref().unwrap(), tried, at(0)).decision {
+        Decision::RetryAt(_) => "retrying",
+        Decision::NeedCustomer(_) => "requires_action",
+        Decision::Stop => "failed",
+    }
+}
+
+fn is_credentials(payment: &Payment) -> bool {
+    payment.attempt.as_ref().is_some_and(|attempt| attempt.decline.is_none())
+}
+
+/// What the model remembers of one payment.
+struct World {
+    payment: Payment,
+    now: Time,
+    attempts: Vec<AttemptStatus>,
+    canceled: bool,
+    answered: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let (payment, now) = (pending(), at(0));
+        Self { payment, now, attempts: Vec::new(), canceled: false, answered: false }
+    }
+
+    fn take(&mut self, (act, offset): Turn) {
+        let current = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let n = u32::try_from(i64::from(current) + offset).unwrap_or(0);
+        let Some(event) = self.event(act, n) else { return };
+        let before = self.payment.clone();
+        match before.apply(event.clone(), plan(), self.now) {
+            Ok(Some(step)) => self.check(&before, &event, step),
+            // The payment is as it was; that a fact is known is what `None` says.
+            Ok(None) => assert!(matches!(event, Event::Answered { .. }), "{event:?} fell silent"),
+            Err(_) => assert!(!matches!(event, Event::Answered { .. }), "{event:?} was refused"),
+        }
+    }
+
+    fn event(&mut self, act: Act, attempt: u32) -> Option<Event> {
+        let reason = "because".to_owned();
+        let answered = |charge: u8, outcome| answer(&format!("ch_{charge}"), outcome);
+        Some(match act {
+            Act::Due => Event::Due { attempt: attempt_id(u8::try_from(self.attempts.len()).unwrap()) },
+            Act::Send => Event::Send { attempt },
+            Act::NotSent => Event::NotSent { attempt, reason },
+            Act::Lost => Event::Lost { attempt, reason },
+            Act::Succeed { charge, wrong_amount } => {
+                let amount = if wrong_amount { euros(1) } else { euros(1250) };
+                let answer = Answer { amount: Some(amount), ..answered(charge, Outcome::Succeeded) };
+                Event::Answered { attempt, answer }
+            }
+            Act::Decline(code) => Event::Answered { attempt, answer: answered(9, declined(code)) },
+            Act::Challenge => Event::Answered { attempt, answer: answered(9, Outcome::RequiresAction) },
+            Act::Accept => Event::Answered { attempt, answer: answered(9, Outcome::Pending) },
+            Act::RejectRequest => Event::Rejected { attempt, rejection: Rejection::Invalid(reason) },
+            Act::RejectCredentials => Event::Rejected { attempt, rejection: Rejection::Credentials(reason) },
+            Act::Absent => Event::Absent { attempt },
+            Act::Cancel => Event::Cancel,
+            Act::Canceled => Event::Canceled { attempt },
+            Act::Review => Event::Review { reason },
+            Act::Wait(hours) => {
+                self.now += TimeDelta::hours(hours);
+                return None;
+            }
+        })
+    }
+
+    /// Everything the specification says of one change.
+    fn check(&mut self, before: &Payment, event: &Event, step: Step) {
+        let Step { payment: after, duplicate, effects, detail } = step;
+        assert_eq!(after.version, before.version + 1);
+        assert_eq!(after.updated_at, self.now);
+        assert!(!detail.is_empty());
+        let same = Payment { version: before.version, updated_at: before.updated_at, ..after.clone() };
+        assert!(same != *before || duplicate.is_some(), "{event:?} changed nothing but the version");
+        self.check_attempts(before, event, &after, duplicate.as_ref());
+        self.canceled |= matches!(event, Event::Cancel | Event::Canceled { .. });
+        self.answered |= matches!(event, Event::Answered { .. } | Event::Rejected { .. });
+        self.check_status(before, event, &after);
+        check_jobs(before, &after, event, &effects);
+        check_events(before, &after, duplicate.is_some(), &effects);
+        self.payment = after;
+    }
+
+    fn check_attempts(
+        &mut self,
+        before: &Payment,
+        event: &Event,
+        after: &Payment,
+        duplicate: Option<&Attempt>,
+    ) {
+        let open = |status: &AttemptStatus| status.is_open();
+        if let Some(attempt) = &after.attempt {
+            let index = usize::try_from(attempt.n).unwrap() - 1;
+            match self.attempts.get_mut(index) {
+                Some(status) => {
+                    let legal = *status == attempt.status || may_go_to(*status).contains(&attempt.status);
+                    assert!(legal, "{event:?} moved {status:?} to {:?}", attempt.status);
+                    *status = attempt.status;
+                }
+                None => {
+                    assert!(matches!(event, Event::Due { .. }), "{event:?} made an attempt");
+                    assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
+                    assert!(!self.attempts.iter().any(open), "a second attempt was opened");
+                    assert!(before.waits_until().is_none_or(|due| due <= self.now), "it came too early");
+                    assert_eq!(attempt.status, AttemptStatus::Sending);
+                    self.attempts.push(attempt.status);
+                }
+            }
+        }
+        let latest = after.attempt.as_ref().map_or(0, |attempt| attempt.n);
+        assert_eq!(usize::try_from(latest), Ok(self.attempts.len()), "the latest attempt was put away");
+        assert!(self.attempts.iter().filter(|status| open(status)).count() <= 1);
+        let successes = self.attempts.iter().filter(|status| **status == AttemptStatus::Succeeded).count();
+        assert!(successes <= 1, "two successes");
+        if let Some(duplicate) = duplicate {
+            assert_eq!((successes, duplicate.status), (1, AttemptStatus::Duplicate));
+            assert_eq!(duplicate.n, latest + 1);
+        }
+    }
+
+    fn check_status(&self, before: &Payment, event: &Event, after: &Payment) {
+        let status = after.status.name();
+        let success = matches!(event, Event::Answered { answer, .. } if answer.outcome == Outcome::Succeeded);
+        if before.status.is_final() {
+            assert!(success, "{event:?} moved a payment that was {}", before.status.name());
+            assert!(
+                status == "needs_review" || (before.status == Status::Succeeded && status == "succeeded")
+            );
+        }
+        if status != "needs_review" {
+            let demanded = demanded(after, self.canceled);
+            assert!(demanded.contains(&status), "{event:?}: {status}, but {demanded:?} is demanded");
+        }
+        // S1.11: silence fails nothing.
+        assert!(status != "failed" || self.answered, "{event:?} failed a payment that nobody answered for");
+    }
+}
+
+/// A payment is never left waiting for what nobody will do.
+fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effect]) {
+    let has = |wanted: &Job, due: Option<Time>| {
+        effects.iter().any(|effect| {
+            matches!(effect, Effect::Enqueue(job, at) if job == wanted && due.is_none_or(|due| due == *at))
+        })
+    };
+    if let Status::Retrying { next_attempt_at } = after.status {
+        let retry = Job::Retry(Retry { payment: after.id, attempt: after.next_attempt() });
+        assert!(has(&retry, Some(next_attempt_at)), "nobody retries");
+    }
+    let status = |payment: &Payment| payment.attempt.as_ref().map(|attempt| (attempt.n, attempt.status));
+    if let (Some((n, new)), true) = (status(after), status(before) != status(after)) {
+        let asked =
+            matches!(new, AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction);
+        let reconcile = Job::Reconcile(Reconcile { payment: after.id, attempt: n });
+        assert!(!asked || has(&reconcile, None), "nobody asks after attempt {n}, which is {new:?}");
+        let charge = Job::Charge(Charge { payment: after.id });
+        let absent = matches!(event, Event::Absent { .. });
+        assert!(!absent || has(&charge, None), "nobody charges what was absent");
+    }
+}
+
+/// The merchant is told of each new status that matters to him, once.
+fn check_events(before: &Payment, after: &Payment, duplicate: bool, effects: &[Effect]) {
+    let told: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Emit(kind) => Some(*kind),
+            Effect::Enqueue(..) => None,
+        })
+        .collect();
+    let expected = match &after.status {
+        Status::Pending | Status::Processing => None,
+        Status::RequiresAction => Some(EventType::RequiresAction),
+        Status::Retrying { .. } => Some(EventType::Retrying),
+        Status::Succeeded if duplicate => Some(EventType::DuplicateCapture),
+        Status::Succeeded => Some(EventType::Succeeded),
+        Status::Failed => Some(EventType::Failed),
+        Status::Canceled => Some(EventType::Canceled),
+        // Told when the review begins, not at each fact that comes in while it lasts.
+        Status::NeedsReview { .. } if before.status.review_reason().is_some() && told.is_empty() => None,
+        Status::NeedsReview { .. } => Some(EventType::NeedsReview),
+    };
+    assert_eq!(told, Vec::from_iter(expected));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_to_the_specifications_tables(numbers in prop::collection::vec(0..10_240_u32, 1..24)) {
+        let mut world = World::new();
+        for number in numbers {
+            world.take(turn(number));
+        }
+    }
+
+    // S1.11
+    #[test]
+    fn silence_neither_fails_a_payment_nor_charges_it_a_second_time(
+        numbers in prop::collection::vec((0..SILENCE, 0..320_u32), 1..24)
+    ) {
+        let mut world = World::new();
+        for (act, rest) in numbers {
+            world.take(turn(act + rest * 32));
+            let status = &world.payment.status;
+            prop_assert!(!status.is_final(), "{status:?}");
+            prop_assert!(world.attempts.len() <= 1);
+        }
+    }
+}

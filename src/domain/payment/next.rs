@@ -1,0 +1,253 @@
+//! The next version of a payment: what each verdict of the table makes of it.
+
+use super::{Effect, Payment, Plan, Status, Step};
+use crate::domain::{
+    attempt::{Answer, Attempt, AttemptStatus, Outcome, Rejection},
+    clock::Time,
+    decline::{Decided, Decision, Decline, Tried},
+    event::EventType,
+};
+use dunlin_jobs::{AttemptId, Job, Reconcile, Retry};
+use sha2::{Digest, Sha256};
+
+/// A payment on its way to its next version.
+pub(super) struct Next<'a> {
+    pub(super) payment: Payment,
+    pub(super) now: Time,
+    pub(super) plan: &'a Plan,
+}
+
+impl Next<'_> {
+    pub(super) fn begin(mut self, id: AttemptId) -> Step {
+        let attempt = Attempt {
+            id,
+            n: self.payment.next_attempt(),
+            account: self.payment.account.clone(),
+            status: AttemptStatus::Sending,
+            first_sent_at: self.now,
+            charge: None,
+            decline: None,
+        };
+        let detail = format!("attempt {} begins at {}", attempt.n, attempt.account);
+        self.payment.attempt = Some(attempt);
+        self.payment.status = Status::Processing;
+        self.done(detail, vec![])
+    }
+
+    /// The attempt stays open under another status; a payment in review stays there.
+    pub(super) fn open(mut self, detail: &str, status: AttemptStatus) -> Step {
+        self.set_attempt(status);
+        if !self.in_review() {
+            self.payment.status = Status::Processing;
+        }
+        self.done(detail.to_owned(), vec![])
+    }
+
+    /// Absence found by the reconciler: its job ends, and the charge has to be carried on by another.
+    pub(super) fn found_absent(self) -> Step {
+        let charge = Job::Charge(dunlin_jobs::Charge { payment: self.payment.id });
+        let now = self.now;
+        let mut step = self.open("the gateway does not know the attempt", AttemptStatus::Planned);
+        step.effects.push(Effect::Enqueue(charge, now));
+        step
+    }
+
+    pub(super) fn doubt(self, reason: &str) -> Step {
+        let reconcile = self.reconcile();
+        let mut step = self.open(reason, AttemptStatus::Unknown);
+        step.effects.push(reconcile);
+        step
+    }
+
+    pub(super) fn hold(mut self, reason: &str) -> Step {
+        let reconcile = self.reconcile();
+        // A request that may be on the wire while a person looks is a doubt, not a sending.
+        if self.payment.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Sending) {
+            self.set_attempt(AttemptStatus::Unknown);
+        }
+        self.payment.status = Status::NeedsReview { reason: reason.to_owned() };
+        self.done(reason.to_owned(), vec![reconcile, Effect::Emit(EventType::NeedsReview)])
+    }
+
+    pub(super) fn cancel(mut self) -> Step {
+        if self.payment.open_attempt().is_some() {
+            self.set_attempt(AttemptStatus::Canceled);
+        }
+        self.payment.status = Status::Canceled;
+        self.done("canceled".to_owned(), vec![Effect::Emit(EventType::Canceled)])
+    }
+
+    pub(super) fn reject(mut self, rejection: Rejection) -> Step {
+        self.set_attempt(AttemptStatus::Rejected);
+        match rejection {
+            Rejection::Invalid(message) => {
+                let detail = format!("the gateway refused the request: {message}");
+                let decline = Decline {
+                    code: "rejected".into(),
+                    network_code: None,
+                    advice: None,
+                    message: Some(message),
+                };
+                self.set_decline(decline);
+                self.payment.status = Status::Failed;
+                self.done(detail, vec![Effect::Emit(EventType::Failed)])
+            }
+            Rejection::Credentials(message) => {
+                self.payment.status = Status::Pending;
+                self.done(format!("the gateway refused our credentials: {message}"), vec![])
+            }
+        }
+    }
+
+    pub(super) fn conclude(mut self, answer: Answer) -> Option<Step> {
+        let known = self.payment.attempt.as_ref().map(|attempt| attempt.status);
+        self.keep_references(&answer);
+        if answer.amount.is_some_and(|amount| amount != self.payment.money) {
+            return self.mismatch(known);
+        }
+        match answer.outcome {
+            Outcome::Succeeded => {
+                self.set_attempt(AttemptStatus::Succeeded);
+                self.payment.status = Status::Succeeded;
+                Some(
+                    self.done("the gateway captured it".to_owned(), vec![Effect::Emit(EventType::Succeeded)]),
+                )
+            }
+            Outcome::Declined(decline) => Some(self.declined(decline)),
+            // What the gateway has accepted does not go back to its payer (S1's table of attempts).
+            Outcome::RequiresAction
+                if matches!(known, Some(AttemptStatus::RequiresAction | AttemptStatus::Pending)) =>
+            {
+                None
+            }
+            Outcome::RequiresAction => {
+                let reconcile = self.reconcile();
+                self.set_attempt(AttemptStatus::RequiresAction);
+                self.payment.status = Status::RequiresAction;
+                let effects = vec![reconcile, Effect::Emit(EventType::RequiresAction)];
+                Some(self.done("the customer has to act".to_owned(), effects))
+            }
+            Outcome::Pending if known == Some(AttemptStatus::Pending) => None,
+            Outcome::Pending => {
+                let reconcile = self.reconcile();
+                self.set_attempt(AttemptStatus::Pending);
+                self.payment.status = Status::Processing;
+                Some(self.done("accepted by the gateway, the result comes later".to_owned(), vec![reconcile]))
+            }
+        }
+    }
+
+    fn declined(mut self, decline: Decline) -> Step {
+        self.set_attempt(AttemptStatus::Declined);
+        self.payment.declines += 1;
+        let tried = Tried { payment: self.payment.id, declines: self.payment.declines };
+        let Decided { decision, reason, .. } = self.plan.declines.decide(&decline, tried, self.now);
+        self.set_decline(decline);
+        let effects = match decision {
+            Decision::RetryAt(at) => {
+                self.payment.status = Status::Retrying { next_attempt_at: at };
+                let retry = Retry { payment: self.payment.id, attempt: self.payment.next_attempt() };
+                vec![Effect::Enqueue(Job::Retry(retry), at), Effect::Emit(EventType::Retrying)]
+            }
+            Decision::NeedCustomer(_) => {
+                self.payment.status = Status::RequiresAction;
+                vec![Effect::Emit(EventType::RequiresAction)]
+            }
+            Decision::Stop => {
+                self.payment.status = Status::Failed;
+                vec![Effect::Emit(EventType::Failed)]
+            }
+        };
+        self.done(reason, effects)
+    }
+
+    /// S1.15: money of another amount is not our answer, whatever it says.
+    fn mismatch(mut self, known: Option<AttemptStatus>) -> Option<Step> {
+        if known == Some(AttemptStatus::Unknown) && self.in_review() {
+            return None;
+        }
+        self.set_attempt(AttemptStatus::Unknown);
+        Some(self.hold("the gateway names another amount or currency than was asked for"))
+    }
+
+    /// An answer for a payment that has no attempt open for it.
+    pub(super) fn compare(self, answer: Answer) -> Option<Step> {
+        let charge = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_deref());
+        match (answer.outcome, &self.payment.status) {
+            (Outcome::Succeeded, Status::Succeeded) if answer.charge.as_deref() == charge => None,
+            (Outcome::Succeeded, Status::Succeeded) => Some(self.duplicate(answer.charge)),
+            // A late `processing` or `failed` never moves what is decided (S1.13), and a person looks already.
+            (Outcome::Declined(_) | Outcome::RequiresAction | Outcome::Pending, _)
+            | (Outcome::Succeeded, Status::NeedsReview { .. }) => None,
+            (
+                Outcome::Succeeded,
+                Status::Pending
+                | Status::Processing
+                | Status::RequiresAction
+                | Status::Retrying { .. }
+                | Status::Failed
+                | Status::Canceled,
+            ) => Some(self.contradiction()),
+        }
+    }
+
+    fn contradiction(mut self) -> Step {
+        let reason =
+            format!("the gateway reports a success for a payment that is {}", self.payment.status.name());
+        self.payment.status = Status::NeedsReview { reason: reason.clone() };
+        self.done(reason, vec![Effect::Emit(EventType::NeedsReview)])
+    }
+
+    /// S1.4: never dropped. It has an id of its own, made of the facts, since nothing here is random.
+    fn duplicate(self, charge: Option<String>) -> Step {
+        let first = self.payment.attempt.clone();
+        let (n, now) = (self.payment.next_attempt(), self.now);
+        let mut step = self
+            .done("a second success was found".to_owned(), vec![Effect::Emit(EventType::DuplicateCapture)]);
+        step.duplicate = first.map(|first| {
+            let digest = Sha256::digest(format!("{}:{}", first.id, charge.as_deref().unwrap_or_default()));
+            let mut random = [0; 10];
+            random.copy_from_slice(&digest[..10]);
+            let id = AttemptId::mint(now, random);
+            Attempt { id, n, status: AttemptStatus::Duplicate, charge, decline: None, ..first }
+        });
+        step
+    }
+
+    fn done(mut self, detail: String, effects: Vec<Effect>) -> Step {
+        self.payment.version += 1;
+        self.payment.updated_at = self.now;
+        Step { payment: self.payment, duplicate: None, effects, detail }
+    }
+
+    fn reconcile(&self) -> Effect {
+        let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
+        Effect::Enqueue(job, self.now + self.plan.first_poll)
+    }
+
+    fn in_review(&self) -> bool {
+        self.payment.status.review_reason().is_some()
+    }
+
+    fn keep_references(&mut self, answer: &Answer) {
+        if answer.operation.is_some() {
+            self.payment.operation.clone_from(&answer.operation);
+        }
+        if let (Some(attempt), Some(charge)) = (&mut self.payment.attempt, &answer.charge) {
+            attempt.charge = Some(charge.clone());
+        }
+    }
+
+    fn set_attempt(&mut self, status: AttemptStatus) {
+        if let Some(attempt) = &mut self.payment.attempt {
+            attempt.status = status;
+        }
+    }
+
+    fn set_decline(&mut self, decline: Decline) {
+        if let Some(attempt) = &mut self.payment.attempt {
+            attempt.decline = Some(decline);
+        }
+    }
+}

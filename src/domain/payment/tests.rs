@@ -1,0 +1,447 @@
+//! What each verdict makes of a payment, exactly: its status, its jobs with their times, its events, its words.
+
+use super::*;
+use crate::domain::{
+    attempt::{Answer, AttemptStatus, Outcome, Rejection},
+    decline::Decline,
+    event::EventType,
+    table::Kind,
+};
+use chrono::{DateTime, TimeDelta};
+use dunlin_jobs::{AttemptId, Charge, Job, Reconcile, Retry};
+use std::sync::LazyLock;
+
+pub(super) fn at(seconds: i64) -> Time {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// The shipped policy, read once.
+pub(super) fn plan() -> &'static Plan {
+    static PLAN: LazyLock<Plan> = LazyLock::new(|| {
+        let declines = toml::from_str(include_str!("../../../config/declines.toml")).unwrap();
+        Plan { declines, first_poll: TimeDelta::seconds(5) }
+    });
+    &PLAN
+}
+
+pub(super) fn euros(minor: i64) -> Money {
+    Money::new(minor, "EUR".parse().unwrap()).unwrap()
+}
+
+pub(super) fn attempt_id(n: u8) -> AttemptId {
+    AttemptId::mint(at(0), [n; 10])
+}
+
+/// A payment of 12.50 EUR that waits for its first attempt.
+pub(super) fn pending() -> Payment {
+    Payment {
+        id: PaymentId::mint(at(0), [1; 10]),
+        tenant: TenantId::mint(at(0), [2; 10]),
+        livemode: false,
+        money: euros(1250),
+        method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
+        customer: None,
+        reference: None,
+        description: None,
+        metadata: BTreeMap::new(),
+        account: "main".to_owned(),
+        status: Status::Pending,
+        version: 1,
+        operation: None,
+        attempt: None,
+        declines: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+pub(super) fn answer(charge: &str, outcome: Outcome) -> Answer {
+    Answer {
+        operation: Some("pi_1".to_owned()),
+        charge: Some(charge.to_owned()),
+        amount: Some(euros(1250)),
+        outcome,
+    }
+}
+
+pub(super) fn declined(code: &str) -> Outcome {
+    Outcome::Declined(Decline { code: code.to_owned(), network_code: None, advice: None, message: None })
+}
+
+fn answered(attempt: u32, charge: &str, outcome: Outcome) -> Event {
+    Event::Answered { attempt, answer: answer(charge, outcome) }
+}
+
+fn lost(attempt: u32) -> Event {
+    Event::Lost { attempt, reason: "no answer".to_owned() }
+}
+
+fn review() -> Event {
+    Event::Review { reason: "look".to_owned() }
+}
+
+/// Applies one event a second after the one before.
+fn step(payment: &Payment, event: Event) -> Step {
+    let now = payment.updated_at + TimeDelta::seconds(1);
+    payment.apply(event, plan(), now).unwrap().expect("something changes")
+}
+
+fn after(events: impl IntoIterator<Item = Event>) -> Payment {
+    events.into_iter().fold(pending(), |payment, event| step(&payment, event).payment)
+}
+
+fn sending() -> Payment {
+    after([Event::Due { attempt: attempt_id(1) }])
+}
+
+fn unknown() -> Payment {
+    after([Event::Due { attempt: attempt_id(1) }, lost(1)])
+}
+
+fn succeeded() -> Payment {
+    after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", Outcome::Succeeded)])
+}
+
+fn reconcile(payment: &Payment, attempt: u32, at: Time) -> Effect {
+    Effect::Enqueue(Job::Reconcile(Reconcile { payment: payment.id, attempt }), at)
+}
+
+fn status_of(payment: &Payment) -> (&'static str, Option<AttemptStatus>) {
+    (payment.status.name(), payment.attempt.as_ref().map(|attempt| attempt.status))
+}
+
+fn refused(payment: &Payment, event: Event) {
+    let error = payment.apply(event.clone(), plan(), payment.updated_at).unwrap_err();
+    assert_eq!(error, Refused { phase: payment.phase(), event: event.kind() });
+}
+
+fn unchanged(payment: &Payment, event: Event) {
+    assert_eq!(payment.apply(event, plan(), payment.updated_at), Ok(None));
+}
+
+// S1.16
+#[test]
+fn a_due_payment_gets_its_first_attempt_and_nothing_else() {
+    let step = step(&pending(), Event::Due { attempt: attempt_id(7) });
+
+    let attempt = step.payment.attempt.clone().unwrap();
+    assert_eq!((attempt.id, attempt.n, attempt.status), (attempt_id(7), 1, AttemptStatus::Sending));
+    assert_eq!((attempt.first_sent_at, attempt.account.as_str()), (at(1), "main"));
+    assert_eq!((attempt.charge, attempt.decline), (None, None));
+    assert_eq!(step.payment.status, Status::Processing);
+    assert_eq!((step.payment.version, step.payment.updated_at), (2, at(1)));
+    assert_eq!(step.effects, []);
+    assert_eq!(step.detail, "attempt 1 begins at main");
+    assert_eq!(step.duplicate, None);
+}
+
+#[test]
+fn what_did_not_leave_is_planned_and_goes_again_as_the_same_attempt() {
+    let planned = step(&sending(), Event::NotSent { attempt: 1, reason: "refused".to_owned() });
+    let again = step(&planned.payment, Event::Send { attempt: 1 });
+
+    assert_eq!(status_of(&planned.payment), ("processing", Some(AttemptStatus::Planned)));
+    assert_eq!((planned.effects, planned.detail.as_str()), (vec![], "refused"));
+    assert_eq!(status_of(&again.payment), ("processing", Some(AttemptStatus::Sending)));
+    assert_eq!(again.payment.attempt.as_ref().map(|attempt| attempt.n), Some(1));
+    assert_eq!((again.effects, again.detail.as_str()), (vec![], "sent again, as the same attempt"));
+}
+
+#[test]
+fn a_lost_answer_becomes_a_question_and_no_failure() {
+    let step = step(&sending(), lost(1));
+
+    assert_eq!(status_of(&step.payment), ("processing", Some(AttemptStatus::Unknown)));
+    assert_eq!(step.effects, [reconcile(&step.payment, 1, at(2 + 5))]);
+    assert_eq!(step.detail, "no answer");
+}
+
+// S1.9
+#[test]
+fn proven_absence_enqueues_the_charge_anew() {
+    let step = step(&unknown(), Event::Absent { attempt: 1 });
+
+    let charge = Job::Charge(Charge { payment: step.payment.id });
+    assert_eq!(status_of(&step.payment), ("processing", Some(AttemptStatus::Planned)));
+    assert_eq!(step.effects, [Effect::Enqueue(charge, at(3))]);
+    assert_eq!(step.detail, "the gateway does not know the attempt");
+}
+
+#[test]
+fn a_success_settles_the_payment_and_is_told_once() {
+    let step = step(&sending(), answered(1, "ch_1", Outcome::Succeeded));
+
+    assert_eq!(status_of(&step.payment), ("succeeded", Some(AttemptStatus::Succeeded)));
+    assert_eq!(step.payment.operation.as_deref(), Some("pi_1"));
+    assert_eq!(step.payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_deref()), Some("ch_1"));
+    assert_eq!(step.effects, [Effect::Emit(EventType::Succeeded)]);
+    assert_eq!(step.detail, "the gateway captured it");
+}
+
+#[test]
+fn a_soft_decline_plans_the_next_attempt_at_the_policys_time() {
+    let step = step(&sending(), answered(1, "ch_1", declined("insufficient_funds")));
+
+    let Status::Retrying { next_attempt_at } = step.payment.status else { panic!("{step:?}") };
+    let retry = Job::Retry(Retry { payment: step.payment.id, attempt: 2 });
+    assert_eq!(step.payment.attempt.as_ref().map(|attempt| attempt.status), Some(AttemptStatus::Declined));
+    assert_eq!(step.payment.declines, 1);
+    assert_eq!(step.effects, [Effect::Enqueue(retry, next_attempt_at), Effect::Emit(EventType::Retrying)]);
+    assert!(step.detail.starts_with("insufficient_funds is "), "{}", step.detail);
+    assert!(next_attempt_at > at(2));
+}
+
+#[test]
+fn a_hard_decline_ends_the_payment() {
+    let step = step(&sending(), answered(1, "ch_1", declined("fraudulent")));
+
+    assert_eq!(status_of(&step.payment), ("failed", Some(AttemptStatus::Declined)));
+    assert_eq!(step.effects, [Effect::Emit(EventType::Failed)]);
+}
+
+// S1.18
+#[test]
+fn off_session_a_demand_for_authentication_is_a_decline_that_waits_for_the_customer() {
+    let step = step(&sending(), answered(1, "ch_1", declined("authentication_required")));
+
+    assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::Declined)));
+    assert_eq!(step.payment.phase(), Phase::NeedsCustomer);
+    assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction)]);
+}
+
+// S1.18
+#[test]
+fn on_session_both_require_action_and_the_attempt_is_asked_after() {
+    let step = step(&sending(), answered(1, "ch_1", Outcome::RequiresAction));
+
+    assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::RequiresAction)));
+    let expected = [reconcile(&step.payment, 1, at(2 + 5)), Effect::Emit(EventType::RequiresAction)];
+    assert_eq!(step.effects, expected);
+    unchanged(&step.payment, answered(1, "ch_1", Outcome::RequiresAction));
+}
+
+#[test]
+fn what_settles_later_is_asked_after_and_told_to_nobody() {
+    let step = step(&sending(), answered(1, "ch_1", Outcome::Pending));
+
+    assert_eq!(status_of(&step.payment), ("processing", Some(AttemptStatus::Pending)));
+    assert_eq!(step.effects, [reconcile(&step.payment, 1, at(2 + 5))]);
+    unchanged(&step.payment, answered(1, "ch_1", Outcome::Pending));
+    unchanged(&step.payment, answered(1, "ch_1", Outcome::RequiresAction));
+}
+
+#[test]
+fn an_invalid_request_fails_the_payment_with_its_reason() {
+    let rejection = Rejection::Invalid("no such payment method".to_owned());
+    let step = step(&sending(), Event::Rejected { attempt: 1, rejection });
+
+    let decline = step.payment.attempt.as_ref().and_then(|attempt| attempt.decline.clone()).unwrap();
+    assert_eq!(status_of(&step.payment), ("failed", Some(AttemptStatus::Rejected)));
+    assert_eq!(
+        (decline.code.as_str(), decline.message.as_deref()),
+        ("rejected", Some("no such payment method"))
+    );
+    assert_eq!(step.payment.declines, 0);
+    assert_eq!(step.effects, [Effect::Emit(EventType::Failed)]);
+    assert_eq!(step.detail, "the gateway refused the request: no such payment method");
+}
+
+// S1.8
+#[test]
+fn refused_credentials_leave_the_payment_pending_and_cost_it_nothing() {
+    let rejection = Rejection::Credentials("401".to_owned());
+    let step = step(&sending(), Event::Rejected { attempt: 1, rejection });
+
+    assert_eq!(status_of(&step.payment), ("pending", Some(AttemptStatus::Rejected)));
+    assert_eq!((step.payment.declines, step.effects.len()), (0, 0));
+    assert_eq!(step.payment.next_attempt(), 2);
+}
+
+// S1.8
+#[test]
+fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
+    let rejected = |rejection| Event::Rejected { attempt: 1, rejection };
+
+    refused(&unknown(), rejected(Rejection::Credentials("401".to_owned())));
+    let step = step(&unknown(), rejected(Rejection::Invalid("no such method".to_owned())));
+    assert_eq!(step.payment.status, Status::Failed);
+}
+
+#[test]
+fn a_payment_without_an_open_attempt_is_canceled_at_once() {
+    for payment in [pending(), step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment]
+    {
+        let step = step(&payment, Event::Cancel);
+
+        assert_eq!(step.payment.status, Status::Canceled);
+        assert_eq!(step.effects, [Effect::Emit(EventType::Canceled)]);
+    }
+}
+
+// S1.19
+#[test]
+fn a_cancel_waits_for_the_gateway_while_an_attempt_is_there() {
+    let acting = step(&sending(), answered(1, "ch_1", Outcome::RequiresAction)).payment;
+
+    for payment in [sending(), unknown(), acting.clone()] {
+        refused(&payment, Event::Cancel);
+    }
+    let canceled = step(&acting, Event::Canceled { attempt: 1 });
+    assert_eq!(status_of(&canceled.payment), ("canceled", Some(AttemptStatus::Canceled)));
+}
+
+#[test]
+fn an_attempt_that_never_left_is_canceled_with_its_payment() {
+    let planned = step(&sending(), Event::NotSent { attempt: 1, reason: String::new() }).payment;
+
+    assert_eq!(
+        status_of(&step(&planned, Event::Cancel).payment),
+        ("canceled", Some(AttemptStatus::Canceled))
+    );
+}
+
+// S1.10
+#[test]
+fn a_payment_in_review_is_still_asked_after_and_its_answer_counts() {
+    let held = step(&unknown(), review());
+
+    assert_eq!(status_of(&held.payment), ("needs_review", Some(AttemptStatus::Unknown)));
+    assert_eq!(held.effects, [reconcile(&held.payment, 1, at(3 + 5)), Effect::Emit(EventType::NeedsReview)]);
+    let settled = step(&held.payment, answered(1, "ch_1", Outcome::Succeeded));
+    assert_eq!(settled.payment.status, Status::Succeeded);
+}
+
+#[test]
+fn a_request_on_the_wire_becomes_a_doubt_when_a_person_has_to_look() {
+    let held = step(&sending(), review());
+
+    assert_eq!(status_of(&held.payment), ("needs_review", Some(AttemptStatus::Unknown)));
+}
+
+// S1.4
+#[test]
+fn a_second_success_is_kept_beside_the_first_with_an_id_of_its_own() {
+    let paid = succeeded();
+    let step = step(&paid, answered(1, "ch_2", Outcome::Succeeded));
+
+    let duplicate = step.duplicate.clone().unwrap();
+    assert_eq!((duplicate.status, duplicate.n), (AttemptStatus::Duplicate, 2));
+    assert_eq!(duplicate.charge.as_deref(), Some("ch_2"));
+    assert_ne!(Some(duplicate.id), paid.attempt.as_ref().map(|attempt| attempt.id));
+    assert_eq!(step.payment.status, Status::Succeeded);
+    assert_eq!(step.payment.attempt, paid.attempt);
+    assert_eq!(step.effects, [Effect::Emit(EventType::DuplicateCapture)]);
+    assert_eq!(step.detail, "a second success was found");
+}
+
+#[test]
+fn the_same_success_told_again_changes_nothing() {
+    unchanged(&succeeded(), answered(1, "ch_1", Outcome::Succeeded));
+}
+
+// S1.13
+#[test]
+fn a_late_failure_never_moves_a_success_back() {
+    for outcome in [declined("fraudulent"), Outcome::Pending, Outcome::RequiresAction] {
+        unchanged(&succeeded(), answered(1, "ch_1", outcome));
+    }
+}
+
+// S1.13
+#[test]
+fn a_success_that_contradicts_what_is_decided_wakes_a_person() {
+    let stopped = after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", declined("fraudulent"))]);
+    let waiting =
+        after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", declined("insufficient_funds"))]);
+    let canceled = after([Event::Cancel]);
+
+    for (payment, was) in [(stopped, "failed"), (waiting, "retrying"), (canceled, "canceled")] {
+        let step = step(&payment, answered(1, "ch_1", Outcome::Succeeded));
+
+        let reason = format!("the gateway reports a success for a payment that is {was}");
+        assert_eq!(step.payment.status, Status::NeedsReview { reason: reason.clone() });
+        assert_eq!(step.payment.attempt, payment.attempt);
+        assert_eq!((step.effects, step.detail), (vec![Effect::Emit(EventType::NeedsReview)], reason));
+    }
+}
+
+// S1.15
+#[test]
+fn money_of_another_amount_or_currency_wakes_a_person_and_stays_open() {
+    let dollars = Money::new(1250, "USD".parse().unwrap()).unwrap();
+    for amount in [euros(1251), dollars] {
+        let wrong = Answer { amount: Some(amount), ..answer("ch_1", Outcome::Succeeded) };
+        let step = step(&sending(), Event::Answered { attempt: 1, answer: wrong.clone() });
+
+        assert_eq!(status_of(&step.payment), ("needs_review", Some(AttemptStatus::Unknown)));
+        assert_eq!(
+            step.effects,
+            [reconcile(&step.payment, 1, at(2 + 5)), Effect::Emit(EventType::NeedsReview)]
+        );
+        unchanged(&step.payment, Event::Answered { attempt: 1, answer: wrong });
+    }
+}
+
+#[test]
+fn a_job_that_comes_too_early_begins_nothing() {
+    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
+    let due = waiting.waits_until().unwrap();
+    let event = Event::Due { attempt: attempt_id(2) };
+
+    let early = waiting.apply(event.clone(), plan(), due - TimeDelta::microseconds(1));
+    let timely = waiting.apply(event, plan(), due).unwrap().unwrap();
+
+    assert_eq!(early, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
+    assert_eq!(timely.payment.attempt.map(|attempt| attempt.n), Some(2));
+}
+
+#[test]
+fn what_is_said_of_another_attempt_does_not_touch_this_one() {
+    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
+    let due = waiting.waits_until().unwrap();
+    let second = waiting.apply(Event::Due { attempt: attempt_id(2) }, plan(), due).unwrap().unwrap().payment;
+
+    for n in [1, 3] {
+        refused(&second, lost(n));
+        refused(&second, Event::NotSent { attempt: n, reason: String::new() });
+        refused(&second, Event::Absent { attempt: n });
+        refused(&second, Event::Canceled { attempt: n });
+        let rejection = Rejection::Invalid(String::new());
+        refused(&second, Event::Rejected { attempt: n, rejection });
+        unchanged(&second, answered(n, "ch_1", declined("fraudulent")));
+    }
+    let contradiction = step(&second, answered(1, "ch_1", Outcome::Succeeded)).payment;
+    assert_eq!(status_of(&contradiction), ("needs_review", Some(AttemptStatus::Sending)));
+}
+
+#[test]
+fn an_answer_for_what_is_proven_not_sent_wakes_a_person() {
+    let planned = step(&sending(), Event::NotSent { attempt: 1, reason: String::new() }).payment;
+
+    let step = step(&planned, answered(1, "ch_1", Outcome::Succeeded));
+
+    assert_eq!(status_of(&step.payment), ("needs_review", Some(AttemptStatus::Planned)));
+}
+
+#[test]
+fn only_facts_from_the_gateway_need_no_lease() {
+    let rejection = Rejection::Invalid(String::new());
+    for fact in [
+        answered(1, "ch_1", Outcome::Succeeded),
+        Event::Rejected { attempt: 1, rejection },
+        Event::Cancel,
+        Event::Canceled { attempt: 1 },
+    ] {
+        assert!(!fact.needs_lease(), "{fact:?}");
+    }
+    for act in [
+        Event::Due { attempt: attempt_id(1) },
+        Event::Send { attempt: 1 },
+        Event::NotSent { attempt: 1, reason: String::new() },
+        lost(1),
+        Event::Absent { attempt: 1 },
+        review(),
+    ] {
+        assert!(act.needs_lease(), "{act:?}");
+    }
+}

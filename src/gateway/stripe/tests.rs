@@ -1,0 +1,417 @@
+//! Stripe's answers as they are on the wire, and what each of them proves.
+
+use super::*;
+use crate::domain::{
+    attempt::{Answer, Outcome, Rejection},
+    decline::Decline,
+    payment::{Method, MethodKind, Status},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use dunlin_jobs::{PaymentId, TenantId};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn at(hours: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::hours(hours)
+}
+
+fn stripe() -> Stripe {
+    Stripe::new(&AccountConfig {
+        gateway: super::super::GatewayName::Stripe,
+        livemode: false,
+        base_url: "https://api.stripe.com".to_owned(),
+        secret_key: "sk_test_1".to_owned().into(),
+        follows_test_clock: true,
+    })
+}
+
+fn money(minor: i64, code: &str) -> Money {
+    Money::new(minor, code.parse().unwrap()).unwrap()
+}
+
+fn payment() -> Payment {
+    Payment {
+        id: PaymentId::mint(at(0), [1; 10]),
+        tenant: TenantId::mint(at(0), [2; 10]),
+        livemode: false,
+        money: money(1250, "EUR"),
+        method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
+        customer: None,
+        reference: None,
+        description: None,
+        metadata: BTreeMap::new(),
+        account: "main".to_owned(),
+        status: Status::Processing,
+        version: 2,
+        operation: None,
+        attempt: None,
+        declines: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// The payment after its first attempt was declined.
+fn second() -> Payment {
+    Payment { operation: Some("pi_1".to_owned()), declines: 1, ..payment() }
+}
+
+fn reply(status: u16, body: &Value) -> Reply {
+    Reply { status, headers: BTreeMap::new(), body: body.to_string().into_bytes() }
+}
+
+fn intent(status: &str, charge: Option<&str>) -> Value {
+    json!({
+        "id": "pi_1", "object": "payment_intent", "status": status, "amount": 1250,
+        "amount_received": if status == "succeeded" { 1250 } else { 0 }, "currency": "eur",
+        "latest_charge": charge, "last_payment_error": null,
+        "metadata": { "dunlin_payment": payment().id.to_string() },
+    })
+}
+
+fn with_error(mut intent: Value) -> Value {
+    intent["last_payment_error"] = json!({
+        "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
+        "network_decline_code": "51", "advice_code": "try_again_later", "message": "no funds",
+    });
+    intent
+}
+
+fn error(kind: &str, code: &str) -> Value {
+    json!({ "error": { "type": kind, "code": code, "message": "said so" } })
+}
+
+fn decline(charge: Option<&str>, intent: &Value) -> Value {
+    let mut error = with_error(intent.clone())["last_payment_error"].clone();
+    error["charge"] = json!(charge);
+    error["payment_intent"] = intent.clone();
+    json!({ "error": error })
+}
+
+fn read(send: Send, status: u16, body: &Value) -> Reading {
+    stripe().read_charge(&payment(), send, &reply(status, body))
+}
+
+fn answer(charge: Option<&str>, outcome: Outcome) -> Answer {
+    Answer {
+        operation: Some("pi_1".to_owned()),
+        charge: charge.map(str::to_owned),
+        amount: Some(money(1250, "EUR")),
+        outcome,
+    }
+}
+
+fn no_funds() -> Outcome {
+    Outcome::Declined(Decline {
+        code: "insufficient_funds".to_owned(),
+        network_code: Some("51".to_owned()),
+        advice: Some("try_again_later".to_owned()),
+        message: Some("no funds".to_owned()),
+    })
+}
+
+fn name(reading: &Reading) -> &'static str {
+    match reading {
+        Reading::Answered(_) => "answered",
+        Reading::Rejected(Rejection::Invalid(_)) => "invalid",
+        Reading::Rejected(Rejection::Credentials(_)) => "credentials",
+        Reading::NotSent(_) => "not sent",
+        Reading::Unknown(_) => "unknown",
+    }
+}
+
+// S1.8, row by row: what a first send proves, and what a resend does.
+#[test]
+fn answers_are_classified_by_what_they_prove() {
+    let invalid = error("invalid_request_error", "resource_missing");
+    let replayed = error("idempotency_error", "");
+    let elsewhere = error("invalid_request_error", "payment_intent_unexpected_state");
+    let busy = error("invalid_request_error", "rate_limit");
+    let locked = error("invalid_request_error", "lock_timeout");
+    let down = error("api_error", "");
+    let unreadable = json!("a page of HTML");
+    for (status, body, first, again) in [
+        (500, &down, "unknown", "unknown"),
+        (502, &unreadable, "unknown", "unknown"),
+        (503, &down, "unknown", "unknown"),
+        (504, &unreadable, "unknown", "unknown"),
+        (200, &unreadable, "unknown", "unknown"),
+        (204, &json!(null), "unknown", "unknown"),
+        (302, &unreadable, "unknown", "unknown"),
+        (409, &error("invalid_request_error", "idempotency_key_in_use"), "unknown", "unknown"),
+        (429, &locked, "unknown", "unknown"),
+        (429, &busy, "not sent", "unknown"),
+        (401, &error("invalid_request_error", ""), "credentials", "unknown"),
+        (403, &error("invalid_request_error", ""), "credentials", "unknown"),
+        (400, &invalid, "invalid", "invalid"),
+        (404, &invalid, "invalid", "invalid"),
+        (422, &invalid, "invalid", "invalid"),
+        (400, &replayed, "unknown", "unknown"),
+        (400, &elsewhere, "unknown", "unknown"),
+        (400, &unreadable, "unknown", "unknown"),
+        (
+            402,
+            &decline(Some("ch_1"), &intent("requires_payment_method", Some("ch_1"))),
+            "answered",
+            "answered",
+        ),
+        (402, &unreadable, "unknown", "unknown"),
+        (402, &error("api_error", ""), "unknown", "unknown"),
+        (200, &intent("succeeded", Some("ch_1")), "answered", "answered"),
+        (200, &intent("processing", None), "answered", "answered"),
+        (200, &intent("requires_action", None), "answered", "answered"),
+        (200, &intent("requires_confirmation", None), "unknown", "unknown"),
+        (200, &intent("requires_payment_method", None), "unknown", "unknown"),
+        (200, &intent("canceled", None), "unknown", "unknown"),
+        (200, &intent("brand_new", None), "unknown", "unknown"),
+    ] {
+        let readings = [Send::First, Send::Again].map(|send| read(send, status, body));
+        assert_eq!(readings.each_ref().map(name), [first, again], "HTTP {status} {body}: {readings:?}");
+    }
+}
+
+#[test]
+fn an_intent_says_what_became_of_its_charge() {
+    for (status, outcome) in [
+        ("succeeded", Outcome::Succeeded),
+        ("processing", Outcome::Pending),
+        ("requires_action", Outcome::RequiresAction),
+    ] {
+        let reading = read(Send::First, 200, &intent(status, Some("ch_1")));
+        assert_eq!(reading, Reading::Answered(answer(Some("ch_1"), outcome)));
+    }
+}
+
+#[test]
+fn a_decline_keeps_its_codes_as_received() {
+    let body = decline(Some("ch_1"), &intent("requires_payment_method", Some("ch_1")));
+
+    assert_eq!(read(Send::First, 402, &body), Reading::Answered(answer(Some("ch_1"), no_funds())));
+}
+
+// S1.17
+#[test]
+fn a_decline_without_a_charge_does_not_take_the_one_of_the_attempt_before() {
+    let body = decline(None, &intent("requires_payment_method", Some("ch_1")));
+
+    let first = read(Send::First, 402, &body);
+    let later = stripe().read_charge(&second(), Send::First, &reply(402, &body));
+
+    assert_eq!(first, Reading::Answered(answer(Some("ch_1"), no_funds())));
+    assert_eq!(later, Reading::Answered(answer(None, no_funds())));
+}
+
+// S1.15
+#[test]
+fn the_amount_that_stripe_names_comes_back_in_our_units() {
+    for (amount, currency, ours) in [
+        (1250, "eur", money(1250, "EUR")),
+        (125_000, "isk", money(1250, "ISK")),
+        (125_000, "ugx", money(1250, "UGX")),
+        (12, "mga", money(1200, "MGA")),
+        (1250, "kwd", money(1250, "KWD")),
+        (1250, "usd", money(1250, "USD")),
+    ] {
+        let mut body = intent("succeeded", Some("ch_1"));
+        body["amount_received"] = json!(amount);
+        body["currency"] = json!(currency);
+        let Reading::Answered(answer) = read(Send::First, 200, &body) else { panic!("{body}") };
+        assert_eq!(answer.amount, Some(ours), "{currency}");
+    }
+    // What is captured counts, not what was asked for; and what cannot be read is never what was asked for.
+    for (field, value) in [("amount_received", json!(1249)), ("currency", json!("zzz"))] {
+        let mut body = intent("succeeded", Some("ch_1"));
+        body[field] = value;
+        let Reading::Answered(answer) = read(Send::First, 200, &body) else { panic!("{body}") };
+        assert_ne!(answer.amount, Some(money(1250, "EUR")), "{field}");
+    }
+}
+
+// S1.15
+#[test]
+fn what_stripe_cannot_take_is_refused_before_it_is_sent() {
+    for (minor, code) in [(1251, "KWD"), (1250, "MGA"), (100_000_000, "EUR")] {
+        let payment = Payment { money: money(minor, code), ..payment() };
+        assert!(stripe().check_amount(payment.money).is_err());
+        assert!(stripe().charge(&payment, 1).is_err());
+    }
+}
+
+// S1.5, S1.6
+#[test]
+fn the_same_attempt_is_the_same_call_byte_for_byte() {
+    let payment = Payment { description: Some("Größe & Co = 1+1".to_owned()), ..payment() };
+
+    let calls = [1, 1].map(|n| stripe().charge(&payment, n).unwrap());
+
+    assert_eq!(calls[0], calls[1]);
+    let call = &calls[0];
+    assert_eq!(
+        (call.kind, call.method, call.path.as_str()),
+        (ExchangeKind::Create, "POST", "/v1/payment_intents")
+    );
+    let key = format!("dunlin:test:{}:{}:1:create", payment.tenant, payment.id);
+    assert_eq!(call.idempotency_key.as_deref(), Some(key.as_str()));
+    let body = format!(
+        "amount=1250&currency=eur&payment_method=pm_1&payment_method_types%5B%5D=card&confirm=true&off_session=true\
+         &metadata%5Bdunlin_payment%5D={}&description=Gr%C3%B6%C3%9Fe+%26+Co+%3D+1%2B1",
+        payment.id
+    );
+    assert_eq!(call.body, body);
+}
+
+// S1.6
+#[test]
+fn keys_are_apart_by_environment_tenant_payment_attempt_and_kind() {
+    let key =
+        |stripe: &Stripe, payment: &Payment, n| stripe.charge(payment, n).unwrap().idempotency_key.unwrap();
+    let live = Stripe { livemode: true, ..stripe() };
+    let tenant = Payment { tenant: TenantId::mint(at(0), [9; 10]), ..payment() };
+    let other = Payment { id: PaymentId::mint(at(0), [9; 10]), ..payment() };
+
+    let keys = [
+        key(&stripe(), &payment(), 1),
+        key(&live, &payment(), 1),
+        key(&stripe(), &tenant, 1),
+        key(&stripe(), &other, 1),
+        key(&stripe(), &payment(), 2),
+        key(&stripe(), &second(), 2),
+    ];
+
+    assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), keys.len(), "{keys:?}");
+}
+
+// S1.17
+#[test]
+fn a_later_attempt_confirms_the_intent_of_the_first() {
+    let call = stripe().charge(&second(), 2).unwrap();
+
+    assert_eq!((call.kind, call.path.as_str()), (ExchangeKind::Confirm, "/v1/payment_intents/pi_1/confirm"));
+    assert_eq!(call.body, "payment_method=pm_1&off_session=true");
+}
+
+fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
+    Tried { payment, n, first_sent_at: at(0), last_sent_at: at(6), earlier_charge }
+}
+
+fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {
+    let stripe = stripe();
+    stripe.read_query(tried, &stripe.query(tried), &reply(status, body))
+}
+
+// S1.9
+#[test]
+fn an_intent_that_is_known_is_asked_for_by_its_id() {
+    let payment = second();
+    let tried = tried(&payment, 2, Some("ch_1"));
+
+    let call = stripe().query(tried);
+
+    assert_eq!(
+        (call.kind, call.method, call.path.as_str()),
+        (ExchangeKind::Query, "GET", "/v1/payment_intents/pi_1")
+    );
+    assert_eq!(call.idempotency_key, None);
+    let succeeded = Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded));
+    assert_eq!(ask(tried, 200, &intent("succeeded", Some("ch_2"))), succeeded);
+    assert_eq!(ask(tried, 200, &intent("canceled", None)), Finding::Canceled);
+    for status in [401, 404, 429, 500] {
+        assert!(matches!(ask(tried, status, &error("api_error", "")), Finding::Nothing(_)), "{status}");
+    }
+    assert!(matches!(ask(tried, 200, &json!("HTML")), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 200, &intent("brand_new", None)), Finding::Nothing(_)));
+}
+
+// S1.17
+#[test]
+fn the_failure_of_the_charge_before_is_no_answer() {
+    let payment = second();
+    let failed = |charge| with_error(intent("requires_payment_method", Some(charge)));
+
+    let earlier = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_1"));
+    let own = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_2"));
+
+    assert_eq!(earlier, Finding::Absent);
+    assert_eq!(own, Finding::Answered(answer(Some("ch_2"), no_funds())));
+}
+
+#[test]
+fn an_intent_that_was_never_confirmed_was_never_charged() {
+    let payment = second();
+    for status in ["requires_confirmation", "requires_payment_method"] {
+        assert_eq!(ask(tried(&payment, 2, Some("ch_1")), 200, &intent(status, None)), Finding::Absent);
+    }
+}
+
+fn page(intents: &[Value], has_more: bool) -> Value {
+    json!({ "object": "list", "data": intents, "has_more": has_more })
+}
+
+// S1.9
+#[test]
+fn an_intent_that_is_not_known_is_looked_for_in_a_complete_listing() {
+    let payment = payment();
+    let tried = tried(&payment, 1, None);
+    let mut stranger = intent("succeeded", Some("ch_9"));
+    stranger["id"] = json!("pi_9");
+    stranger["metadata"] = json!({});
+
+    let found = ask(tried, 200, &page(&[stranger.clone(), intent("succeeded", Some("ch_1"))], true));
+    let absent = ask(tried, 200, &page(std::slice::from_ref(&stranger), false));
+    let more = ask(tried, 200, &page(std::slice::from_ref(&stranger), true));
+
+    assert_eq!(found, Finding::Answered(answer(Some("ch_1"), Outcome::Succeeded)));
+    assert_eq!(absent, Finding::Absent);
+    let Finding::More(next) = more else { panic!("{more:?}") };
+    assert!(next.path.ends_with("&starting_after=pi_9"), "{}", next.path);
+    // A page that does not get further, or claims more behind nothing, proves nothing.
+    let stuck = stripe().read_query(tried, &next, &reply(200, &page(&[stranger], true)));
+    assert!(matches!(stuck, Finding::Nothing(_)), "{stuck:?}");
+    assert!(matches!(ask(tried, 200, &page(&[], true)), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 200, &intent("succeeded", None)), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 500, &page(&[], false)), Finding::Nothing(_)));
+}
+
+// S1.9: an intent that a resend made is younger than the first send.
+#[test]
+fn the_listing_reaches_from_the_first_send_to_well_after_the_last() {
+    let payment = payment();
+
+    let call = stripe().query(tried(&payment, 1, None));
+
+    let bound = |name: &str| {
+        let pairs: BTreeMap<String, String> =
+            serde_urlencoded::from_str(call.path.split_once('?').unwrap().1).unwrap();
+        DateTime::from_timestamp(pairs[name].parse().unwrap(), 0).unwrap()
+    };
+    assert!(bound("created[gte]") < at(0));
+    assert!(bound("created[lte]") >= at(6 + 2));
+}
+
+#[test]
+fn what_is_kept_of_an_answer_is_ids_statuses_and_codes() {
+    let body = decline(Some("ch_1"), &intent("requires_payment_method", Some("ch_1")));
+    let mut reply = reply(402, &body);
+    reply.headers.insert("request-id".to_owned(), "req_1".to_owned());
+
+    let kept: Value = serde_json::from_str(&stripe().redact(&reply).unwrap()).unwrap();
+
+    let error = json!({
+        "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
+        "network_decline_code": "51", "advice_code": "try_again_later", "charge": "ch_1",
+    });
+    assert_eq!(kept, json!({ "error": error, "request_id": "req_1" }));
+    assert_eq!(stripe().redact(&Reply { body: b"HTML".to_vec(), ..reply }), None);
+}
+
+#[test]
+fn the_key_is_sent_and_never_shown() {
+    let headers = stripe().headers("2026-01-01");
+
+    assert!(
+        headers
+            .iter()
+            .any(|(name, value)| *name == "authorization" && value.expose_secret() == "Bearer sk_test_1")
+    );
+    assert!(!format!("{:?}{headers:?}", stripe()).contains("sk_test"));
+}
