@@ -28,7 +28,9 @@ impl FromRequestParts<Api> for Caller {
         let secret = credential(&parts.headers).ok_or_else(|| {
             unauthorized("send your API key as `Authorization: Bearer dk_test_...` or as `x-api-key`")
         })?;
+        let turn = api.lookups.acquire().await;
         let holder = api.flows.store.find_key(&secret).await.map_err(FlowError::from)?;
+        drop(turn);
         holder.map(|holder| Self(holder.owner)).ok_or_else(|| {
             unauthorized("the API key is unknown, expired or revoked: check it, or create another")
         })

@@ -30,7 +30,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tracing::Instrument;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -52,7 +56,13 @@ struct Api {
     flows: Flows,
     settings: Arc<Settings>,
     draining: Arc<AtomicBool>,
+    /// Turns for looking up who calls.
+    lookups: Arc<Semaphore>,
 }
+
+/// How many callers are looked up at a time: a storm of requests must leave connections for their commits, and
+/// must wait here rather than be told that no connection is free.
+const LOOKUPS: usize = 4;
 
 /// The running server.
 #[derive(Debug)]
@@ -71,7 +81,8 @@ impl Server {
         let address = listener.local_addr()?;
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
         let draining = Arc::new(AtomicBool::new(false));
-        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining) };
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining), lookups };
         let (stop, mut stopped) = watch::channel(false);
         let service = axum::serve(listener, router(api)).with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;

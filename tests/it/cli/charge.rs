@@ -132,7 +132,8 @@ async fn a_billing_run_whose_server_is_killed_is_finished_by_running_it_again() 
     let database = Database::sqlite();
     let (_folder, path) = folder();
     let mut serve = Serve::start(&database, &path, &[("DUNLIN_SANDBOX__LATENCY_MS", "20")]);
-    let rows: String = (0..ROWS).map(|n| format!("R{n},12.50,EUR,cus_{n},pm_card_visa,\n")).collect();
+    let rows: Vec<_> = (0..ROWS).map(|n| format!("R{n},12.50,EUR,cus_{n},pm_card_visa,\n")).collect();
+    let rows = rows.concat();
     std::fs::write(path.join("rows.csv"), format!("{HEADER}{rows}")).unwrap();
     let mut cut_off = dunlin()
         .args(["charge", "rows.csv", "--url", &serve.url])
