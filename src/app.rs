@@ -34,8 +34,7 @@ const DEVELOPMENT_TENANT: &str = "development";
 impl App {
     /// Starts everything. `program` is dunlin itself, for the sandbox's process.
     pub async fn start(mut config: Config, program: &Path) -> anyhow::Result<Self> {
-        let flows_config = &config;
-        let store = open_store(flows_config).await?;
+        let store = open_store(&config).await?;
         let sandbox = start_sandbox(&mut config, program).await?;
         let flows = prepare(&config, store).await?;
         let development_key = match config.environment {
@@ -66,7 +65,8 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let first_poll = config.payments.unknown_polls_s.first().copied().unwrap_or(5);
     let plan = Plan {
         declines: config.declines.clone().context("the policy of declines was not loaded")?,
-        first_poll: TimeDelta::try_seconds(i64::try_from(first_poll)?).context("the first poll is too far")?,
+        first_poll: TimeDelta::try_seconds(i64::try_from(first_poll)?)
+            .context("the first poll is too far")?,
     };
     Ok(Store::open(&config.store_options(), Clock::system(), plan, failpoints).await?)
 }

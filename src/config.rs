@@ -1,14 +1,10 @@
 //! Configuration: defaults that document every key, the environment's file, yours, and variables, in that
 //! order. Each module owns its own settings; this file puts them together and checks what spans them.
 
-use crate::{
-    domain::decline::Policy,
-    failpoint::Point,
-    flow, gateway,
-    http, store, worker,
-};
+use crate::{domain::decline::Policy, failpoint::Point, flow, gateway, http, store, worker};
 use figment::{
     Figment,
+    error::Kind,
     providers::{Env, Format, Toml},
 };
 use serde::Deserialize;
@@ -190,18 +186,33 @@ const NOT_SETTINGS: &[&str] = &["url", "api_key", "config", "test_postgres_url"]
 
 /// Figment's error with the key and the place it came from.
 fn unreadable(error: &figment::Error) -> ConfigError {
-    let lines: Vec<_> = error
-        .clone()
-        .into_iter()
-        .map(|error| {
-            let place = error.metadata.as_ref().and_then(|from| from.source.as_ref());
-            let place = place.map_or_else(String::new, |source| format!(" (in {source})"));
-            let key = error.path.join(".");
-            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            format!("{key}{}{place}", error.kind)
-        })
-        .collect();
+    let lines: Vec<_> = error.clone().into_iter().map(|error| told(&error)).collect();
     ConfigError::Read(format!("the configuration cannot be read: {}", lines.join("; ")))
+}
+
+fn told(error: &figment::Error) -> String {
+    let key = error.path.join(".");
+    let from = error.metadata.as_ref();
+    let place = match from.and_then(|from| from.source.as_ref()) {
+        Some(source) => format!(" (in {source})"),
+        None if from.is_some_and(|from| from.name.contains("environment variable")) => {
+            format!(" (in the variable DUNLIN_{})", error.path.join("__").to_ascii_uppercase())
+        }
+        None => String::new(),
+    };
+    let kind = if let Kind::UnknownField(_, known) = &error.kind {
+        format!("there is no such setting; there are {}", known.join(", "))
+    } else if is_secret(&key) {
+        // A wrong value would be quoted.
+        "the value cannot be read: put it in quotes".to_owned()
+    } else {
+        error.kind.to_string()
+    };
+    if key.is_empty() { format!("{kind}{place}") } else { format!("{key}: {kind}{place}") }
+}
+
+fn is_secret(key: &str) -> bool {
+    key.ends_with("secret_key") || key == "store.url"
 }
 
 #[cfg(test)]

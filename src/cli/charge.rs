@@ -1,7 +1,11 @@
 //! `dunlin charge FILE.csv`: a billing run. Each row's key is its reference, so a mended file may be run again.
 
 use super::{Ending, note, say};
-use crate::{app::DEVELOPMENT_KEY_FILE, billing_run::{self, Progress, Target}, config::Config};
+use crate::{
+    app::DEVELOPMENT_KEY_FILE,
+    billing_run::{self, Progress, Target},
+    config::Config,
+};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
@@ -9,9 +13,11 @@ use std::{fs::File, path::PathBuf};
 
 /// The columns of the file.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The file has a header. Columns: reference (unique in the file), amount (in major units, such as \
+#[command(
+    after_help = "The file has a header. Columns: reference (unique in the file), amount (in major units, such as \
     12.50), currency, customer, method (the gateway's token), description. A row that is refused is reported with its \
-    line; mend it and run the whole file again: what was accepted before is not charged again.")]
+    line; mend it and run the whole file again: what was accepted before is not charged again."
+)]
 pub(super) struct Args {
     file: PathBuf,
     /// The server; by default the one of http.listen.
@@ -38,7 +44,6 @@ pub(super) async fn run(args: Args, config: &Config) -> anyhow::Result<Ending> {
     let tell = |progress: Progress<'_>| match progress {
         Progress::Read(bytes) => bar.set_position(bytes),
         Progress::Refused(row) => bar.suspend(|| note(row)),
-        Progress::Waiting(why) => bar.set_message(why.to_owned()),
     };
     let report = billing_run::run(&Target { url, key }, file, tell).await?;
     bar.finish_and_clear();

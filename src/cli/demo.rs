@@ -74,7 +74,6 @@ async fn show(app: &App, started: Instant) -> anyhow::Result<Shown> {
     let report = billing_run::run(&target, CHARGES.as_bytes(), |told| match told {
         Progress::Read(bytes) => progress.set_position(bytes),
         Progress::Refused(row) => progress.suspend(|| note(format_args!("   refused: {row}"))),
-        Progress::Waiting(why) => progress.set_message(why.to_owned()),
     })
     .await?;
     progress.finish_and_clear();

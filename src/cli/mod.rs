@@ -8,7 +8,7 @@ mod setup;
 
 use crate::{config::Config, telemetry};
 use clap::{Parser, Subcommand};
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 /// A payment processor that is a job queue at heart: each charge once, whatever dies.
 #[derive(Debug, Parser)]
@@ -85,15 +85,14 @@ fn start_logging(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Prints a line for people or machines to read.
-#[expect(clippy::print_stdout, reason = "the output of a command")]
 fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    // Whoever stopped reading, as `head` does, must not stop the command.
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints a line that is not the command's result.
-#[expect(clippy::print_stderr, reason = "what a person should see beside the output")]
 fn note(line: impl std::fmt::Display) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

@@ -3,28 +3,59 @@
 /// Whether the text contains what looks like a card number: an issuer's prefix, that issuer's length,
 /// and a right check digit (Luhn, ISO/IEC 7812-1). Spaces and dashes between digits are looked through.
 pub fn looks_like_card_number(text: &str) -> bool {
-    let mut digits = Vec::new();
-    for character in text.chars().chain(std::iter::once('.')) {
+    let mut run = Run::default();
+    for character in text.chars() {
         match character.to_digit(10).and_then(|digit| u8::try_from(digit).ok()) {
-            Some(digit) => digits.push(digit),
-            None if matches!(character, ' ' | '-' | '\u{a0}') && !digits.is_empty() => {}
-            None => {
-                if contains_card_number(&digits) {
-                    return true;
-                }
-                digits.clear();
-            }
+            Some(digit) => run.push(digit),
+            None if matches!(character, ' ' | '-' | '\u{a0}') => run.separate(),
+            None if run.contains_card_number() => return true,
+            None => run = Run::default(),
         }
     }
-    false
+    run.contains_card_number()
+}
+
+/// Groups of digits with nothing but separators between them.
+#[derive(Default)]
+struct Run {
+    digits: Vec<u8>,
+    /// Where each group begins.
+    groups: Vec<usize>,
+    separated: bool,
+}
+
+impl Run {
+    fn push(&mut self, digit: u8) {
+        if self.digits.is_empty() || self.separated {
+            self.groups.push(self.digits.len());
+        }
+        self.separated = false;
+        self.digits.push(digit);
+    }
+
+    fn separate(&mut self) {
+        self.separated = true;
+    }
+
+    /// Whole groups only, as a number is often followed by its expiry date. Inside a longer group nothing is
+    /// looked for: account and tracking numbers would match by chance.
+    fn contains_card_number(&self) -> bool {
+        let ends = || self.groups.iter().skip(1).copied().chain([self.digits.len()]);
+        self.groups.iter().enumerate().any(|(place, begin)| {
+            let lengths = ends().skip(place).map(|end| end - begin);
+            lengths
+                .skip_while(|length| length < LENGTHS.start())
+                .take_while(|length| length <= LENGTHS.end())
+                .any(|length| is_card_number(&self.digits[*begin..begin + length]))
+        })
+    }
 }
 
 /// The lengths of card numbers in use.
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;
 
-fn contains_card_number(digits: &[u8]) -> bool {
-    // A longer run is not searched inside: account and tracking numbers would match by chance.
-    LENGTHS.contains(&digits.len()) && has_issuer_prefix(digits) && passes_luhn(digits)
+fn is_card_number(digits: &[u8]) -> bool {
+    has_issuer_prefix(digits) && passes_luhn(digits)
 }
 
 /// Prefixes and lengths as the networks publish them (Visa, Mastercard, American Express, Discover,
@@ -81,6 +112,9 @@ mod tests {
             "30569309025904",
             "3566002020360505",
             "6200000000000005",
+            "4242424242424242 123",
+            "4242 4242 4242 4242 12/27",
+            "07 4242424242424242",
         ] {
             assert!(looks_like_card_number(number), "{number}");
         }

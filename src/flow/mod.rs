@@ -107,8 +107,8 @@ impl From<CommitError> for FlowError {
             CommitError::Twin { first } => Self::Conflict {
                 code: "duplicate_payment",
                 detail: format!(
-                    "{first} was made a moment ago for the same customer, amount and currency; if a second one \
-                     is meant, send the header X-Allow-Duplicate: true"
+                    "{first} was made a moment ago for the same customer, amount, currency and reference; if a \
+                     second one is meant, send the header X-Allow-Duplicate: true"
                 ),
                 payment: Some(first),
             },

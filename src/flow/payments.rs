@@ -199,6 +199,7 @@ fn check(request: &Request) -> Result<(), FlowError> {
     text("customer", request.customer.as_deref(), MAX_REFERENCE)?;
     text("reference", request.reference.as_deref(), MAX_REFERENCE)?;
     text("description", request.description.as_deref(), MAX_TEXT)?;
+    text("gateway", request.gateway.as_deref(), MAX_REFERENCE)?;
     text("method.payment_method", Some(&request.method.payment_method), MAX_REFERENCE)?;
     text("method.gateway_customer", request.method.gateway_customer.as_deref(), MAX_REFERENCE)?;
     if request.metadata.len() > MAX_METADATA {
@@ -212,9 +213,16 @@ fn check(request: &Request) -> Result<(), FlowError> {
         if looks_like_card_number(key) {
             return Err(card_number("metadata"));
         }
+        if key.chars().any(char::is_control) {
+            return Err(invalid("metadata", "a key has control characters: remove them".to_owned()));
+        }
         let field = format!("metadata.{key}");
         if value.chars().count() > MAX_TEXT {
             return Err(invalid(&field, format!("at most {MAX_TEXT} characters")));
+        }
+        // A line break is a person's; PostgreSQL cannot hold a NUL.
+        if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(invalid(&field, "the text has control characters: remove them".to_owned()));
         }
         if looks_like_card_number(value) {
             return Err(card_number(&field));

@@ -2,12 +2,19 @@
 
 use super::{
     Api,
-    extract::{Body, Caller, check_key, parse_part},
+    extract::{Body, Caller, check_key},
+    json,
     payments::{NewPayment, view},
     problem::Problem,
+    wishes::allows_duplicate,
 };
 use crate::store::{Owner, change::Priority};
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,8 +34,10 @@ struct Batch {
 async fn create(
     State(api): State<Api>,
     Caller(owner): Caller,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Problem> {
+    let allow_duplicate = allows_duplicate(&headers)?;
     let batch: Batch = body.parse()?;
     let most = api.settings.max_batch_items;
     if batch.payments.is_empty() || batch.payments.len() > most {
@@ -36,7 +45,7 @@ async fn create(
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail);
         return Err(problem.about("payments"));
     }
-    let items = batch.payments.into_iter().map(|item| take(&api, owner, item));
+    let items = batch.payments.into_iter().map(|item| take(&api, owner, item, allow_duplicate));
     let results: Vec<Result<(Value, bool), Problem>> = join_all(items).await;
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     let refused = results.len() - accepted;
@@ -45,15 +54,29 @@ async fn create(
 }
 
 /// One item; whatever is wrong with it is its own affair.
-async fn take(api: &Api, owner: Owner, mut item: Value) -> Result<(Value, bool), Problem> {
-    let key = item.as_object_mut().and_then(|fields| fields.remove("idempotency_key"));
-    let Some(key) = key.as_ref().and_then(Value::as_str) else {
-        let detail = "each payment of a batch needs an idempotency_key of its own";
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail);
-        return Err(problem.about("idempotency_key"));
+async fn take(
+    api: &Api,
+    owner: Owner,
+    mut item: Value,
+    allow_duplicate: bool,
+) -> Result<(Value, bool), Problem> {
+    let key = match item.as_object_mut().map(|fields| fields.remove("idempotency_key")) {
+        Some(Some(Value::String(key))) => check_key(&key, "idempotency_key")?,
+        Some(Some(_)) => {
+            let detail = "the idempotency_key must be a text";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail);
+            return Err(problem.about("idempotency_key"));
+        }
+        Some(None) => {
+            let detail = "each payment of a batch needs an idempotency_key of its own";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail);
+            return Err(problem.about("idempotency_key"));
+        }
+        // What is no object is told so where it is read.
+        None => String::new(),
     };
-    let key = check_key(key, "idempotency_key")?;
-    let request = parse_part::<NewPayment>(item)?.under(SCOPE, key)?;
+    let mut request = json::part::<NewPayment>(item)?.under(SCOPE, key)?;
+    request.allow_duplicate = allow_duplicate;
     let committed = api.flows.create_payment(owner, request, Priority::Bulk).await?;
     let payment = committed.payment.as_ref().map(view).unwrap_or_default();
     Ok((payment, !committed.fresh))

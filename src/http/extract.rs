@@ -1,13 +1,15 @@
 //! Extractors: who calls, what the body says, under which idempotency key. Each refusal names the header or
 //! the field, and the remedy.
 
-use super::{Api, problem::Problem};
+use super::{Api, json, problem::Problem};
 use crate::{flow::FlowError, store::Owner};
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
+use dunlin_jobs::PaymentId;
+use futures_util::StreamExt;
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -26,7 +28,9 @@ impl FromRequestParts<Api> for Caller {
         let secret = credential(&parts.headers).ok_or_else(|| {
             unauthorized("send your API key as `Authorization: Bearer dk_test_...` or as `x-api-key`")
         })?;
+        let turn = api.lookups.acquire().await;
         let holder = api.flows.store.find_key(&secret).await.map_err(FlowError::from)?;
+        drop(turn);
         holder.map(|holder| Self(holder.owner)).ok_or_else(|| {
             unauthorized("the API key is unknown, expired or revoked: check it, or create another")
         })
@@ -58,10 +62,7 @@ impl FromRequest<Api> for Body {
             return Err(Problem::new(status, "unsupported_media_type", detail).about("Content-Type"));
         }
         let Limit(limit) = request.extensions().get().copied().unwrap_or(Limit(256 * 1024));
-        axum::body::to_bytes(request.into_body(), limit).await.map(Self).map_err(|_| {
-            let detail = format!("the body is larger than {limit} bytes, or was cut off: send less at a time");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-        })
+        read(request.into_body(), limit).await.map(Self)
     }
 }
 
@@ -69,52 +70,37 @@ impl FromRequest<Api> for Body {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit(pub(super) usize);
 
+/// Reads a body. One that is too large is read on for a while and thrown away, since a client that is cut off
+/// while it sends does not see the answer.
+async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut size = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| {
+            let detail = "the body ended before it was whole: send it again";
+            Problem::new(StatusCode::BAD_REQUEST, "body_cut_off", detail)
+        })?;
+        size += chunk.len();
+        if size <= limit {
+            bytes.extend_from_slice(&chunk);
+        } else if size > limit.saturating_mul(READ_ON) {
+            break;
+        }
+    }
+    if size > limit {
+        let detail = format!("the body is larger than {limit} bytes: send less at a time");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    Ok(bytes.into())
+}
+
+/// How many times its limit a body may be before it is cut off.
+const READ_ON: usize = 8;
+
 impl Body {
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        let mut deserializer = serde_json::Deserializer::from_slice(&self.0);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            unreadable(error.inner(), &path)
-        })?;
-        deserializer.end().map_err(|error| unreadable(&error, "."))?;
-        Ok(value)
-    }
-}
-
-/// Reads one part of a body that was taken apart before.
-pub(super) fn parse_part<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        unreadable(error.inner(), &path)
-    })
-}
-
-fn unreadable(error: &serde_json::Error, path: &str) -> Problem {
-    use serde_json::error::Category;
-    match error.classify() {
-        Category::Data => {
-            let text = error.to_string();
-            let told = text.split(" at line ").next().unwrap_or(&text);
-            // Serde names an unknown field in the message and its parent in the path.
-            let unknown = told.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-            let missing = told.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-            let param = unknown.or(missing).map_or_else(|| path.to_owned(), str::to_owned);
-            let code = if unknown.is_some() { "unknown_field" } else { "invalid_field" };
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, redact(told)).about(param)
-        }
-        Category::Syntax | Category::Eof | Category::Io => {
-            let detail = format!("the body is not valid JSON (line {}, column {})", error.line(), error.column());
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail)
-        }
-    }
-}
-
-/// A value of the wrong type is quoted by serde; one that looks like a card number must not be sent back.
-fn redact(told: &str) -> String {
-    if crate::domain::card::looks_like_card_number(told) {
-        "this looks like a card number, which dunlin never takes: send the gateway's token instead".to_owned()
-    } else {
-        told.to_owned()
+        json::part(json::read(&self.0)?)
     }
 }
 
@@ -127,9 +113,31 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
         Query::<T>::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
-            let detail = rejection.body_text();
-            Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", redact(&detail))
+            let told = rejection.body_text();
+            let told = told.strip_prefix("Failed to deserialize query string: ").unwrap_or(&told);
+            let (_, name) = json::named_field(told);
+            let param = name.or_else(|| told.split_once(": ").map(|(param, _)| param));
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", told);
+            match param {
+                Some(param) => problem.about(param),
+                None => problem,
+            }
         })
+    }
+}
+
+/// The payment in the path; what cannot be an id names nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Id(pub(super) PaymentId);
+
+impl FromRequestParts<Api> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, api).await.ok();
+        path.and_then(|Path(text)| text.parse().ok())
+            .map(Self)
+            .ok_or_else(|| FlowError::NotFound("payment").into())
     }
 }
 
@@ -142,21 +150,26 @@ impl FromRequestParts<Api> for IdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
         let Some(value) = parts.headers.get("idempotency-key") else {
-            let detail = "send an Idempotency-Key: one new random text per operation, the same for its retries";
+            let detail =
+                "send an Idempotency-Key: one new random text per operation, the same for its retries";
             let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail);
             return Err(problem.about("Idempotency-Key"));
         };
+        if parts.headers.get_all("idempotency-key").iter().nth(1).is_some() {
+            let detail = "send one Idempotency-Key, not several";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail);
+            return Err(problem.about("Idempotency-Key"));
+        }
         check_key(value.to_str().unwrap_or_default(), "Idempotency-Key").map(Self)
     }
 }
 
-/// A key has 1 to 255 visible characters; 128 random bits are good.
+/// A key has 1 to 255 bytes of text; 128 random bits are good. A header's text is ASCII, a batch's need not be.
 pub(super) fn check_key(key: &str, param: &str) -> Result<String, Problem> {
-    let refuse = |detail: &str| {
-        Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param)
-    };
-    if key.is_empty() || key.len() > 255 || !key.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
-        return Err(refuse("the key must have 1 to 255 printable ASCII characters"));
+    let refuse =
+        |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param);
+    if key.trim().is_empty() || key.len() > 255 || key.chars().any(char::is_control) {
+        return Err(refuse("the key must be a printable text of 1 to 255 bytes"));
     }
     if crate::domain::card::looks_like_card_number(key) {
         return Err(refuse("the key looks like a card number: use random text"));

@@ -14,8 +14,7 @@ async fn alive() -> Json<Value> {
 }
 
 async fn ready(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let unready =
-        |code, detail: &str| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail));
+    let unready = |code, detail: &str| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail));
     if api.draining.load(Ordering::SeqCst) {
         return unready("draining", "this process is stopping");
     }

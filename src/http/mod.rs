@@ -4,17 +4,19 @@
 mod batch;
 mod extract;
 mod health;
+mod json;
 mod payments;
 mod problem;
 mod test_clock;
+mod wishes;
 
-use crate::flow::Flows;
+use crate::{domain::card::looks_like_card_number, flow::Flows};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use dunlin_jobs::RequestId;
 use extract::Limit;
@@ -28,7 +30,11 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 use tracing::Instrument;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,7 +56,13 @@ struct Api {
     flows: Flows,
     settings: Arc<Settings>,
     draining: Arc<AtomicBool>,
+    /// Turns for looking up who calls.
+    lookups: Arc<Semaphore>,
 }
+
+/// How many callers are looked up at a time: a storm of requests must leave connections for their commits, and
+/// must wait here rather than be told that no connection is free.
+const LOOKUPS: usize = 4;
 
 /// The running server.
 #[derive(Debug)]
@@ -69,7 +81,8 @@ impl Server {
         let address = listener.local_addr()?;
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
         let draining = Arc::new(AtomicBool::new(false));
-        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining) };
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining), lookups };
         let (stop, mut stopped) = watch::channel(false);
         let service = axum::serve(listener, router(api)).with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -115,20 +128,21 @@ async fn no_such_method() -> Problem {
 /// What every request has: an id, a deadline, and a problem's body where it went wrong.
 async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = RequestId::mint(api.flows.clock().now(true), api.flows.clock().random()).to_string();
-    let span = tracing::info_span!("request", request.id = id, http.method = %request.method(),
-        http.path = request.uri().path());
+    let path =
+        Some(request.uri().path()).filter(|path| !looks_like_card_number(path)).unwrap_or("(withheld)");
+    let span =
+        tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = path);
     let deadline = Duration::from_secs(api.settings.request_timeout_s);
-    let mut response = match tokio::time::timeout(deadline, next.run(request).instrument(span)).await {
-        Ok(mut response) => match response.extensions_mut().remove::<Problem>() {
-            Some(problem) => Problem { request_id: Some(id.clone()), ..problem }.render(),
-            None => response,
-        },
-        Err(_) => {
-            let detail = "this took too long; nothing was lost: send it again under the same key";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail);
-            Problem { request_id: Some(id.clone()), ..problem }.render()
-        }
-    };
+    let next = next.run(request).instrument(span);
+    let mut response = tokio::time::timeout(deadline, next).await.unwrap_or_else(|_| {
+        let detail = "this took too long; nothing was lost: send it again under the same key";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+    });
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let allowed = response.headers_mut().remove(header::ALLOW);
+        response = Problem { request_id: Some(id.clone()), ..problem }.render();
+        response.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("request-id", value);
     }

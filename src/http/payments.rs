@@ -2,28 +2,36 @@
 
 use super::{
     Api,
-    extract::{Body, Caller, IdempotencyKey, Params, fingerprint},
+    extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
+    json::{minor_units, object},
     problem::Problem,
+    wishes::{allows_duplicate, patience, traceparent},
 };
 use crate::{
-    domain::{clock::Time, event::View, payment::{Method, Payment}},
+    domain::{
+        card::looks_like_card_number,
+        clock::Time,
+        event::View,
+        payment::{Method, Payment},
+    },
     flow::payments::{self, Request},
-    store::{Filter, change::{Key, Priority}},
+    store::{
+        Filter,
+        change::{Key, Priority},
+    },
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use dunlin_jobs::{Currency, Money, PaymentId};
+use dunlin_jobs::{Currency, Money};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-/// The longest that `Prefer: wait` holds an answer, in seconds.
-const MAX_WAIT: u64 = 30;
 const MAX_PAGE: u16 = 200;
 const DEFAULT_PAGE: u16 = 50;
 
@@ -41,8 +49,10 @@ pub(super) fn routes() -> Router<Api> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPayment {
     /// In minor units of `currency`: more than 0.
+    #[serde(deserialize_with = "minor_units")]
     amount: i64,
     currency: Currency,
+    #[serde(deserialize_with = "object")]
     method: Method,
     #[serde(default)]
     gateway: Option<String>,
@@ -60,9 +70,13 @@ impl NewPayment {
     /// The request under its key, for the scope that the key was sent to.
     pub(super) fn under(self, scope: &str, key: String) -> Result<Request, Problem> {
         let key = Key { scope: scope.to_owned(), key, fingerprint: fingerprint(scope, &self) };
-        let money = Money::new(self.amount, self.currency).map_err(|error| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", error.to_string()).about("amount")
-        })?;
+        let refuse = |detail: &str| {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("amount")
+        };
+        if looks_like_card_number(&self.amount.to_string()) {
+            return Err(refuse("this looks like a card number: send the amount in minor units"));
+        }
+        let money = Money::new(self.amount, self.currency).map_err(|error| refuse(&error.to_string()))?;
         Ok(Request {
             money,
             method: self.method,
@@ -87,8 +101,8 @@ async fn create(
 ) -> Result<Response, Problem> {
     let wait = patience(&headers)?;
     let mut request = body.parse::<NewPayment>()?.under("POST /v1/payments", key)?;
-    request.allow_duplicate = is_true(&headers, "x-allow-duplicate");
-    request.traceparent = text(&headers, "traceparent").map(str::to_owned);
+    request.allow_duplicate = allows_duplicate(&headers)?;
+    request.traceparent = traceparent(&headers);
     let committed = api.flows.create_payment(owner, request, Priority::Interactive).await?;
     let Some(mut payment) = committed.payment else {
         return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no payment was made"));
@@ -106,50 +120,13 @@ async fn create(
     Ok(response)
 }
 
-/// `Prefer: wait=N` (RFC 7240): the caller would rather wait for the outcome.
-fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
-    let Some(seconds) = text(headers, "prefer").and_then(|value| {
-        value.split(',').find_map(|part| part.trim().strip_prefix("wait=").map(str::to_owned))
-    }) else {
-        return Ok(None);
-    };
-    match seconds.parse() {
-        Ok(seconds) if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds))),
-        Ok(_) | Err(_) => {
-            let detail = format!("wait must be a number of seconds from 0 to {MAX_WAIT}");
-            Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_header", detail).about("Prefer"))
-        }
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn is_true(headers: &HeaderMap, name: &str) -> bool {
-    text(headers, name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
-}
-
-/// Reads the id in the path; one that cannot be an id names nothing.
-fn id(text: &str) -> Result<PaymentId, Problem> {
-    text.parse().map_err(|_| Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such payment"))
-}
-
-async fn show(
-    State(api): State<Api>,
-    Caller(owner): Caller,
-    Path(path): Path<String>,
-) -> Result<Response, Problem> {
-    let payment = api.flows.load_payment(owner, id(&path)?).await?;
+async fn show(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Response, Problem> {
+    let payment = api.flows.load_payment(owner, id).await?;
     Ok(Json(View::from(&payment)).into_response())
 }
 
-async fn cancel(
-    State(api): State<Api>,
-    Caller(owner): Caller,
-    Path(path): Path<String>,
-) -> Result<Response, Problem> {
-    let payment = api.flows.cancel_payment(owner, id(&path)?).await?;
+async fn cancel(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Response, Problem> {
+    let payment = api.flows.cancel_payment(owner, id).await?;
     Ok(Json(View::from(&payment)).into_response())
 }
 
@@ -178,7 +155,12 @@ async fn list(
         return Err(refuse("limit", format!("limit must be from 1 to {MAX_PAGE}")));
     }
     if let Some(status) = &page.status {
-        payments::check_status(status)?;
+        payments::check_status(status).map_err(|error| refuse("status", error.to_string()))?;
+    }
+    for (param, value) in [("customer", &page.customer), ("reference", &page.reference)] {
+        if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
+            return Err(refuse(param, "the text has control characters: remove them".to_owned()));
+        }
     }
     let after = match &page.cursor {
         Some(cursor) => Some(cursor.parse().map_err(|_| {
@@ -203,12 +185,8 @@ async fn list(
     Ok(Json(json!({ "object": "list", "data": data, "has_more": has_more, "next_cursor": next })))
 }
 
-async fn attempts(
-    State(api): State<Api>,
-    Caller(owner): Caller,
-    Path(path): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let attempts = api.flows.list_attempts(owner, id(&path)?).await?;
+async fn attempts(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+    let attempts = api.flows.list_attempts(owner, id).await?;
     let data: Vec<_> = attempts
         .iter()
         .map(|attempt| {
@@ -227,12 +205,8 @@ async fn attempts(
     Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_cursor": null })))
 }
 
-async fn timeline(
-    State(api): State<Api>,
-    Caller(owner): Caller,
-    Path(path): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let story = api.flows.tell_story(owner, id(&path)?).await?;
+async fn timeline(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+    let story = api.flows.tell_story(owner, id).await?;
     let mut entries: Vec<(Time, u8, Value)> = Vec::new();
     for transition in &story.history {
         let mut entry = json!(transition);

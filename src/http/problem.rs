@@ -1,53 +1,56 @@
 //! Problems: errors as callers see them, in the shape of RFC 9457, with the field and the remedy.
 
-use crate::flow::{ErrorKind, FlowError};
+use crate::{
+    domain::card::looks_like_card_number,
+    flow::{ErrorKind, FlowError},
+};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use dunlin_jobs::PaymentId;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Problem {
-    #[serde(rename = "type")]
-    pub(super) kind: String,
-    pub(super) title: &'static str,
-    #[serde(serialize_with = "number")]
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) detail: String,
     /// The field, header or parameter that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) param: Option<String>,
     /// The payment that the request collides with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payment: Option<PaymentId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_id: Option<String>,
 }
 
-fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("urn:dunlin:problem:{}", self.code))?;
+        map.serialize_entry("title", self.status.canonical_reason().unwrap_or("Error"))?;
+        map.serialize_entry("status", &self.status.as_u16())?;
+        map.serialize_entry("code", self.code)?;
+        map.serialize_entry("detail", &self.detail)?;
+        for (name, value) in [("param", &self.param), ("request_id", &self.request_id)] {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        if let Some(payment) = self.payment {
+            map.serialize_entry("payment", &payment)?;
+        }
+        map.end()
+    }
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:dunlin:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status,
-            code,
-            detail: detail.into(),
-            param: None,
-            payment: None,
-            request_id: None,
-        }
+        Self { status, code, detail: shown(detail.into()), param: None, payment: None, request_id: None }
     }
 
     pub(super) fn about(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.param = Some(param.into()).filter(|param| !looks_like_card_number(param)).map(shown);
         self
     }
 
@@ -66,6 +69,19 @@ impl Problem {
         response
     }
 }
+
+/// What is told to a caller is bounded, and never repeats what looks like a card number.
+fn shown(text: String) -> String {
+    if looks_like_card_number(&text) {
+        "this looks like a card number, which dunlin never takes: send the gateway's token instead".to_owned()
+    } else if text.chars().nth(LONGEST).is_some() {
+        text.chars().take(LONGEST).chain(['…']).collect()
+    } else {
+        text
+    }
+}
+
+const LONGEST: usize = 500;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -100,7 +116,8 @@ impl From<FlowError> for Problem {
             }
             FlowError::Later(_) | FlowError::Store(_) => {
                 tracing::error!(%error, "a request failed");
-                let detail = "something is wrong on our side; the log has the details under this request's id";
+                let detail =
+                    "something is wrong on our side; the log has the details under this request's id";
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
             }
         }

@@ -61,6 +61,7 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
         exchanges: Vec::new(),
         jobs: JobWrites::default(),
     };
+    payments::serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let beside = work.look_beside(tx, change, keys.get(&index)).await?;
@@ -129,8 +130,9 @@ impl Work<'_> {
         let (payment, since) = (&create.payment, create.twin_since?);
         payment.customer.as_ref()?;
         let alike = |other: &&Payment| {
-            let person = |payment: &Payment| (payment.tenant, payment.livemode, payment.customer.clone());
-            person(other) == person(payment) && other.money == payment.money && other.created_at >= since
+            (other.tenant, other.livemode, other.money) == (payment.tenant, payment.livemode, payment.money)
+                && (&other.customer, &other.reference) == (&payment.customer, &payment.reference)
+                && other.created_at >= since
         };
         let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
         new.filter(alike).map(|twin| twin.id).next_back()

@@ -82,7 +82,9 @@ impl Store {
                 let pool = open_postgres(options).await?;
                 (Db::Postgres(pool.clone()), Db::Postgres(pool), None, options.committers.max(1))
             }
-            _ => return Err(OpenError::Scheme(options.url.chars().take(16).collect())),
+            // The rest may hold a password.
+            Some((scheme, _)) => return Err(OpenError::Scheme(format!("{scheme}:.."))),
+            None => return Err(OpenError::Scheme("..".to_owned())),
         };
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan });

@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError, Tx,
-    change::Create,
+    change::{Change, Create, Subject},
     row::{At, AttemptRow, PaymentRow, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
@@ -42,13 +42,16 @@ const LIST: &str = concat!(
      AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ORDER BY p.id DESC LIMIT $9"
 );
 
-const LOCK: Text = Text {
+const FIND_MANY: Text = Text {
     sqlite: concat!(payment_columns!(), "WHERE p.id IN (SELECT value FROM json_each($1)) ORDER BY p.id"),
     postgres: concat!(
         payment_columns!(),
-        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id FOR UPDATE OF p"
+        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) ORDER BY p.id"
     ),
 };
+
+const LOCK: &str =
+    "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
 const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
      FROM attempts WHERE payment_id = $1 ORDER BY n";
@@ -179,8 +182,12 @@ pub(super) async fn lock(
         return Ok(HashMap::new());
     }
     let ids = json(&ids);
+    if let Tx::Postgres(tx) = tx {
+        // By itself: a join that waits for a lock sees the new payment beside its old attempt.
+        sqlx::query(LOCK).bind(&ids).execute(&mut **tx).await?;
+    }
     let rows: Vec<PaymentRow> =
-        on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
+        on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
     rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
 }
 
@@ -195,12 +202,12 @@ pub(super) async fn load_attempts(tx: &mut Tx, payment: PaymentId) -> Result<Vec
 /// An alike payment made within the window, where the caller wants to be warned of one (S2.7).
 pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<PaymentId>, StoreError> {
     const TEXT: &str = "SELECT id FROM payments WHERE tenant_id = $1 AND livemode = $2 AND customer = $3 \
-         AND amount_minor = $4 AND currency = $5 AND created_at >= $6 ORDER BY id DESC LIMIT 1";
+         AND amount_minor = $4 AND currency = $5 AND created_at >= $6 AND reference IS NOT DISTINCT FROM $7 \
+         ORDER BY id DESC LIMIT 1";
     let (Some(since), Some(customer)) = (create.twin_since, &create.payment.customer) else {
         return Ok(None);
     };
     let (tenant, money) = (create.payment.tenant.to_string(), create.payment.money);
-    serialize_customer(tx, &format!("{tenant}:{customer}")).await?;
     let found: Option<String> = on!(tx, |tx, _pick| {
         sqlx::query_scalar(TEXT)
             .bind(tenant)
@@ -209,6 +216,7 @@ pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<Pay
             .bind(money.minor())
             .bind(money.currency().code())
             .bind(At(since))
+            .bind(create.payment.reference.as_deref())
             .fetch_optional(&mut **tx)
             .await?
     });
@@ -216,15 +224,21 @@ pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<Pay
 }
 
 /// Two replicas must not both miss the other's alike payment. SQLite has one writer anyway.
-async fn serialize_customer(tx: &mut Tx, customer: &str) -> Result<(), StoreError> {
+pub(super) async fn serialize_customers(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
     const TEXT: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-    match tx {
-        Tx::Sqlite(_) => {}
-        Tx::Postgres(tx) => {
-            sqlx::query(TEXT).bind(customer).execute(&mut **tx).await?;
-        }
+    let Tx::Postgres(tx) = tx else { return Ok(()) };
+    // Sorted, since two batches that take the same locks in different orders would deadlock.
+    let customers: BTreeSet<_> = changes.iter().filter_map(watched_customer).collect();
+    for customer in customers {
+        sqlx::query(TEXT).bind(customer).execute(&mut **tx).await?;
     }
     Ok(())
+}
+
+fn watched_customer(change: &Change) -> Option<String> {
+    let Subject::Create(create) = &change.subject else { return None };
+    create.twin_since?;
+    create.payment.customer.as_ref().map(|customer| format!("{}:{customer}", create.payment.tenant))
 }
 
 pub(super) async fn insert(tx: &mut Tx, payments: &[&Payment]) -> Result<(), StoreError> {

@@ -23,11 +23,23 @@ pub(crate) struct Serve {
     pub(crate) url: String,
     pub(crate) sandbox: String,
     pub(crate) key: String,
+    /// The command that it suggests.
+    pub(crate) curl: String,
 }
 
 impl Serve {
     /// Starts it on a free port over the database, with its data in `folder`, and waits until it listens.
     pub(crate) fn start(database: &Database, folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_saying(database, folder, settings, Stdio::piped())
+    }
+
+    /// The same with its standard error led elsewhere.
+    pub(crate) fn start_saying(
+        database: &Database,
+        folder: &Path,
+        settings: &[(&str, &str)],
+        errors: Stdio,
+    ) -> Self {
         let mut command = dunlin();
         command
             .args(["serve", "--listen", "127.0.0.1:0"])
@@ -36,7 +48,7 @@ impl Serve {
             .env("DUNLIN_LOG__LEVEL", "error")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(errors);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut said = |prefix: &str| {
@@ -46,10 +58,12 @@ impl Serve {
         let url = said("dunlin listening on ");
         let sandbox = said("sandbox gateway on ");
         let key = std::fs::read_to_string(folder.join("development-key")).unwrap().trim().to_owned();
+        let curl = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("curl "));
+        let curl = curl.expect("a charge to try");
         // Whoever writes to a closed pipe dies of it, so the rest is read too.
         std::thread::spawn(move || lines.for_each(drop));
         let errors = child.stderr.take().map(BufReader::new);
-        Self { child, errors, url, sandbox, key }
+        Self { child, errors, url, sandbox, key, curl }
     }
 
     /// Waits until it stands at its failpoint.

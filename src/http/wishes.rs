@@ -1,0 +1,89 @@
+//! Headers that a caller may add to a creation: how long to wait, whether a twin is meant, and its trace.
+
+use super::problem::Problem;
+use axum::http::{HeaderMap, StatusCode};
+use std::time::Duration;
+
+/// The longest that `Prefer: wait` holds an answer, in seconds.
+const MAX_WAIT: u64 = 30;
+
+/// `Prefer: wait=N` (RFC 7240): the caller would rather wait for the outcome. Other preferences are ignored.
+pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let wait = values.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"'))
+    });
+    let Some(wait) = wait else { return Ok(None) };
+    match wait.parse() {
+        Ok(seconds) if seconds <= MAX_WAIT => Ok(Some(Duration::from_secs(seconds))),
+        Ok(_) | Err(_) => {
+            let detail = format!("wait must be a number of seconds from 0 to {MAX_WAIT}");
+            Err(refuse("Prefer", detail))
+        }
+    }
+}
+
+/// `X-Allow-Duplicate: true`: a payment just like the one before is meant (S2.7).
+pub(super) fn allows_duplicate(headers: &HeaderMap) -> Result<bool, Problem> {
+    match headers.get("x-allow-duplicate").map(|value| value.as_bytes().to_ascii_lowercase()).as_deref() {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => Err(refuse("X-Allow-Duplicate", "send true or false".to_owned())),
+    }
+}
+
+/// The caller's trace (W3C Trace Context); one that cannot be read is dropped, as that standard says.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let parts: Vec<_> = text.split('-').collect();
+    let [version, trace, parent, flags] = parts[..] else { return None };
+    let is_whole = hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let is_said = |part: &str| part.bytes().any(|b| b != b'0');
+    (is_whole && version != "ff" && is_said(trace) && is_said(parent)).then(|| text.to_owned())
+}
+
+fn refuse(header: &str, detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_header", detail).about(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_wait_is_found_among_other_preferences() {
+        for value in ["wait=5", "respond-async, Wait = 5", "wait=\"5\"; foo=bar", "return=minimal;wait=5"] {
+            assert_eq!(patience(&headers("prefer", value)).unwrap(), Some(Duration::from_secs(5)), "{value}");
+        }
+        assert_eq!(patience(&headers("prefer", "respond-async")).unwrap(), None);
+        for value in ["wait=31", "wait=abc", "wait=-1", "wait="] {
+            assert!(patience(&headers("prefer", value)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_trace_is_kept() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+        assert_eq!(traceparent(&headers("traceparent", good)).as_deref(), Some(good));
+        for bad in [
+            "4242424242424242",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+        ] {
+            assert_eq!(traceparent(&headers("traceparent", bad)), None, "{bad}");
+        }
+    }
+}

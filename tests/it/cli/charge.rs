@@ -1,0 +1,172 @@
+//! `dunlin charge FILE.csv`: a billing run that may be mended, run again, and cut off anywhere.
+
+use super::{Ended, run};
+use crate::support::{
+    database::Database,
+    process::{Serve, captures, dunlin, folder},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+const HEADER: &str = "reference,amount,currency,customer,method,description\n";
+
+fn charge(serve: &Serve, folder: &Path, file: &[u8]) -> Ended {
+    std::fs::write(folder.join("rows.csv"), file).unwrap();
+    run(folder, &["charge", "rows.csv", "--json", "--url", &serve.url], &[])
+}
+
+fn report(ended: &Ended) -> Value {
+    serde_json::from_str(ended.out.lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {}{}", ended.out, ended.err))
+}
+
+/// Every payment there is, by its reference.
+async fn payments(serve: &Serve) -> BTreeMap<String, Value> {
+    let caller = serve.client();
+    let mut payments = BTreeMap::new();
+    let mut cursor = String::new();
+    loop {
+        let page = caller.get(&format!("/v1/payments?limit=200{cursor}")).await.body;
+        for payment in page["data"].as_array().unwrap() {
+            let reference = payment["reference"].as_str().unwrap().to_owned();
+            assert!(payments.insert(reference, payment.clone()).is_none(), "twice: {payment}");
+        }
+        let Some(next) = page["next_cursor"].as_str() else { return payments };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+#[tokio::test]
+async fn refused_rows_are_told_by_line_and_a_mended_file_charges_only_the_new_ones() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[]);
+    let mut file = HEADER.as_bytes().to_vec();
+    file.extend_from_slice(b"A,12.50,EUR,cus_1,pm_card_visa,fine\n"); // 2
+    file.extend_from_slice(b",12.50,EUR,cus_1,pm_card_visa,\n"); // 3
+    file.extend_from_slice(b"A,12.50,EUR,cus_1,pm_card_visa,\n"); // 4
+    file.extend_from_slice(b"B,12.50,EURO,cus_1,pm_card_visa,\n"); // 5
+    file.extend_from_slice(b"\n"); // 6
+    file.extend_from_slice(b"C,1200.50,JPY,cus_1,pm_card_visa,\n"); // 7
+    file.extend_from_slice(b"D,12.50,EUR,cus_1\n"); // 8
+    file.extend_from_slice(b"E,12.50,EUR,cus_1,pm_card_visa,one,too,many\n"); // 9
+    file.extend_from_slice(b"F,12.50,EUR,cus_\xff,pm_card_visa,\n"); // 10
+    file.extend_from_slice(b"G,0,EUR,cus_1,pm_card_visa,\n"); // 11
+    file.extend_from_slice(b"H,1e3,EUR,cus_1,pm_card_visa,\n"); // 12
+    file.extend_from_slice(b"I,12.50,EUR,cus_1,4929939187355598,\n"); // 13
+    file.extend_from_slice("Rechnung Ü,12.50,EUR,cus_1,pm_card_visa,\n".as_bytes()); // 14
+    file.extend_from_slice(b"J,12.50,EUR,cus_1,pm_card_visa,\"oops\nK,12.50,EUR,cus_1,pm_card_visa,\n"); // 15
+
+    let first = charge(&serve, &path, &file);
+
+    assert_eq!(first.code, Some(3), "{}", first.err);
+    assert_eq!(
+        report(&first),
+        json!({ "rows": 13, "accepted": 2, "replayed": 0, "refused": 11 }),
+        "{}",
+        first.err
+    );
+    for told in [
+        "line 3: reference: it is empty",
+        "line 4 (A): reference: it stands in an earlier row",
+        "line 5 (B): currency: unknown currency \"EURO\"",
+        "line 7 (C): amount: \"1200.50\" has more decimals than JPY",
+        "line 8: it has 4 fields where the header has 6",
+        "line 9: it has 8 fields where the header has 6",
+        "line 10: customer: it is not valid UTF-8",
+        "line 11 (G): amount: ",
+        "line 12 (H): amount: \"1e3\" is not an amount",
+        "line 13 (I): method.payment_method: this looks like a card number",
+        "line 15 (J): it goes over several lines, down to line 16: perhaps a quote is not closed",
+    ] {
+        assert!(first.err.contains(told), "{told:?} is missing: {}", first.err);
+    }
+    assert!(!first.err.contains("4929939187355598"), "{}", first.err);
+
+    let mended = format!(
+        "{HEADER}A,12.50,EUR,cus_1,pm_card_visa,fine\nRechnung Ü,12.50,EUR,cus_1,pm_card_visa,\n\
+         B,12.50,EUR,cus_1,pm_card_visa,\n"
+    );
+    let second = charge(&serve, &path, mended.as_bytes());
+    let third = charge(&serve, &path, mended.replace("12.50", "12.51").as_bytes());
+
+    assert_eq!(second.code, Some(0), "{}", second.err);
+    assert_eq!(report(&second), json!({ "rows": 3, "accepted": 3, "replayed": 2, "refused": 0 }));
+    assert_eq!(third.code, Some(3), "another amount under a reference is no mended row");
+    assert_eq!(report(&third)["accepted"], 0);
+    assert_eq!(payments(&serve).await.into_keys().collect::<Vec<_>>(), ["A", "B", "Rechnung Ü"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_is_refused_whole() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[]);
+    let row = "A,12.50,EUR,cus_1,pm_card_visa,\n";
+
+    charge(&serve, &path, b"").assert_failed(&["the file is empty", "reference"]);
+    let missing = format!("{}{row}", HEADER.replace("method", "customer2"));
+    charge(&serve, &path, missing.as_bytes()).assert_failed(&["line 1", "customer2", "method"]);
+    charge(&serve, &path, b"reference,amount,currency\nA,1,EUR\n")
+        .assert_failed(&["line 1", "\"method\" is missing"]);
+    charge(&serve, &path, b"reference;amount\n").assert_failed(&["line 1", "commas"]);
+    charge(&serve, &path, b"\xff\xfe,amount\n").assert_failed(&["line 1"]);
+    run(&path, &["charge", "none.csv", "--url", &serve.url], &[]).assert_failed(&["none.csv"]);
+    run(&path, &["charge", "rows.csv", "--url", "nowhere"], &[]).assert_failed(&["line 1"]);
+    let only = charge(&serve, &path, HEADER.as_bytes());
+    assert_eq!((only.code, report(&only)["rows"].as_u64()), (Some(0), Some(0)));
+    let key = [("DUNLIN_API_KEY", "dk_test_wrong")];
+    std::fs::write(path.join("rows.csv"), format!("{HEADER}{row}")).unwrap();
+    run(&path, &["charge", "rows.csv", "--url", &serve.url], &key).assert_failed(&["401", "API key"]);
+    assert!(payments(&serve).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_billing_run_whose_server_is_killed_is_finished_by_running_it_again() {
+    const ROWS: usize = 600;
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let mut serve = Serve::start(&database, &path, &[("DUNLIN_SANDBOX__LATENCY_MS", "20")]);
+    let rows: Vec<_> = (0..ROWS).map(|n| format!("R{n},12.50,EUR,cus_{n},pm_card_visa,\n")).collect();
+    let rows = rows.concat();
+    std::fs::write(path.join("rows.csv"), format!("{HEADER}{rows}")).unwrap();
+    let mut cut_off = dunlin()
+        .args(["charge", "rows.csv", "--url", &serve.url])
+        .current_dir(&path)
+        .env("DUNLIN_DATA_DIR", &path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while captures(&serve.sandbox).await.len() < 10 {
+        assert!(Instant::now() < deadline, "nothing is charged");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+
+    serve.kill();
+    cut_off.kill().unwrap();
+    cut_off.wait().unwrap();
+    let serve = Serve::start(&database, &path, &[]);
+    let again = run(&path, &["charge", "rows.csv", "--json", "--url", &serve.url], &[]);
+    // What was on its way when the server died is asked after now.
+    let clock = serve.client().post("/v1/test_clock/advance", None, &json!({ "by_s": 3600 })).await;
+
+    assert_eq!((again.code, clock.status), (Some(0), 200), "{}{}", again.err, clock.body);
+    let told = report(&again);
+    assert_eq!((&told["rows"], &told["accepted"]), (&json!(ROWS), &json!(ROWS)));
+    assert!(told["replayed"].as_u64().unwrap() >= 10, "{told}");
+    let payments = payments(&serve).await;
+    assert_eq!(payments.len(), ROWS);
+    let open: Vec<_> = payments.values().filter(|payment| payment["status"] != "succeeded").collect();
+    assert!(open.is_empty(), "{open:?}");
+    let captured = captures(&serve.sandbox).await;
+    assert!(captured.values().all(|count| *count == 1));
+    let ids: BTreeSet<_> = payments.values().map(|payment| payment["id"].as_str().unwrap()).collect();
+    assert_eq!(captured.keys().map(String::as_str).collect::<BTreeSet<_>>(), ids);
+}
