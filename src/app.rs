@@ -50,8 +50,8 @@ impl App {
 
     /// Takes no more, finishes what runs, and closes the database.
     pub async fn stop(self) {
-        self.server.drain().await;
-        self.workers.drain().await;
+        // Side by side, so that both together end within the grace that an orchestrator gives.
+        tokio::join!(self.server.drain(), self.workers.drain());
         self.flows.store.close().await;
     }
 }

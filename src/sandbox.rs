@@ -35,7 +35,8 @@ impl SandboxProcess {
             .await
             .context("the sandbox did not start in time")?
             .context("the sandbox could not be heard")?;
-        let Some(address) = line.as_deref().and_then(|line| line.strip_prefix("sandbox listening on http://"))
+        let Some(address) =
+            line.as_deref().and_then(|line| line.strip_prefix("sandbox listening on http://"))
         else {
             bail!("the sandbox ended before it listened; what it said is above");
         };

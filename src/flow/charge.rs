@@ -21,12 +21,8 @@ use dunlin_jobs::{AttemptId, PaymentId};
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
 
 /// Works on a charge or retry job. Its first act is to look.
-pub async fn run(
-    flows: &Flows,
-    claimed: &Claimed,
-    payment: PaymentId,
-) -> Result<(), FlowError> {
-    let Some(payment) = flows.store.find_payment(payment).await? else {
+pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
+    let Some(payment) = flows.store.look_up_payment(payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
     if claimed.rescues >= flows.settings.max_rescues {

@@ -188,7 +188,12 @@ impl Flows {
     ///
     /// A call that can move money is begun only while no other worker can have taken over: one that stalled
     /// here for a day would send under a key that the gateway has forgotten.
-    async fn send(&self, account: &Account, claimed: &Claimed, exchange: &Exchange) -> Result<Reply, SendError> {
+    async fn send(
+        &self,
+        account: &Account,
+        claimed: &Claimed,
+        exchange: &Exchange,
+    ) -> Result<Reply, SendError> {
         let call = Call {
             kind: exchange.kind,
             method: if exchange.method == "GET" { "GET" } else { "POST" },

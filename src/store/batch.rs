@@ -11,6 +11,7 @@ use super::{
     idempotency,
     jobs::{self, JobRow, JobWrites},
     payments,
+    recent::Recent,
 };
 use crate::domain::{
     attempt::Attempt,
@@ -34,10 +35,17 @@ pub(super) struct Outcome {
     /// Whether history has rows of this batch, by which a lost COMMIT can be told.
     pub(super) traceable: bool,
     pub(super) enqueued: bool,
+    /// The payments as the commit leaves them.
+    pub(super) written: Vec<Payment>,
 }
 
 /// Applies and writes all changes in `tx`, which the caller commits.
-pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> Result<Outcome, StoreError> {
+pub(super) async fn run(
+    tx: &mut Tx,
+    changes: &[Change],
+    context: &Context,
+    recent: Option<&Recent>,
+) -> Result<Outcome, StoreError> {
     let keys = idempotency::claim(tx, changes).await?;
     let wanted: BTreeSet<_> = changes
         .iter()
@@ -52,7 +60,7 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
 
     let mut work = Work {
         context,
-        held: payments::lock(tx, &wanted).await?,
+        held: hold(tx, wanted, recent).await?,
         leases: jobs::lock(tx, &leases).await?,
         written: BTreeMap::new(),
         attempts: BTreeMap::new(),
@@ -72,8 +80,22 @@ pub(super) async fn run(tx: &mut Tx, changes: &[Change], context: &Context) -> R
     let refused: Vec<_> = refused.map(|(index, _)| &changes[index]).collect();
     idempotency::release(tx, &refused).await?;
     let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
-    work.write(tx).await?;
-    Ok(Outcome { answers, traceable, enqueued })
+    let written = work.write(tx).await?;
+    Ok(Outcome { answers, traceable, enqueued, written })
+}
+
+/// The payments that the batch is about, from memory where they were written lately.
+async fn hold(
+    tx: &mut Tx,
+    mut wanted: BTreeSet<PaymentId>,
+    recent: Option<&Recent>,
+) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+    let known = wanted.iter().filter_map(|id| Some((*id, recent?.find(*id)?)));
+    let known: HashMap<_, _> = known.collect();
+    wanted.retain(|id| !known.contains_key(id));
+    let mut held = payments::lock(tx, &wanted).await?;
+    held.extend(known);
+    Ok(held)
 }
 
 /// A batch in memory: what was read, and what is to be written.
@@ -256,7 +278,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn write(self, tx: &mut Tx) -> Result<(), StoreError> {
+    async fn write(mut self, tx: &mut Tx) -> Result<Vec<Payment>, StoreError> {
         let (new, changed): (Vec<_>, Vec<_>) = self
             .written
             .iter()
@@ -272,7 +294,8 @@ impl Work<'_> {
         exchanges::write(tx, &self.exchanges).await?;
         super::history::insert(tx, &self.history).await?;
         self.jobs.write(tx).await?;
-        super::events::insert(tx, &self.events).await
+        super::events::insert(tx, &self.events).await?;
+        Ok(self.written.keys().filter_map(|id| self.held.remove(id)).collect())
     }
 }
 

@@ -152,7 +152,11 @@ async fn halve(
     let mut results = Vec::with_capacity(changes.len());
     let mut todo = vec![changes];
     while let Some(part) = todo.pop() {
-        match transact(store, part, claims, line).await {
+        let result = transact(store, part, claims, line).await;
+        if result.is_err() {
+            store.forget_recent();
+        }
+        match result {
             Ok(answers) => results.extend(answers),
             // Where nothing can be reached, or nothing is known, a smaller batch fares no better.
             Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable) => {
@@ -186,13 +190,14 @@ async fn transact(
 ) -> Result<Vec<Result<Committed, CommitError>>, StoreError> {
     for _ in 0..RUNS {
         let mut tx = store.begin().await?;
-        let outcome = batch::run(&mut tx, changes, &store.context).await?;
+        let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
             claimed.push(jobs::claim(&mut tx, &store.clock, order).await?);
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
+            store.forget_recent();
             let ids: BTreeSet<_> = changes.iter().map(|change| change.id).collect();
             let trace = Trace {
                 changes: if outcome.traceable { ids } else { BTreeSet::new() },
@@ -201,6 +206,9 @@ async fn transact(
             if !trace.took_effect(store, &error).await? {
                 continue;
             }
+        }
+        if let Some(recent) = &store.recent {
+            recent.keep(outcome.written);
         }
         store.failpoints.at(Point::BatchCommitted).await;
         for ((_, answer), jobs) in claims.drain(..).zip(claimed) {

@@ -14,7 +14,7 @@ use crate::failpoint::Point;
 use dunlin_jobs::{Job, JobId, Lane};
 use serde::Serialize;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -75,22 +75,33 @@ struct ClaimedRow {
     traceparent: Option<String>,
 }
 
-/// What is due, the urgent first, and what was left behind. Each arm reads one index from its start.
+/// One arm of the claim, which reads one index from its start. Kinds that this version does not know are left.
+macro_rules! arm {
+    ($name:literal, $where:literal, $order:literal, $lock:literal $(, $now:literal)?) => {
+        concat!(
+            "SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 AND state = 'live' \
+             AND kind IN ('charge', 'retry', 'reconcile', 'sweep') AND ",
+            $where, $($now,)? " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name
+        )
+    };
+}
+
+/// What was left behind first, for its outcome may be open; then what is due, the urgent before the many. The
+/// choice is made once, before anything is written: a plan that made it again would take more than its limit.
 macro_rules! claim {
     ($now:literal, $until:literal, $lock:literal) => {
         concat!(
-            "UPDATE jobs SET lease_owner = $5, lease_until = ", $until, ", epoch = epoch + 1, \
+            "WITH picked AS MATERIALIZED (SELECT id FROM (",
+            arm!("left_behind", "lease_owner IS NOT NULL AND lease_until < ", "lease_until", $lock, $now),
+            " UNION ALL ",
+            arm!("urgent", "lease_owner IS NULL AND priority = 0 AND due_at <= $3", "due_at, id", $lock),
+            " UNION ALL ",
+            arm!("many", "lease_owner IS NULL AND priority = 1 AND due_at <= $3", "due_at, id", $lock),
+            ") candidates LIMIT $4) UPDATE jobs SET lease_owner = $5, lease_until = ",
+            $until,
+            ", epoch = epoch + 1, \
              rescues = rescues + CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END \
-             WHERE id IN (SELECT id FROM (SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 \
-             AND state = 'live' AND lease_owner IS NULL AND priority = 0 AND due_at <= $3 \
-             AND kind IN ('charge', 'retry', 'reconcile', 'sweep') ORDER BY due_at, id LIMIT $4", $lock, ") a \
-             UNION ALL SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 \
-             AND state = 'live' AND lease_owner IS NULL AND priority = 1 AND due_at <= $3 \
-             AND kind IN ('charge', 'retry', 'reconcile', 'sweep') ORDER BY due_at, id LIMIT $4", $lock, ") b \
-             UNION ALL SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 \
-             AND state = 'live' AND lease_owner IS NOT NULL AND lease_until < ", $now, " \
-             AND kind IN ('charge', 'retry', 'reconcile', 'sweep') ORDER BY lease_until LIMIT $4", $lock, ") c) d \
-             LIMIT $4) \
+             WHERE id IN (SELECT id FROM picked) \
              RETURNING id, payload, epoch, rescues, runs, failures, due_at, priority, traceparent"
         )
     };
@@ -132,13 +143,14 @@ const LOCK: Text = Text {
          AND id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
 };
 
-// The same work is never queued twice.
+// The same work is never queued twice. What was set aside is taken up again when there is new reason for it.
 const INSERT: Text = insert!(
     "jobs"
     (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text, state text,
         priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint, failures bigint,
         traceparent text, created_at timestamptz)
-    "ON CONFLICT (dedupe) DO NOTHING"
+    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
+     due_at = excluded.due_at WHERE jobs.state = 'parked'"
 );
 
 const MOVE: Text = bulk!(
@@ -433,6 +445,8 @@ pub(super) struct JobWrites {
     done: Vec<String>,
     moved: Vec<MoveRow>,
     inserted: Vec<JobRow>,
+    /// The identities of those, since one statement must not meet the same one twice.
+    dedupes: HashSet<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -453,7 +467,9 @@ impl MoveRow {
 
 impl JobWrites {
     pub(super) fn insert(&mut self, row: JobRow) {
-        self.inserted.push(row);
+        if self.dedupes.insert(row.dedupe.clone()) {
+            self.inserted.push(row);
+        }
     }
 
     pub(super) fn enqueues(&self) -> bool {
@@ -486,5 +502,19 @@ impl JobWrites {
         tx.write(DELETE, &self.done).await?;
         tx.write(MOVE, &self.moved).await?;
         tx.write(INSERT, &self.inserted).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_claim_names_every_kind_in_each_arm() {
+        let kinds: Vec<_> = Job::KINDS.iter().map(|kind| format!("'{kind}'")).collect();
+        let list = format!("kind IN ({})", kinds.join(", "));
+
+        assert_eq!(CLAIM.sqlite.matches(&list).count(), 3);
+        assert_eq!(CLAIM.postgres.matches(&list).count(), 3);
     }
 }

@@ -12,6 +12,7 @@ pub mod jobs;
 mod keys;
 mod open;
 mod payments;
+mod recent;
 mod row;
 mod text;
 
@@ -22,7 +23,7 @@ pub use open::{OpenError, Options};
 pub use payments::{Filter, Owner};
 
 use crate::{
-    domain::clock::Clock,
+    domain::{clock::Clock, payment::Payment},
     failpoint::{Failpoints, Point},
 };
 use change::{Change, CommitError, Committed};
@@ -54,6 +55,7 @@ pub struct Store {
     committer: committer::Handle,
     committers: Arc<[tokio::task::AbortHandle]>,
     context: Arc<batch::Context>,
+    recent: Option<recent::Recent>,
     clock: Clock,
     failpoints: Failpoints,
     /// Held while the process has the SQLite file to itself.
@@ -106,6 +108,20 @@ impl Store {
     /// Passes a failpoint of the program.
     pub async fn pass(&self, point: Point) {
         self.failpoints.at(point).await;
+    }
+
+    /// The payment as it was last committed, for work that is guarded by its version.
+    pub async fn look_up_payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        match self.recent.as_ref().and_then(|recent| recent.find(id)) {
+            Some(payment) => Ok(Some(payment)),
+            None => self.find_payment(id).await,
+        }
+    }
+
+    fn forget_recent(&self) {
+        if let Some(recent) = &self.recent {
+            recent.forget();
+        }
     }
 
     async fn begin(&self) -> Result<Tx, StoreError> {

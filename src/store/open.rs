@@ -1,6 +1,6 @@
 //! Opening: connecting, taking the SQLite file for oneself, and bringing the schema up to date.
 
-use super::{Db, Pools, Store, batch, committer};
+use super::{Db, Pools, Store, batch, committer, recent::Recent};
 use crate::{
     domain::{clock::Clock, payment::Plan},
     failpoint::Failpoints,
@@ -88,9 +88,21 @@ impl Store {
         };
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan });
+        let recent = matches!(db, Db::Sqlite(_)).then(Recent::default);
         let committers_of_it = Arc::from([]);
-        let store = Self { db, writer, committer: handle, committers: committers_of_it, context, clock, failpoints, lock };
-        let committers = lines.into_iter().map(|line| tokio::spawn(committer::run(store.clone_for_committer(), line)));
+        let store = Self {
+            db,
+            writer,
+            committer: handle,
+            committers: committers_of_it,
+            context,
+            recent,
+            clock,
+            failpoints,
+            lock,
+        };
+        let committers =
+            lines.into_iter().map(|line| tokio::spawn(committer::run(store.clone_for_committer(), line)));
         let committers = committers.map(|task| task.abort_handle()).collect();
         Ok(Self { committers, ..store })
     }

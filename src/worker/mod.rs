@@ -198,7 +198,7 @@ async fn fail(flows: &Flows, claimed: &Claimed, error: &FlowError) {
         }
         // It comes again all the same: its payment may have an attempt open, which nothing else would ask after.
         ErrorKind::Caller | ErrorKind::Broken => {
-            tracing::error!(job.id = %job, error = text, "{job} cannot be worked on until a person mends it");
+            tracing::error!(job.id = %job, error = text, "{job} fails until a person mends what it needs; it comes again");
         }
     }
     let end = JobEnd::Failed(at, text);

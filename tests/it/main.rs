@@ -1,12 +1,11 @@
 //! Tests through the front door: real storage, the real HTTP client, the sandbox's ledger at the end.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod absence;
 mod api;
 mod cli;
 mod client;
+mod crash;
 mod doubts;
 mod simulation;
 mod store;

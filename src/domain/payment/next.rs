@@ -43,8 +43,10 @@ impl Next<'_> {
         self.done(detail.to_owned(), vec![])
     }
 
-    /// Absence found by the reconciler: its job ends, and the charge has to be carried on by another.
-    pub(super) fn found_absent(self) -> Step {
+    /// Absence found by the reconciler: its job ends, and the charge has to be carried on by another. The doubt
+    /// that a review was about is answered by it.
+    pub(super) fn found_absent(mut self) -> Step {
+        self.payment.status = Status::Processing;
         let charge = Job::Charge(dunlin_jobs::Charge { payment: self.payment.id });
         let now = self.now;
         let mut step = self.open("the gateway does not know the attempt", AttemptStatus::Planned);

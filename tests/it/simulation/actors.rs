@@ -19,7 +19,7 @@ pub(super) async fn caller(flows: Flows, owner: Owner, key: String, method: &'st
 
 /// A worker that claims a few jobs and works on them.
 pub(super) async fn worker(flows: Flows, lane: Lane, owner: String, limit: u16) {
-    let lease = Duration::from_secs(600);
+    let lease = Duration::from_mins(10);
     let order = Order { lane, livemode: false, owner, lease, limit };
     let Ok(claimed) = flows.store.claim(order).await else { return };
     for claimed in claimed {

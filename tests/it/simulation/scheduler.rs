@@ -179,7 +179,14 @@ impl<'a> Simulation<'a> {
         let writing = matches!(&self.committer, Committer::At(visit) if visit.point == Point::BatchWritten);
         if !writing {
             let done = self.flows.store.expire_leases().await;
-            assert!(done.is_ok(), "seed {}: {done:?} {:?} {:?} crashes {}", self.dice.seed, self.committer, self.actors, self.crashes);
+            assert!(
+                done.is_ok(),
+                "seed {}: {done:?} {:?} {:?} crashes {}",
+                self.dice.seed,
+                self.committer,
+                self.actors,
+                self.crashes
+            );
         }
     }
 
@@ -242,23 +249,16 @@ impl<'a> Simulation<'a> {
 
     fn move_committer(&mut self) {
         let Committer::At(visit) = std::mem::replace(&mut self.committer, Committer::Idle) else { return };
-        let fault = match visit.point {
-            Point::BatchWritten => self.dice.commit_fault(),
-            _ => CommitFault::None,
-        };
-        self.lost_commits += usize::from(fault != CommitFault::None);
-        match visit.point {
-            Point::BatchTaken => self.change_states(|state| matches!(state, State::InLine), || State::InBatch),
-            Point::BatchCommitted => {
-                self.change_states(|state| matches!(state, State::InBatch), || State::Running);
-            }
-            _ => {}
+        let mut fault = CommitFault::None;
+        if visit.point == Point::BatchWritten {
+            fault = self.dice.commit_fault();
+            self.lost_commits += usize::from(fault != CommitFault::None);
+        } else if visit.point == Point::BatchTaken {
+            self.change_states(|state| matches!(state, State::InLine), || State::InBatch);
+        } else if visit.point == Point::BatchCommitted {
+            self.change_states(|state| matches!(state, State::InBatch), || State::Running);
         }
-        let expects_more = visit.point != Point::BatchCommitted;
         let _ = visit.go.send(fault);
-        if expects_more {
-            self.committer = Committer::Idle;
-        }
     }
 
     fn change_states(&mut self, which: impl Fn(&State) -> bool, to: impl Fn() -> State) {
@@ -330,8 +330,7 @@ impl<'a> Simulation<'a> {
         // Whoever waits for a word from this scheduler waits for ever, holding nothing.
         (self.tell, self.told) = (tell, told);
         before.abandon().await;
-        self.flows =
-            Self::open(self.database, &self.dice, &self.clock, &self.bank, self.tell.clone()).await;
+        self.flows = Self::open(self.database, &self.dice, &self.clock, &self.bank, self.tell.clone()).await;
         self.flows.store.expire_leases().await.unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! Processes: dunlin as its users start it, killed for real.
 
 use super::database::Database;
-use secrecy::SecretString;
 use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
@@ -89,10 +88,6 @@ impl Serve {
         self.child.wait().unwrap().success()
     }
 
-    pub(crate) fn key(&self) -> SecretString {
-        self.key.clone().into()
-    }
-
     pub(crate) fn client(&self) -> Caller {
         Caller::new(&self.url, &self.key)
     }
@@ -157,7 +152,10 @@ impl Caller {
     }
 
     /// Sends a request exactly as it is given.
-    pub(crate) async fn raw(&self, build: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn raw(
+        &self,
+        build: impl FnOnce(&reqwest::Client, &str) -> reqwest::RequestBuilder,
+    ) -> Answer {
         Answer::of(build(&self.http, &self.url).send().await.unwrap()).await
     }
 

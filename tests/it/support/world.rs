@@ -14,7 +14,10 @@ use dunlin::{
         Call, Registry, Reply,
         client::{Client, SendError},
     },
-    store::{Owner, change::{Key, Priority}},
+    store::{
+        Owner,
+        change::{Key, Priority},
+    },
     worker,
 };
 use dunlin_jobs::{Lane, Money, PaymentId};
@@ -27,7 +30,7 @@ pub(crate) const BEGIN: i64 = 1_800_000_000;
 
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) database: Database,
+    _database: Database,
     pub(crate) bank: Arc<Bank>,
     pub(crate) flows: Flows,
     pub(crate) owner: Owner,
@@ -46,12 +49,17 @@ impl World {
         let mut settings = settings();
         change(&mut settings);
         let flows = Flows { store, gateways: gateways(), client: client(Arc::clone(&bank)), settings };
-        Self { database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
+        Self { _database: database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
     }
 
     /// Takes in a payment of 12.50 EUR with the sandbox's method.
     pub(crate) async fn pay(&self, method: &str) -> Payment {
-        self.flows.create_payment(self.owner, request(method), Priority::Interactive).await.unwrap().payment.unwrap()
+        self.flows
+            .create_payment(self.owner, request(method), Priority::Interactive)
+            .await
+            .unwrap()
+            .payment
+            .unwrap()
     }
 
     /// Runs everything that is due.
@@ -69,7 +77,9 @@ impl World {
     pub(crate) async fn travel(&self, by: TimeDelta) {
         let target = self.flows.clock().now(false) + by;
         self.run_due_jobs().await;
-        while let Some(due) = self.flows.store.find_next_due(false).await.unwrap().filter(|due| *due <= target) {
+        while let Some(due) =
+            self.flows.store.find_next_due(false).await.unwrap().filter(|due| *due <= target)
+        {
             self.move_clock(due - self.flows.clock().now(false));
             self.run_due_jobs().await;
         }
@@ -152,11 +162,9 @@ pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
         body: call.body.clone().into_bytes(),
     };
     match bank.handle(&request) {
-        Outcome::Reply(reply) | Outcome::Late(reply, _) => Ok(Reply {
-            status: reply.status,
-            headers: reply.headers.into_iter().collect(),
-            body: reply.body,
-        }),
+        Outcome::Reply(reply) | Outcome::Late(reply, _) => {
+            Ok(Reply { status: reply.status, headers: reply.headers.into_iter().collect(), body: reply.body })
+        }
         Outcome::Cut => Err(SendError::Lost("the connection was cut".to_owned())),
     }
 }
@@ -164,11 +172,7 @@ pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
 pub(crate) fn request(method: &str) -> Request {
     Request {
         money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
-        method: Method {
-            kind: MethodKind::Card,
-            payment_method: method.to_owned(),
-            gateway_customer: None,
-        },
+        method: Method { kind: MethodKind::Card, payment_method: method.to_owned(), gateway_customer: None },
         gateway: None,
         customer: Some("cus_1".to_owned()),
         reference: None,

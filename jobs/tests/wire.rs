@@ -1,0 +1,64 @@
+//! The wire: how jobs are stored and sent. These lines are for ever; a change here breaks what is already queued.
+#![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
+
+use dunlin_jobs::{Charge, Envelope, Job, PaymentId, Reconcile, Retry, Sweep, SweepName};
+
+const PAYMENT: &str = "pay_0190000000007000800000000000000a";
+
+fn payment() -> PaymentId {
+    PAYMENT.parse().unwrap()
+}
+
+fn golden() -> [(Job, String, String); 4] {
+    let text = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}",{rest}}}"#);
+    [
+        (
+            Job::Charge(Charge { payment: payment() }),
+            text("charge", &format!(r#""payment":"{PAYMENT}""#)),
+            format!("charge:{PAYMENT}"),
+        ),
+        (
+            Job::Retry(Retry { payment: payment(), attempt: 2 }),
+            text("retry", &format!(r#""payment":"{PAYMENT}","attempt":2"#)),
+            format!("retry:{PAYMENT}:2"),
+        ),
+        (
+            Job::Reconcile(Reconcile { payment: payment(), attempt: 3 }),
+            text("reconcile", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
+            format!("reconcile:{PAYMENT}:3"),
+        ),
+        (
+            Job::Sweep(Sweep { name: SweepName::Orphans }),
+            text("sweep", r#""name":"orphans""#),
+            "sweep:orphans".to_owned(),
+        ),
+    ]
+}
+
+#[test]
+fn every_job_keeps_its_text_and_its_identity() {
+    for (job, text, dedupe) in golden() {
+        assert_eq!(serde_json::to_string(&job).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job);
+        assert_eq!(job.dedupe(), dedupe);
+    }
+}
+
+#[test]
+fn every_kind_is_listed() {
+    let kinds: Vec<_> = golden().iter().map(|(job, ..)| job.kind()).collect();
+
+    assert_eq!(kinds, Job::KINDS);
+}
+
+#[test]
+fn an_envelope_may_leave_out_its_trace() {
+    let text = format!(
+        r#"{{"id":"job_0190000000007000800000000000000b","job":{{"type":"charge","payment":"{PAYMENT}"}}}}"#
+    );
+
+    let envelope: Envelope = serde_json::from_str(&text).unwrap();
+
+    assert_eq!(envelope.traceparent, None);
+    assert_eq!(serde_json::to_string(&envelope).unwrap(), text);
+}
