@@ -151,6 +151,12 @@ impl Config {
                 wrong.push(format!("gateways.{name}.follows_test_clock must be false for a live account"));
             }
         }
+        for (name, account) in &self.gateways {
+            wrong.extend(account.mistake().map(|mistake| format!("gateways.{name}: {mistake}")));
+        }
+        if self.sandbox.start && self.gateways.get(&self.sandbox.account).is_some_and(|to| to.livemode) {
+            wrong.push("sandbox.account must not be a live account".to_owned());
+        }
         if self.sandbox.start && !self.gateways.contains_key(&self.sandbox.account) {
             wrong.push(format!(
                 "sandbox.account is {:?}, which is not under [gateways]: add it, or set sandbox.start = false",

@@ -1,13 +1,14 @@
 //! Card numbers: how to see one in a free field, so that it is refused and never stored or logged.
 
 /// Whether the text contains what looks like a card number: an issuer's prefix, that issuer's length,
-/// and a right check digit (Luhn, ISO/IEC 7812-1). Spaces and dashes between digits are looked through.
+/// and a right check digit (Luhn, ISO/IEC 7812-1). What people write between
+/// groups of digits is looked through.
 pub fn looks_like_card_number(text: &str) -> bool {
     let mut run = Run::default();
     for character in text.chars() {
         match character.to_digit(10).and_then(|digit| u8::try_from(digit).ok()) {
             Some(digit) => run.push(digit),
-            None if matches!(character, ' ' | '-' | '\u{a0}') => run.separate(),
+            None if SEPARATORS.contains(&character) => run.separate(),
             None if run.contains_card_number() => return true,
             None => run = Run::default(),
         }
@@ -50,6 +51,9 @@ impl Run {
         })
     }
 }
+
+/// What stands between the groups of a card number.
+const SEPARATORS: [char; 7] = [' ', '-', '.', '/', '_', '\t', '\u{a0}'];
 
 /// The lengths of card numbers in use.
 const LENGTHS: std::ops::RangeInclusive<usize> = 13..=19;

@@ -154,7 +154,9 @@ pub fn transport(nth: u32) -> TimeDelta {
 fn nth_delay(schedule: &mut ExponentialBackoff, nth: u32) -> TimeDelta {
     // The schedule reaches its longest delay within a few doublings, so later ones need no counting.
     let delay = (0..nth.clamp(1, 64)).filter_map(|_| schedule.next_backoff()).last().unwrap_or_default();
-    TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX)
+    // The library multiplies in floats: what is kept is what both databases hold, or a payment in memory would
+    // wait some nanoseconds longer than its own row.
+    i64::try_from(delay.as_micros()).map_or(TimeDelta::MAX, TimeDelta::microseconds)
 }
 
 fn schedule(first: Duration, factor: u32, longest: Duration) -> ExponentialBackoff {
@@ -225,6 +227,16 @@ mod tests {
         assert!(at >= DateTime::UNIX_EPOCH + TimeDelta::days(1));
         assert!(at <= DateTime::UNIX_EPOCH + TimeDelta::days(1) + TimeDelta::minutes(30));
         assert_eq!(spent.decision, Decision::Stop);
+    }
+
+    #[test]
+    fn a_retry_is_due_at_a_moment_that_a_row_can_hold() {
+        for declines in 1..=6 {
+            let Decision::RetryAt(at) = decide(&decline("card_velocity_exceeded"), declines).decision else {
+                break;
+            };
+            assert_eq!(at, super::super::clock::truncate(at));
+        }
     }
 
     #[test]

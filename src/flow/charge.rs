@@ -12,10 +12,14 @@ use crate::{
     gateway::{Account, Reading, Reply, Send, client::SendError},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
-        jobs::Claimed,
+        claim::Claimed,
     },
 };
+use chrono::TimeDelta;
 use dunlin_jobs::{AttemptId, PaymentId};
+
+/// How long a job is set aside that has lost its worker again and again before anything was begun.
+const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 
 /// The reason under which a job waits for working credentials.
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
@@ -124,7 +128,11 @@ impl Run<'_> {
                 Ok(())
             }
             // Another worker has concluded otherwise meanwhile; what we saw is still kept.
-            Err(CommitError::LeaseLost | CommitError::Refused(_)) => flows.keep(closing).await,
+            Err(CommitError::LeaseLost) => flows.keep(closing).await,
+            Err(CommitError::Refused(_)) => {
+                flows.keep(closing).await?;
+                self.end(JobEnd::Again(flows.now(payment))).await
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -184,14 +192,16 @@ async fn lost_worker(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Res
     }
 }
 
-/// A job that loses its worker again and again is set aside; its payment goes to a person, and what may have
-/// been charged is asked after all the same (S5.6).
+/// A job that loses its worker again and again is set aside. Where an attempt is open, its payment goes to a
+/// person, and what may have been charged is asked after all the same (S5.6); where none is, nothing has
+/// happened yet, and the job waits an hour rather than for ever.
 async fn quarantine(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
     let reason = format!("quarantined: its worker vanished {} times in a row", claimed.rescues);
     tracing::error!(payment.id = %payment.id, job.id = %claimed.lease.job, "{} is set aside: {reason}", payment.id);
     let end = JobEnd::Park(reason.clone());
     if payment.open_attempt().is_none() {
-        return flows.end_job(&claimed.lease, end).await;
+        let later = JobEnd::Failed(flows.now(payment) + SET_ASIDE, reason);
+        return flows.end_job(&claimed.lease, later).await;
     }
     match flows.happen(claimed, Worked::event(payment, Event::Review { reason }, end.clone())).await {
         Ok(_) | Err(CommitError::LeaseLost) => Ok(()),

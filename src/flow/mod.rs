@@ -20,7 +20,7 @@ use crate::{
     store::{
         Store, StoreError,
         change::{Change, Closing, CommitError, Committed, Exchange, ExchangeWrite, JobEnd, Lease, Subject},
-        jobs::Claimed,
+        claim::Claimed,
     },
 };
 use dunlin_jobs::{ChangeId, ExchangeId, PaymentId};

@@ -12,7 +12,7 @@ use crate::{
     gateway::{Call, Finding, Reading, Send, Tried},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
-        jobs::Claimed,
+        claim::Claimed,
     },
 };
 use chrono::TimeDelta;
@@ -38,7 +38,10 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     };
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     match attempt.status {
-        AttemptStatus::Unknown => look.resolve().await,
+        AttemptStatus::Unknown => {
+            look.review_if_overdue().await?;
+            look.resolve().await
+        }
         AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[], attempt.first_sent_at).await,
         AttemptStatus::Sending => look.again().await,
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
@@ -228,7 +231,9 @@ impl Look<'_> {
 
     /// Runs exactly what a synchronous answer runs (S1.14), and ends the job if the attempt is closed by it.
     async fn conclude(&self, event: Event, closing: ExchangeWrite) -> Result<(), FlowError> {
-        let end = JobEnd::AgainWhileOpen(self.next_poll());
+        let absent = matches!(event, Event::Absent { .. });
+        // After absence the charge job carries on.
+        let end = if absent { JobEnd::Done } else { JobEnd::AgainWhileOpen(self.next_poll()) };
         let step = Worked::event(self.payment, event, end).with(closing.clone());
         match self.flows.happen(self.claimed, step).await {
             Ok(committed) => {
@@ -248,20 +253,22 @@ impl Look<'_> {
         self.flows.keep(closing).await
     }
 
-    /// Asks again later; after a day a person is told, and asking goes on (S1.10).
+    /// Asks again later.
     async fn again(&self) -> Result<(), FlowError> {
-        let at = self.next_poll();
+        self.flows.end_job(&self.claimed.lease, JobEnd::Again(self.next_poll())).await
+    }
+
+    /// After a day a person is told, whatever becomes of this look, and asking goes on (S1.10).
+    async fn review_if_overdue(&self) -> Result<(), FlowError> {
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
-        let overdue =
-            age.num_seconds() >= i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
-        let reviewed = matches!(self.payment.status, Status::NeedsReview { .. });
-        if !overdue || reviewed || self.attempt.status != AttemptStatus::Unknown {
-            return self.flows.end_job(&self.claimed.lease, JobEnd::Again(at)).await;
+        let limit = i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
+        if age.num_seconds() < limit || matches!(self.payment.status, Status::NeedsReview { .. }) {
+            return Ok(());
         }
         let reason =
             format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
         tracing::error!(payment.id = %self.payment.id, "{} needs a look: {reason}", self.payment.id);
-        let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Again(at));
+        let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Keep);
         match self.flows.happen(self.claimed, step).await {
             Ok(_) | Err(CommitError::LeaseLost | CommitError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),

@@ -4,7 +4,7 @@
 use super::{FlowError, Flows, Worked};
 use crate::{
     domain::{payment::Payment, table::Phase},
-    store::{change::JobEnd, jobs::Claimed},
+    store::{change::JobEnd, claim::Claimed},
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{Charge, Job, Reconcile, Retry, Sweep, SweepName};

@@ -141,6 +141,15 @@ pub struct AccountConfig {
     pub follows_test_clock: bool,
 }
 
+impl AccountConfig {
+    /// What is wrong with the account, as far as its gateway can tell without asking.
+    pub fn mistake(&self) -> Option<String> {
+        match self.gateway {
+            GatewayName::Stripe => stripe::mistake(self),
+        }
+    }
+}
+
 /// The gateways there are adapters for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

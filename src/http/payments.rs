@@ -27,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use chrono::Datelike;
 use dunlin_jobs::{Currency, Money};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -160,6 +161,11 @@ async fn list(
     for (param, value) in [("customer", &page.customer), ("reference", &page.reference)] {
         if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
             return Err(refuse(param, "the text has control characters: remove them".to_owned()));
+        }
+    }
+    for (param, time) in [("created_from", page.created_from), ("created_before", page.created_before)] {
+        if time.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
+            return Err(refuse(param, "the year must be from 1970 to 9999".to_owned()));
         }
     }
     let after = match &page.cursor {

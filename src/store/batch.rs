@@ -5,11 +5,12 @@
 use super::{
     StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
+    claim,
     events::EventRow,
     exchanges,
     history::HistoryRow,
     idempotency,
-    jobs::{self, JobRow, JobWrites},
+    jobs::{JobRow, JobWrites},
     payments,
     recent::Recent,
 };
@@ -61,7 +62,7 @@ pub(super) async fn run(
     let mut work = Work {
         context,
         held: hold(tx, wanted, recent).await?,
-        leases: jobs::lock(tx, &leases).await?,
+        leases: claim::lock(tx, &leases).await?,
         written: BTreeMap::new(),
         attempts: BTreeMap::new(),
         history: Vec::new(),

@@ -4,7 +4,7 @@
 use super::{
     Store, StoreError, Tx, batch,
     change::{Change, CommitError, Committed},
-    jobs::{self, Claimed, Order},
+    claim::{self, Claimed, Order},
 };
 use crate::failpoint::{CommitFault, Point};
 use dunlin_jobs::{ChangeId, PaymentId};
@@ -26,6 +26,9 @@ const ASK_AFTER_COMMIT: [Duration; 5] = [
 
 /// How often a batch is run whose COMMIT did not take effect.
 const RUNS: usize = 5;
+
+/// A transaction that takes longer than the database's own limits has lost its connection without hearing of it.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
 
@@ -152,7 +155,8 @@ async fn halve(
     let mut results = Vec::with_capacity(changes.len());
     let mut todo = vec![changes];
     while let Some(part) = todo.pop() {
-        let result = transact(store, part, claims, line).await;
+        let result = tokio::time::timeout(DEADLINE, transact(store, part, claims, line)).await;
+        let result = result.unwrap_or(Err(StoreError::Unavailable));
         if result.is_err() {
             store.forget_recent();
         }
@@ -193,7 +197,7 @@ async fn transact(
         let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
-            claimed.push(jobs::claim(&mut tx, &store.clock, order).await?);
+            claimed.push(claim::claim(&mut tx, &store.clock, order).await?);
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
@@ -264,7 +268,7 @@ impl Trace<'_> {
     async fn look(&self, store: &Store) -> Result<bool, StoreError> {
         match self.claimed {
             _ if !self.changes.is_empty() => store.any_happened(&self.changes).await,
-            Some(claimed) => jobs::is_leased(store, claimed).await,
+            Some(claimed) => claim::is_leased(store, claimed).await,
             // Only notes, which may be written twice; one whose job has ended is told that its lease is gone.
             None => Ok(false),
         }

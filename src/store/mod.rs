@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod change;
+pub mod claim;
 mod committer;
 mod environment;
 mod events;
@@ -74,7 +75,7 @@ pub enum StoreError {
     /// Try again later.
     #[error("the database cannot be reached")]
     Unavailable,
-    #[error("the database refused a statement")]
+    #[error("the database refused a statement: {0}")]
     Sql(#[source] sqlx::Error),
 }
 
@@ -118,7 +119,8 @@ impl Store {
         }
     }
 
-    fn forget_recent(&self) {
+    /// Reads payments anew from the table, for whoever has changed it by other means.
+    pub fn forget_recent(&self) {
         if let Some(recent) = &self.recent {
             recent.forget();
         }

@@ -3,7 +3,7 @@
 //! It never returns an error: apalis would end the worker and drop its handlers at an await point.
 
 use super::held::Holding;
-use crate::store::jobs::Claimed;
+use crate::store::claim::Claimed;
 use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     task::{Task, builder::TaskBuilder},

@@ -2,11 +2,16 @@
 //! poll.
 
 use super::{Pool, backend::Leased};
-use crate::store::jobs::{Claimed, Order};
+use crate::store::{
+    StoreError,
+    claim::{Claimed, Order},
+};
 use dunlin_jobs::Lane;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
+/// A claim that takes longer has lost its connection; what it may have leased comes back by itself.
+const CLAIM_WITHIN: Duration = Duration::from_mins(1);
 /// How long a claimer waits after the database failed it.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -61,7 +66,7 @@ impl Claimer {
     }
 
     /// Claims at most as many jobs as there are slots, from each environment in turn.
-    async fn fill(&self, mut slots: Vec<OwnedSemaphorePermit>) -> Result<usize, crate::store::StoreError> {
+    async fn fill(&self, mut slots: Vec<OwnedSemaphorePermit>) -> Result<usize, StoreError> {
         let mut filled = 0;
         for livemode in self.environments() {
             if slots.is_empty() {
@@ -74,7 +79,8 @@ impl Claimer {
                 lease: self.pool.settings.lease(),
                 limit: u16::try_from(slots.len()).unwrap_or(self.concurrency),
             };
-            let claimed = self.pool.flows.store.claim(order).await?;
+            let claim = tokio::time::timeout(CLAIM_WITHIN, self.pool.flows.store.claim(order)).await;
+            let claimed = claim.unwrap_or(Err(StoreError::Unavailable))?;
             filled += claimed.len();
             for claimed in claimed {
                 let Some(slot) = slots.pop() else { break };

@@ -8,8 +8,9 @@ use crate::{
     domain::decline::transport,
     flow::{ErrorKind, FlowError, Flows, charge, reconcile, sweep},
     store::{
+        StoreError,
         change::JobEnd,
-        jobs::{Claimed, Order},
+        claim::{Claimed, Order},
     },
 };
 use apalis::prelude::{Data, Monitor, WorkerBuilder, WorkerBuilderExt};
@@ -152,7 +153,9 @@ async fn renew(pool: Arc<Pool>) {
         if jobs.is_empty() {
             continue;
         }
-        if let Err(error) = pool.flows.store.renew(&pool.owner, &jobs, pool.settings.lease()).await {
+        let renewal = pool.flows.store.renew(&pool.owner, &jobs, pool.settings.lease());
+        let renewed = tokio::time::timeout(pool.settings.lease() / 3, renewal).await;
+        if let Err(error) = renewed.unwrap_or(Err(StoreError::Unavailable)) {
             tracing::warn!(jobs = jobs.len(), %error, "leases could not be renewed");
         }
     }

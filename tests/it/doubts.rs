@@ -15,7 +15,7 @@ use dunlin::{
     },
     store::{
         change::{Change, JobEnd, Subject},
-        jobs::Order,
+        claim::Order,
     },
 };
 use dunlin_jobs::{AttemptId, ChangeId, Lane};

@@ -76,7 +76,9 @@ impl Event {
             | Self::Lost { .. }
             | Self::Absent { .. }
             | Self::Review { .. } => true,
-            Self::Answered { .. } | Self::Rejected { .. } | Self::Cancel | Self::Canceled { .. } => false,
+            // Refused credentials let a new attempt begin, which a stale word must not.
+            Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
+            Self::Answered { .. } | Self::Cancel | Self::Canceled { .. } => false,
         }
     }
 }

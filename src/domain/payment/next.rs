@@ -236,7 +236,9 @@ impl Next<'_> {
         if answer.operation.is_some() {
             self.payment.operation.clone_from(&answer.operation);
         }
-        if let (Some(attempt), Some(charge)) = (&mut self.payment.attempt, &answer.charge) {
+        // Before there is a verdict the operation may still name the charge of the attempt before.
+        let decided = matches!(answer.outcome, Outcome::Succeeded | Outcome::Declined(_));
+        if let (Some(attempt), Some(charge), true) = (&mut self.payment.attempt, &answer.charge, decided) {
             attempt.charge = Some(charge.clone());
         }
     }

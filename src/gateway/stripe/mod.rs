@@ -33,6 +33,15 @@ pub(super) struct Stripe {
     traits: Traits,
 }
 
+/// Why the account's key cannot be right, if so: Stripe's keys say which mode they are of
+/// (docs.stripe.com/keys).
+pub(super) fn mistake(config: &AccountConfig) -> Option<String> {
+    let key = config.secret_key.expose_secret();
+    let (wanted, other) = if config.livemode { ("live", "test") } else { ("test", "live") };
+    let is_of = |mode: &str| ["sk", "rk"].iter().any(|kind| key.starts_with(&format!("{kind}_{mode}_")));
+    is_of(other).then(|| format!("secret_key is a {other} key, but livemode asks for a {wanted} one"))
+}
+
 impl Stripe {
     pub(super) fn new(config: &AccountConfig) -> Self {
         Self {

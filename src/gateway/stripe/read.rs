@@ -6,6 +6,7 @@ use super::{
 };
 use crate::domain::{
     attempt::{Answer, Outcome, Rejection},
+    card::looks_like_card_number,
     decline::Decline,
     payment::Payment,
 };
@@ -21,6 +22,8 @@ struct Intent {
     #[serde(default)]
     amount_received: i64,
     currency: String,
+    #[serde(default)]
+    livemode: bool,
     #[serde(default)]
     latest_charge: Option<String>,
     #[serde(default)]
@@ -90,6 +93,10 @@ pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
         (400 | 404 | 422, _) if is_about_another_call(error.as_ref()) => {
             Reading::Unknown(say("the answer is not about this call"))
         }
+        // A refusal that the key did not keep is not about the first send: the key may be another account's.
+        (400 | 404 | 422, Send::Again) if !reply.headers.contains_key("idempotent-replayed") => {
+            Reading::Unknown(say("the request was refused this time"))
+        }
         (400 | 404 | 422, _) => Reading::Rejected(Rejection::Invalid(say("the request was refused"))),
         // 409, 429, 5xx, redirects, and a resend's 401 and 403 say nothing about the first send.
         (_, Send::First | Send::Again) => Reading::Unknown(say("no result")),
@@ -105,6 +112,9 @@ fn is_about_another_call(error: Option<&CardError>) -> bool {
 }
 
 fn confirmed(payment: &Payment, intent: &Intent) -> Reading {
+    if intent.livemode != payment.livemode {
+        return Reading::Unknown(format!("the answer for {} is of the other environment", payment.id));
+    }
     match intent.status.as_str() {
         "succeeded" => Reading::Answered(answer(intent, Outcome::Succeeded)),
         "processing" => Reading::Answered(answer(intent, Outcome::Pending)),
@@ -144,6 +154,9 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
 }
 
 fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
+    if intent.livemode != tried.payment.livemode {
+        return Finding::Nothing("the answer is of the other environment".to_owned());
+    }
     match intent.status.as_str() {
         "succeeded" => Finding::Answered(answer(intent, Outcome::Succeeded)),
         "processing" => Finding::Answered(answer(intent, Outcome::Pending)),
@@ -193,6 +206,14 @@ fn named(amount: i64, currency: &str) -> Money {
     })
 }
 
+/// A gateway's words, short, on one line, and without what must not be kept.
+fn plain(message: &str) -> String {
+    if looks_like_card_number(message) {
+        return "(left out: it looks like a card number)".to_owned();
+    }
+    message.chars().filter(|character| !character.is_control()).take(500).collect()
+}
+
 fn decline_of(intent: &Intent) -> Option<Decline> {
     intent.last_payment_error.as_ref().map(decline)
 }
@@ -203,7 +224,7 @@ fn decline(error: &CardError) -> Decline {
         code: code.cloned().unwrap_or_else(|| "card_declined".to_owned()),
         network_code: error.network_decline_code.clone(),
         advice: error.advice_code.clone(),
-        message: error.message.clone(),
+        message: error.message.as_deref().map(plain),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::support::world;
 use dunlin::{
     failpoint::Point,
     flow::Flows,
-    store::{Owner, change::Priority, jobs::Order},
+    store::{Owner, change::Priority, claim::Order},
     worker,
 };
 use dunlin_jobs::Lane;

@@ -67,9 +67,7 @@ pub(super) async fn judge(simulation: &Simulation<'_>) -> Result<Tally, String> 
         }
         tally.succeeded += usize::from(payment.status == Status::Succeeded);
         tally.failed += usize::from(payment.status == Status::Failed);
-        let waits =
-            matches!(payment.status, Status::NeedsReview { .. } | Status::Pending | Status::Retrying { .. });
-        tally.in_review += usize::from(waits);
+        tally.in_review += usize::from(matches!(payment.status, Status::NeedsReview { .. }));
         tally.several_attempts += usize::from(payment.next_attempt() > 2);
     }
     Ok(tally)
@@ -82,9 +80,6 @@ async fn judge_payment(
 ) -> Result<(), String> {
     let store = &simulation.flows.store;
     let jobs = store.list_jobs(payment.id).await.map_err(|error| error.to_string())?;
-    let set_aside = jobs
-        .iter()
-        .any(|job| job.parked_reason.as_ref().is_some_and(|reason| reason.starts_with("quarantined")));
     expect(captured <= 1, format!("captured {captured} times"))?;
     match payment.status {
         Status::Succeeded => expect(captured == 1, "succeeded and not captured")?,
@@ -92,10 +87,6 @@ async fn judge_payment(
             expect(captured == 0, "captured and not succeeded")?;
         }
         Status::NeedsReview { .. } => {}
-        // Its job lost its worker three times in a row and waits for a person.
-        Status::Pending | Status::Retrying { .. } if set_aside => {
-            expect(captured == 0, "captured and set aside")?;
-        }
         Status::Pending | Status::Processing | Status::Retrying { .. } => return Err("forgotten".to_owned()),
     }
     let attempts = store.list_attempts(payment.id).await.map_err(|error| error.to_string())?;

@@ -205,6 +205,8 @@ async fn a_full_line_tells_callers_to_come_back(database: Database) {
     let refused = loop {
         assert!(waiting.len() < 10_000, "the line has no end");
         let mut offer = Box::pin(bench.store.offer(bench.change(Subject::Note)));
+        assert!(futures_util::poll!(&mut offer).is_pending());
+        gate.let_in().await;
         match futures_util::poll!(&mut offer) {
             std::task::Poll::Ready(answer) => break answer,
             std::task::Poll::Pending => waiting.push(offer),

@@ -32,7 +32,6 @@ async fn impossible_payments_are_refused(database: Database) {
             payment("status = 'succeeded'"),
             payment(&format!("next_attempt_at = {TIME}")),
             payment("review_reason = 'look'"),
-            payment("tenant_id = 'ten_nobody'"),
         ],
     )
     .await;

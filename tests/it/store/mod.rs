@@ -28,7 +28,8 @@ use dunlin::{
             Change, CommitError, Committed, Create, Exchange, ExchangeWrite, JobEnd, Key, Lease, Priority,
             Subject,
         },
-        jobs::{Claimed, JobView, Order},
+        claim::{Claimed, Order},
+        jobs::JobView,
     },
 };
 use dunlin_jobs::{AttemptId, ChangeId, ExchangeId, JobId, Lane, Money, PaymentId};
@@ -61,7 +62,7 @@ impl Bench {
     /// One whose committer stands at each of its points until it is let go.
     async fn gated(database: Database) -> (Self, Gate) {
         let (scheduler, visits) = unbounded_channel();
-        (Self::with(database, Failpoints::ask(scheduler)).await, Gate { visits })
+        (Self::with(database, Failpoints::ask(scheduler)).await, Gate { visits, kept: Vec::new() })
     }
 
     /// Another replica on the same database; only PostgreSQL can have one.
@@ -198,6 +199,8 @@ impl Bench {
 /// Holds the committer at its points.
 struct Gate {
     visits: UnboundedReceiver<Visit>,
+    /// Those who came while only one was let in.
+    kept: Vec<Visit>,
 }
 
 impl Gate {
@@ -205,6 +208,9 @@ impl Gate {
     /// the line before the committer looks.
     async fn run<F: Future>(&mut self, future: F, mut fault: impl FnMut(Point) -> CommitFault) -> F::Output {
         let mut future = std::pin::pin!(future);
+        for visit in std::mem::take(&mut self.kept) {
+            visit.go.send(fault(visit.point)).expect("the committer waits");
+        }
         loop {
             tokio::select! {
                 biased;
@@ -214,6 +220,18 @@ impl Gate {
                     visit.go.send(fault(visit.point)).expect("the committer waits");
                 }
             }
+        }
+    }
+
+    /// Lets the one who asks into the line, and nobody through it.
+    async fn let_in(&mut self) {
+        loop {
+            let visit = self.visits.recv().await.expect("somebody asks");
+            if visit.point == Point::Asked {
+                visit.go.send(CommitFault::None).expect("the caller waits");
+                return;
+            }
+            self.kept.push(visit);
         }
     }
 

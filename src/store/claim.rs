@@ -1,0 +1,286 @@
+//! The claim: who may work on a job, for how long, and what is due (S5.2).
+
+use super::{
+    Db, Store, StoreError, Tx,
+    change::Lease,
+    jobs::JobWrites,
+    row::{At, count, json},
+    text::{Text, on},
+};
+use crate::{
+    domain::clock::{Clock, Time},
+    failpoint::Point,
+};
+use dunlin_jobs::{Job, JobId, Lane};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+/// A job in hand, and how long it may be worked on.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub lease: Lease,
+    pub job: Job,
+    pub livemode: bool,
+    /// How often it came back because its holder vanished.
+    pub rescues: u32,
+    /// How often it has been run and asked to come again.
+    pub runs: u32,
+    pub failures: u32,
+    pub due_at: Time,
+    /// When the claim was asked for, by our own two clocks: what is left of the lease counts from here (S1.7).
+    pub claimed_at: Instant,
+    pub claimed_on: Time,
+    pub lease_length: Duration,
+    pub traceparent: Option<String>,
+}
+
+/// What a claim asks for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub lane: Lane,
+    pub livemode: bool,
+    pub owner: String,
+    pub lease: Duration,
+    pub limit: u16,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct ClaimedRow {
+    id: String,
+    payload: String,
+    epoch: i64,
+    rescues: i64,
+    runs: i64,
+    failures: i64,
+    due_at: At,
+    priority: i64,
+    traceparent: Option<String>,
+}
+
+/// One arm of the claim, which reads one index from its start. Kinds that this version does not know are left.
+macro_rules! arm {
+    ($name:literal, $where:literal, $order:literal, $lock:literal $(, $now:literal)?) => {
+        concat!(
+            "SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 AND state = 'live' \
+             AND kind IN ('charge', 'retry', 'reconcile', 'sweep') AND ",
+            $where, $($now,)? " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name
+        )
+    };
+}
+
+/// What was left behind first, for its outcome may be open; then what is due, the urgent before the many. The
+/// choice is made once, before anything is written: a plan that made it again would take more than its limit.
+macro_rules! claim {
+    ($now:literal, $until:literal, $lock:literal) => {
+        concat!(
+            "WITH picked AS MATERIALIZED (SELECT id FROM (",
+            arm!("left_behind", "lease_owner IS NOT NULL AND lease_until < ", "lease_until", $lock, $now),
+            " UNION ALL ",
+            arm!("urgent", "lease_owner IS NULL AND priority = 0 AND due_at <= $3", "due_at, id", $lock),
+            " UNION ALL ",
+            arm!("many", "lease_owner IS NULL AND priority = 1 AND due_at <= $3", "due_at, id", $lock),
+            ") candidates LIMIT $4) UPDATE jobs SET lease_owner = $5, lease_until = ",
+            $until,
+            ", epoch = epoch + 1, \
+             rescues = rescues + CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END \
+             WHERE id IN (SELECT id FROM picked) \
+             RETURNING id, payload, epoch, rescues, runs, failures, due_at, priority, traceparent"
+        )
+    };
+}
+
+// Leases go by the database's clock, never by business time; it is the one time that SQL computes.
+const CLAIM: Text = Text {
+    sqlite: claim!(
+        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($6 / 1000.0) || ' seconds')",
+        ""
+    ),
+    postgres: claim!(
+        "clock_timestamp()",
+        "clock_timestamp() + $6 * interval '1 millisecond'",
+        " FOR UPDATE SKIP LOCKED"
+    ),
+};
+
+const RENEW: Text = Text {
+    sqlite: "UPDATE jobs SET lease_until = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($3 / 1000.0) || ' seconds') \
+         WHERE lease_owner = $2 AND id IN (SELECT value FROM json_each($1))",
+    postgres: "UPDATE jobs SET lease_until = clock_timestamp() + $3 * interval '1 millisecond' WHERE id IN \
+         (SELECT id FROM jobs WHERE lease_owner = $2 AND id IN (SELECT json_array_elements_text($1::json)) \
+         ORDER BY id FOR UPDATE SKIP LOCKED)",
+};
+
+const RELEASE: Text = Text {
+    sqlite: "UPDATE jobs SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $2 \
+         AND id IN (SELECT value FROM json_each($1))",
+    postgres: "UPDATE jobs SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $2 \
+         AND id IN (SELECT json_array_elements_text($1::json))",
+};
+
+const LOCK: Text = Text {
+    sqlite: "SELECT id, lease_owner, epoch FROM jobs WHERE lease_owner IS NOT NULL \
+         AND id IN (SELECT value FROM json_each($1)) ORDER BY id",
+    postgres: "SELECT id, lease_owner, epoch FROM jobs WHERE lease_owner IS NOT NULL \
+         AND id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
+};
+
+impl Claimed {
+    /// What is left of the lease. A machine that slept may not have counted it by one clock, so both count.
+    pub fn lease_left(&self, clock: &Clock) -> Duration {
+        let by_date = (clock.now(true) - self.claimed_on).to_std().unwrap_or_default();
+        self.lease_length.saturating_sub(by_date.max(self.claimed_at.elapsed()))
+    }
+}
+
+impl Store {
+    /// Claims due and abandoned jobs of a lane, at most as many as there are free slots.
+    pub async fn claim(&self, order: Order) -> Result<Vec<Claimed>, StoreError> {
+        match &self.db {
+            // SQLite has one writer, so the claim is a request to it and needs no row lock.
+            Db::Sqlite(_) => {
+                self.pass(Point::Asked).await;
+                self.committer.claim(order).await
+            }
+            Db::Postgres(pool) => {
+                let mut tx = Tx::Postgres(pool.begin().await?);
+                let claimed = claim(&mut tx, &self.clock, &order).await?;
+                tx.commit().await?;
+                Ok(claimed)
+            }
+        }
+    }
+
+    /// Prolongs the leases that are still held.
+    pub async fn renew(&self, owner: &str, jobs: &[JobId], lease: Duration) -> Result<(), StoreError> {
+        let millis = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let ids = json(&jobs);
+        on!(&self.writer, |db, pick| {
+            sqlx::query(pick(RENEW)).bind(ids).bind(owner).bind(millis).execute(db).await?.rows_affected()
+        });
+        Ok(())
+    }
+
+    /// Gives back leases of jobs that were never started; it costs them nothing (S5.7).
+    pub async fn release(&self, owner: &str, jobs: &[JobId]) -> Result<(), StoreError> {
+        let ids = json(&jobs);
+        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE))
+            .bind(ids)
+            .bind(owner)
+            .execute(db)
+            .await?
+            .rows_affected());
+        Ok(())
+    }
+
+    /// Ends every lease at once, as if its time had run out. For tests, and for the start of the only process.
+    pub async fn expire_leases(&self) -> Result<(), StoreError> {
+        const TEXT: &str =
+            "UPDATE jobs SET lease_until = '1970-01-01T00:00:00.000000Z' WHERE lease_owner IS NOT NULL";
+        on!(&self.writer, |db, _pick| sqlx::query(TEXT).execute(db).await?.rows_affected());
+        Ok(())
+    }
+}
+
+/// The claim itself, inside a transaction.
+pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<Vec<Claimed>, StoreError> {
+    let claimed_at = Instant::now();
+    let claimed_on = clock.now(true);
+    let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);
+    let mut rows: Vec<ClaimedRow> = on!(tx, |tx, pick| {
+        sqlx::query_as(pick(CLAIM))
+            .bind(order.lane.name())
+            .bind(order.livemode)
+            .bind(At(clock.now(order.livemode)))
+            .bind(i64::from(order.limit))
+            .bind(&order.owner)
+            .bind(millis)
+            .fetch_all(&mut **tx)
+            .await?
+    });
+    rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
+    let mut claimed = Vec::with_capacity(rows.len());
+    let mut aside = JobWrites::default();
+    for row in rows {
+        match row.claimed(order, claimed_at, claimed_on) {
+            Ok(job) => claimed.push(job),
+            // It must not hold up the jobs behind it, so it waits for a person.
+            Err((id, error)) => {
+                tracing::error!(job.id = id, %error, "{id} is set aside: {error}");
+                aside.park(id, error.to_string());
+            }
+        }
+    }
+    aside.write(tx).await?;
+    Ok(claimed)
+}
+
+/// Whether a claim took effect, as its first job tells for all.
+pub(super) async fn is_leased(store: &Store, claimed: &Claimed) -> Result<bool, StoreError> {
+    const TEXT: &str = "SELECT count(*) FROM jobs WHERE id = $1 AND lease_owner = $2 AND epoch = $3";
+    let Lease { job, owner, epoch } = &claimed.lease;
+    let found: i64 = on!(&store.db, |db, _pick| {
+        sqlx::query_scalar(TEXT).bind(job.to_string()).bind(owner).bind(epoch).fetch_one(db).await?
+    });
+    Ok(found > 0)
+}
+
+impl ClaimedRow {
+    fn claimed(
+        self,
+        order: &Order,
+        claimed_at: Instant,
+        claimed_on: Time,
+    ) -> Result<Claimed, (String, StoreError)> {
+        let corrupt = |column| (self.id.clone(), StoreError::corrupt("jobs", column, &self.id));
+        Ok(Claimed {
+            lease: Lease {
+                job: self.id.parse().map_err(|_| corrupt("id"))?,
+                owner: order.owner.clone(),
+                epoch: self.epoch,
+            },
+            livemode: order.livemode,
+            job: serde_json::from_str(&self.payload).map_err(|_| corrupt("payload"))?,
+            rescues: count(self.rescues).ok_or_else(|| corrupt("rescues"))?,
+            runs: count(self.runs).ok_or_else(|| corrupt("runs"))?,
+            failures: count(self.failures).ok_or_else(|| corrupt("failures"))?,
+            due_at: self.due_at.0,
+            claimed_at,
+            claimed_on,
+            lease_length: order.lease,
+            traceparent: self.traceparent,
+        })
+    }
+}
+
+/// Reads the leases of these jobs, and on PostgreSQL locks their rows.
+pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<HashMap<JobId, Lease>, StoreError> {
+    if jobs.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = json(&jobs);
+    let rows: Vec<(String, String, i64)> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
+    rows.into_iter()
+        .map(|(id, owner, epoch)| {
+            let job = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
+            Ok((job, Lease { job, owner, epoch }))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_claim_names_every_kind_in_each_arm() {
+        let kinds: Vec<_> = Job::KINDS.iter().map(|kind| format!("'{kind}'")).collect();
+        let list = format!("kind IN ({})", kinds.join(", "));
+
+        assert_eq!(CLAIM.sqlite.matches(&list).count(), 3);
+        assert_eq!(CLAIM.postgres.matches(&list).count(), 3);
+    }
+}
