@@ -268,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_the_wrong_mode_is_refused() {
+        let (_folder, path) = written(
+            "[gateways.main]\ngateway = \"stripe\"\nlivemode = true\nbase_url = \"https://example.com\"\n\
+             secret_key = \"sk_test_x\"\n",
+        );
+
+        let error = Config::load(Some(&path)).unwrap_err().to_string();
+
+        assert!(error.contains("gateways.main: secret_key is a test key"), "{error}");
+    }
+
+    #[test]
     fn a_live_account_needs_tls_and_no_failpoint() {
         let (_folder, path) = written(
             "[gateways.main]\ngateway = \"stripe\"\nlivemode = true\nbase_url = \"http://example.com\"\n\

@@ -5,13 +5,42 @@ use crate::support::{database::Database, world::World};
 use chrono::TimeDelta;
 use dunlin::{
     domain::payment::Status,
-    gateway::client::{Client, SendError},
+    gateway::{
+        Reply,
+        client::{Client, SendError},
+    },
 };
 use futures_util::FutureExt;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 both! {
     a_charge_made_by_a_late_resend_is_found_and_not_made_again
+    an_error_with_nothing_behind_it_comes_before_a_person_after_a_day
+}
+
+/// The gateway answers each charge with an error, and its listing stays empty.
+async fn an_error_with_nothing_behind_it_comes_before_a_person_after_a_day(database: Database) {
+    let mut world = World::new(database).await;
+    world.flows.client = Client::in_process(Arc::new(|call| {
+        let (status, body) = match call.method {
+            "POST" => (500, r#"{"error":{"type":"api_error"}}"#),
+            _ => (200, r#"{"object":"list","data":[],"has_more":false}"#),
+        };
+        let reply = Reply { status, headers: BTreeMap::new(), body: body.as_bytes().to_vec() };
+        std::future::ready(Ok(reply)).boxed()
+    }));
+    let payment = world.pay("pm_card_visa").await;
+
+    world.travel(TimeDelta::hours(23)).await;
+    let early = world.flows.store.list_event_types(payment.id).await.unwrap();
+    world.travel(TimeDelta::hours(8)).await;
+    let late = world.flows.store.list_event_types(payment.id).await.unwrap();
+
+    assert!(!early.iter().any(|event| event == "payment.needs_review"), "{early:?}");
+    assert!(late.iter().any(|event| event == "payment.needs_review"), "{late:?}");
+    assert!(!world.payment(payment.id).await.status.is_final());
+    let jobs = world.flows.store.list_jobs(payment.id).await.unwrap();
+    assert_eq!(jobs.iter().filter(|job| job.state == "live").count(), 1, "{jobs:?}");
 }
 
 async fn a_charge_made_by_a_late_resend_is_found_and_not_made_again(database: Database) {

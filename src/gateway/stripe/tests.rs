@@ -143,9 +143,9 @@ fn answers_are_classified_by_what_they_prove() {
         (429, &busy, "not sent", "unknown"),
         (401, &error("invalid_request_error", ""), "credentials", "unknown"),
         (403, &error("invalid_request_error", ""), "credentials", "unknown"),
-        (400, &invalid, "invalid", "invalid"),
-        (404, &invalid, "invalid", "invalid"),
-        (422, &invalid, "invalid", "invalid"),
+        (400, &invalid, "invalid", "unknown"),
+        (404, &invalid, "invalid", "unknown"),
+        (422, &invalid, "invalid", "unknown"),
         (400, &replayed, "unknown", "unknown"),
         (400, &elsewhere, "unknown", "unknown"),
         (400, &unreadable, "unknown", "unknown"),
@@ -414,4 +414,40 @@ fn the_key_is_sent_and_never_shown() {
             .any(|(name, value)| *name == "authorization" && value.expose_secret() == "Bearer sk_test_1")
     );
     assert!(!format!("{:?}{headers:?}", stripe()).contains("sk_test"));
+}
+
+#[test]
+fn a_resends_refusal_counts_only_where_the_key_replays_it() {
+    let refused = error("invalid_request_error", "resource_missing");
+    let mut replayed = reply(400, &refused);
+    replayed.headers.insert("idempotent-replayed".to_owned(), "true".to_owned());
+
+    assert_eq!(name(&read(Send::Again, 400, &refused)), "unknown");
+    assert_eq!(name(&stripe().read_charge(&payment(), Send::Again, &replayed)), "invalid");
+}
+
+#[test]
+fn an_answer_of_the_other_environment_proves_nothing() {
+    let mut other = intent("succeeded", Some("ch_1"));
+    other["livemode"] = json!(!payment().livemode);
+
+    assert_eq!(name(&read(Send::First, 200, &other)), "unknown");
+}
+
+#[test]
+fn what_a_gateway_says_is_kept_short_and_without_card_numbers() {
+    let said = |message: &str| {
+        let mut told = decline(Some("ch_1"), &intent("requires_payment_method", None));
+        told["error"]["message"] = json!(message);
+        let Reading::Answered(Answer { outcome: Outcome::Declined(decline), .. }) =
+            read(Send::First, 402, &told)
+        else {
+            panic!("a decline is an answer")
+        };
+        decline.message.unwrap()
+    };
+
+    assert_eq!(said("no\u{0}\nfunds"), "nofunds");
+    assert_eq!(said(&"x".repeat(9000)).len(), 500);
+    assert!(!said("your card 4242 4242 4242 4242 was declined").contains("4242"));
 }

@@ -161,19 +161,16 @@ async fn query_parameters_are_checked_by_name() {
         ("status=paid", "status"),
         ("created_from=yesterday", "created_from"),
         ("created_before=2026-13-01T00:00:00Z", "created_before"),
+        ("created_from=%2B262142-01-01T00:00:00Z", "created_from"),
+        ("created_from=-9999-01-01T00:00:00Z", "created_from"),
+        ("created_before=0000-01-01T00:00:00Z", "created_before"),
         ("customer=a%00b", "customer"),
         ("reference=%0A", "reference"),
     ] {
         let refused = api.caller.get(&format!("/v1/payments?{query}")).await;
         assert_problem(&refused, 400, "invalid_parameter", Some(param));
     }
-    for query in [
-        "limit=1",
-        "limit=200",
-        "customer=%FF",
-        "created_from=%2B262142-01-01T00:00:00Z",
-        "created_before=0000-01-01T00:00:00Z",
-    ] {
+    for query in ["limit=1", "limit=200", "customer=%FF"] {
         assert_eq!(api.caller.get(&format!("/v1/payments?{query}")).await.status, 200, "{query}");
     }
 }

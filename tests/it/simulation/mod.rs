@@ -15,7 +15,7 @@ use scheduler::Simulation;
 /// How many seeds each database is tried with, or as many as `SIMULATION_SEEDS` says. A seed takes ten times as
 /// long on PostgreSQL.
 const ON_SQLITE: u64 = 2000;
-const ON_POSTGRES: u64 = 300;
+const ON_POSTGRES: u64 = 160;
 
 fn setting(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]

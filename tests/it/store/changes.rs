@@ -207,6 +207,8 @@ async fn a_full_line_tells_callers_to_come_back(database: Database) {
         let mut offer = Box::pin(bench.store.offer(bench.change(Subject::Note)));
         assert!(futures_util::poll!(&mut offer).is_pending());
         gate.let_in().await;
+        // A task that never yields is told that nothing is ready, at last even by what is.
+        tokio::task::yield_now().await;
         match futures_util::poll!(&mut offer) {
             std::task::Poll::Ready(answer) => break answer,
             std::task::Poll::Pending => waiting.push(offer),
