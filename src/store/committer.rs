@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// How many changes share a commit at most.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// How many may wait before callers are told to come back.
 pub(super) const LINE: usize = 4096;
 /// How long a lost COMMIT is asked after before its callers are told that nothing is known.
