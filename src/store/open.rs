@@ -89,12 +89,11 @@ impl Store {
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan });
         let recent = matches!(db, Db::Sqlite(_)).then(Recent::default);
-        let committers_of_it = Arc::from([]);
         let store = Self {
             db,
             writer,
             committer: handle,
-            committers: committers_of_it,
+            committers: Arc::from([]),
             context,
             recent,
             clock,
