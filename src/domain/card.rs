@@ -2,8 +2,30 @@
 
 /// Whether the text contains what looks like a card number: an issuer's prefix, that issuer's length,
 /// and a right check digit (Luhn, ISO/IEC 7812-1). What people write between
-/// groups of digits is looked through.
+/// groups of digits is looked through; hexadecimal identifiers, such as UUIDs, are looked over, as one in some
+/// ten thousand of them would match by chance.
 pub fn looks_like_card_number(text: &str) -> bool {
+    contains_card_number(text) && contains_card_number(&without_identifiers(text))
+}
+
+/// The text with each long hexadecimal word left out that has a letter in it.
+fn without_identifiers(text: &str) -> String {
+    let words = text.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '-');
+    words.filter(|word| !is_identifier(word)).collect()
+}
+
+fn is_identifier(word: &str) -> bool {
+    let word = word.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
+    let digits = || word.chars().filter(|character| *character != '-');
+    digits().all(|digit| digit.is_ascii_hexdigit())
+        && digits().any(|digit| digit.is_ascii_alphabetic())
+        && digits().count() >= IDENTIFIER
+}
+
+/// The shortest hexadecimal identifier that is looked over.
+const IDENTIFIER: usize = 24;
+
+fn contains_card_number(text: &str) -> bool {
     let mut run = Run::default();
     for character in text.chars() {
         match character.to_digit(10).and_then(|digit| u8::try_from(digit).ok()) {
@@ -119,6 +141,8 @@ mod tests {
             "4242424242424242 123",
             "4242 4242 4242 4242 12/27",
             "07 4242424242424242",
+            "cc4242424242424242",
+            "4242424242424242 of 0191f7c2-a3b4-7000-8000-000000000000",
         ] {
             assert!(looks_like_card_number(number), "{number}");
         }
@@ -135,6 +159,8 @@ mod tests {
             "pay_0191f7c2a3b44242424242424242a1b2",
             "00000000000000000000000000000000",
             "2026-11-21 20:21:51",
+            "f04242424242424242c2d4e6f8a0b2c4",
+            "run/0191f7ca-0000-4242-4242-424242424242",
         ] {
             assert!(!looks_like_card_number(text), "{text}");
         }
