@@ -127,12 +127,13 @@ impl Job {
         }
     }
 
-    /// The identity that is unique among live jobs: the same work is never queued twice.
+    /// The identity that is unique among live jobs: the same work is never queued twice. A payment's jobs begin
+    /// with its id and a colon.
     pub fn dedupe(&self) -> String {
         match self {
-            Self::Charge(job) => format!("charge:{}", job.payment),
-            Self::Retry(job) => format!("retry:{}:{}", job.payment, job.attempt),
-            Self::Reconcile(job) => format!("reconcile:{}:{}", job.payment, job.attempt),
+            Self::Charge(job) => format!("{}:charge", job.payment),
+            Self::Retry(job) => format!("{}:retry:{}", job.payment, job.attempt),
+            Self::Reconcile(job) => format!("{}:reconcile:{}", job.payment, job.attempt),
             Self::Sweep(job) => match job.name {
                 SweepName::Orphans => "sweep:orphans".to_owned(),
             },

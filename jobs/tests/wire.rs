@@ -15,17 +15,17 @@ fn golden() -> [(Job, String, String); 4] {
         (
             Job::Charge(Charge { payment: payment() }),
             text("charge", &format!(r#""payment":"{PAYMENT}""#)),
-            format!("charge:{PAYMENT}"),
+            format!("{PAYMENT}:charge"),
         ),
         (
             Job::Retry(Retry { payment: payment(), attempt: 2 }),
             text("retry", &format!(r#""payment":"{PAYMENT}","attempt":2"#)),
-            format!("retry:{PAYMENT}:2"),
+            format!("{PAYMENT}:retry:2"),
         ),
         (
             Job::Reconcile(Reconcile { payment: payment(), attempt: 3 }),
             text("reconcile", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
-            format!("reconcile:{PAYMENT}:3"),
+            format!("{PAYMENT}:reconcile:3"),
         ),
         (
             Job::Sweep(Sweep { name: SweepName::Orphans }),

@@ -10,7 +10,8 @@ pub fn looks_like_card_number(text: &str) -> bool {
 
 /// The text with each long hexadecimal word left out that has a letter in it.
 fn without_identifiers(text: &str) -> String {
-    let words = text.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '-');
+    let words =
+        text.split_inclusive(|character: char| !character.is_ascii_alphanumeric() && character != '-');
     words.filter(|word| !is_identifier(word)).collect()
 }
 

@@ -26,7 +26,7 @@ pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were
 
 /// Works on a charge or retry job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
-    let Some(payment) = flows.store.look_up_payment(payment).await? else {
+    let Some(payment) = flows.store.payment_of(claimed, payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
     if claimed.rescues >= flows.settings.max_rescues {
@@ -69,8 +69,8 @@ impl Run<'_> {
             Err(reason) => return self.end(JobEnd::Park(reason)).await,
         };
         let exchange = flows.exchange(account, payment, n, &call);
-        let attempt = AttemptId::mint(flows.now(payment), flows.clock().random());
-        self.start(payment, Event::Due { attempt }, exchange).await
+        let id = AttemptId::mint(flows.now(payment), flows.clock().random());
+        self.start(payment, Event::Due { attempt: n, id }, exchange).await
     }
 
     /// The attempt was proven not sent, so it goes again: the same bytes under the same key.

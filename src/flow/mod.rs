@@ -219,6 +219,7 @@ impl Flows {
     ) -> ExchangeWrite {
         ExchangeWrite::Close(Closing {
             id: exchange.id,
+            payment: exchange.payment,
             at: self.clock().now(account.livemode),
             http_status: reply.as_ref().ok().map(|reply| reply.status),
             verdict,

@@ -30,7 +30,7 @@ const REPLAYED_ERROR: &str = "replayed error";
 
 /// Works on a reconcile job.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(), FlowError> {
-    let Some(payment) = flows.store.look_up_payment(job.payment).await? else {
+    let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
     let Some(attempt) = payment.open_attempt().filter(|attempt| attempt.n == job.attempt).cloned() else {

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use dunlin_jobs::{Charge, Job, Reconcile, Retry, Sweep, SweepName};
 
 /// How often each sweep runs.
-const EVERY: TimeDelta = TimeDelta::minutes(1);
+const EVERY: TimeDelta = TimeDelta::minutes(5);
 
 /// Every sweep there is: permanent rows, planted at start.
 pub const ALL: [Sweep; 1] = [Sweep { name: SweepName::Orphans }];

@@ -8,7 +8,7 @@ use super::{
     claim,
     events::EventRow,
     exchanges,
-    history::HistoryRow,
+    history::{HistoryRow, Mark},
     idempotency,
     jobs::{JobRow, JobWrites},
     payments,
@@ -33,8 +33,8 @@ pub(super) struct Context {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) answers: Vec<Result<Committed, CommitError>>,
-    /// Whether history has rows of this batch, by which a lost COMMIT can be told.
-    pub(super) traceable: bool,
+    /// What stands in the history if this batch took effect, which tells for all of it.
+    pub(super) mark: Option<Mark>,
     pub(super) enqueued: bool,
     /// The payments as the commit leaves them.
     pub(super) written: Vec<Payment>,
@@ -80,9 +80,9 @@ pub(super) async fn run(
     let refused = answers.iter().enumerate().filter(|(index, answer)| answer.is_err() && won(index));
     let refused: Vec<_> = refused.map(|(index, _)| &changes[index]).collect();
     idempotency::release(tx, &refused).await?;
-    let (traceable, enqueued) = (!work.history.is_empty(), work.jobs.enqueues());
+    let (mark, enqueued) = (work.history.first().map(HistoryRow::mark), work.jobs.enqueues());
     let written = work.write(tx).await?;
-    Ok(Outcome { answers, traceable, enqueued, written })
+    Ok(Outcome { answers, mark, enqueued, written })
 }
 
 /// The payments that the batch is about, from memory where they were written lately.

@@ -105,6 +105,7 @@ pub struct Exchange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
     pub id: ExchangeId,
+    pub payment: PaymentId,
     pub at: Time,
     pub http_status: Option<u16>,
     /// How the answer was classified.

@@ -1,17 +1,22 @@
 //! The claim: who may work on a job, for how long, and what is due (S5.2).
 
 use super::{
-    Db, Store, StoreError, Tx,
+    Store, StoreError, Tx,
     change::Lease,
     jobs::JobWrites,
+    payments,
+    recent::Recent,
     row::{At, count, json},
     text::{Text, on},
 };
 use crate::{
-    domain::clock::{Clock, Time},
+    domain::{
+        clock::{Clock, Time},
+        payment::Payment,
+    },
     failpoint::Point,
 };
-use dunlin_jobs::{Job, JobId, Lane};
+use dunlin_jobs::{Job, JobId, Lane, PaymentId};
 use std::{
     collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
@@ -22,6 +27,8 @@ use std::{
 pub struct Claimed {
     pub lease: Lease,
     pub job: Job,
+    /// The payment that it is about, as it was at the claim, unless it is remembered anyway.
+    pub(super) payment: Option<Payment>,
     pub livemode: bool,
     /// How often it came back because its holder vanished.
     pub rescues: u32,
@@ -138,19 +145,8 @@ impl Claimed {
 impl Store {
     /// Claims due and abandoned jobs of a lane, at most as many as there are free slots.
     pub async fn claim(&self, order: Order) -> Result<Vec<Claimed>, StoreError> {
-        match &self.db {
-            // SQLite has one writer, so the claim is a request to it and needs no row lock.
-            Db::Sqlite(_) => {
-                self.pass(Point::Asked).await;
-                self.committer.claim(order).await
-            }
-            Db::Postgres(pool) => {
-                let mut tx = Tx::Postgres(pool.begin().await?);
-                let claimed = claim(&mut tx, &self.clock, &order).await?;
-                tx.commit().await?;
-                Ok(claimed)
-            }
-        }
+        self.pass(Point::Asked).await;
+        self.committer.claim(order).await
     }
 
     /// Prolongs the leases that are still held.
@@ -185,7 +181,12 @@ impl Store {
 }
 
 /// The claim itself, inside a transaction.
-pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<Vec<Claimed>, StoreError> {
+pub(super) async fn claim(
+    tx: &mut Tx,
+    clock: &Clock,
+    order: &Order,
+    recent: Option<&Recent>,
+) -> Result<Vec<Claimed>, StoreError> {
     let claimed_at = Instant::now();
     let claimed_on = clock.now(true);
     let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);
@@ -214,6 +215,12 @@ pub(super) async fn claim(tx: &mut Tx, clock: &Clock, order: &Order) -> Result<V
         }
     }
     aside.write(tx).await?;
+    let remembered = |id: &PaymentId| recent.is_some_and(|recent| recent.holds(*id));
+    let about = claimed.iter().filter_map(|claimed| claimed.job.payment()).filter(|id| !remembered(id));
+    let payments = payments::look_up(tx, &about.collect()).await?;
+    for claimed in &mut claimed {
+        claimed.payment = claimed.job.payment().and_then(|id| payments.get(&id).cloned());
+    }
     Ok(claimed)
 }
 
@@ -241,6 +248,7 @@ impl ClaimedRow {
                 owner: order.owner.clone(),
                 epoch: self.epoch,
             },
+            payment: None,
             livemode: order.livemode,
             job: serde_json::from_str(&self.payload).map_err(|_| corrupt("payload"))?,
             rescues: count(self.rescues).ok_or_else(|| corrupt("rescues"))?,

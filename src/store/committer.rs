@@ -5,10 +5,11 @@ use super::{
     Store, StoreError, Tx, batch,
     change::{Change, CommitError, Committed},
     claim::{self, Claimed, Order},
+    history::Mark,
 };
 use crate::failpoint::{CommitFault, Point};
-use dunlin_jobs::{ChangeId, PaymentId};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use dunlin_jobs::PaymentId;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// How many changes share a commit at most.
@@ -197,16 +198,12 @@ async fn transact(
         let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
-            claimed.push(claim::claim(&mut tx, &store.clock, order).await?);
+            claimed.push(claim::claim(&mut tx, &store.clock, order, store.recent.as_ref()).await?);
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
             store.forget_recent();
-            let ids: BTreeSet<_> = changes.iter().map(|change| change.id).collect();
-            let trace = Trace {
-                changes: if outcome.traceable { ids } else { BTreeSet::new() },
-                claimed: claimed.iter().flatten().next(),
-            };
+            let trace = Trace { mark: outcome.mark.as_ref(), claimed: claimed.iter().flatten().next() };
             if !trace.took_effect(store, &error).await? {
                 continue;
             }
@@ -247,8 +244,8 @@ async fn commit(tx: Tx, fault: CommitFault) -> Result<(), StoreError> {
 
 /// By what a transaction can be recognised whose COMMIT was not answered.
 struct Trace<'a> {
-    /// Some of these stand in history then.
-    changes: BTreeSet<ChangeId>,
+    /// This stands in the history then.
+    mark: Option<&'a Mark>,
     /// This one is leased then.
     claimed: Option<&'a Claimed>,
 }
@@ -266,11 +263,11 @@ impl Trace<'_> {
     }
 
     async fn look(&self, store: &Store) -> Result<bool, StoreError> {
-        match self.claimed {
-            _ if !self.changes.is_empty() => store.any_happened(&self.changes).await,
-            Some(claimed) => claim::is_leased(store, claimed).await,
+        match (self.mark, self.claimed) {
+            (Some(mark), _) => store.happened(mark).await,
+            (None, Some(claimed)) => claim::is_leased(store, claimed).await,
             // Only notes, which may be written twice; one whose job has ended is told that its lease is gone.
-            None => Ok(false),
+            (None, None) => Ok(false),
         }
     }
 }

@@ -44,12 +44,13 @@ const OPEN: Text = insert!(
 const CLOSE: Text = bulk!(
     "UPDATE exchanges SET answered_at = r.answered_at, http_status = r.http_status, verdict = r.verdict, \
      answer = r.answer FROM "
-    rows(id text, answered_at timestamptz, http_status bigint, verdict text, answer text)
-    " WHERE exchanges.id = r.id"
+    rows(payment_id text, id text, answered_at timestamptz, http_status bigint, verdict text, answer text)
+    " WHERE exchanges.payment_id = r.payment_id AND exchanges.id = r.id"
 );
 
 #[derive(Serialize)]
 struct ClosingRow<'a> {
+    payment_id: String,
     id: String,
     answered_at: At,
     http_status: Option<u16>,
@@ -85,9 +86,11 @@ impl TryFrom<ExchangeRow> for Exchange {
     fn try_from(row: ExchangeRow) -> Result<Self, StoreError> {
         let corrupt = |column| StoreError::corrupt("exchanges", column, &row.id);
         let id = row.id.parse().map_err(|_| corrupt("id"))?;
+        let payment = row.payment_id.parse().map_err(|_| corrupt("payment_id"))?;
         let kind = ExchangeKind::ALL.into_iter().find(|kind| kind.name() == row.kind);
         let closed = row.answered_at.map(|at| Closing {
             id,
+            payment,
             at: at.0,
             http_status: row.http_status.and_then(|status| u16::try_from(status).ok()),
             verdict: row.verdict.clone().unwrap_or_default(),
@@ -95,7 +98,7 @@ impl TryFrom<ExchangeRow> for Exchange {
         });
         Ok(Self {
             id,
-            payment: row.payment_id.parse().map_err(|_| corrupt("payment_id"))?,
+            payment,
             attempt: count(row.attempt_n).ok_or_else(|| corrupt("attempt_n"))?,
             kind: kind.ok_or_else(|| corrupt("kind"))?,
             resend: row.resend,
@@ -117,6 +120,7 @@ pub(super) async fn write(tx: &mut Tx, writes: &[ExchangeWrite]) -> Result<(), S
         match write {
             ExchangeWrite::Open(exchange) => opened.push(row(exchange)),
             ExchangeWrite::Close(closing) => closed.push(ClosingRow {
+                payment_id: closing.payment.to_string(),
                 id: closing.id.to_string(),
                 answered_at: At(closing.at),
                 http_status: closing.http_status,

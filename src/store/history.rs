@@ -7,9 +7,8 @@ use super::{
     text::{Text, insert, on},
 };
 use crate::domain::{clock::Time, payment::Payment, table::Kind};
-use dunlin_jobs::{ChangeId, PaymentId};
+use dunlin_jobs::PaymentId;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize, sqlx::FromRow)]
 pub(super) struct HistoryRow {
@@ -54,7 +53,19 @@ const INSERT: Text = insert!(
     ""
 );
 
+/// What a change leaves in the history, by which it can be told that it took effect.
+#[derive(Debug)]
+pub(super) struct Mark {
+    payment_id: String,
+    version: i64,
+    change_id: String,
+}
+
 impl HistoryRow {
+    pub(super) fn mark(&self) -> Mark {
+        Mark { payment_id: self.payment_id.clone(), version: self.version, change_id: self.change_id.clone() }
+    }
+
     pub(super) fn created(change: &Change, payment: &Payment) -> Self {
         let mut row = Self::row(change, payment, "created", "accepted".to_owned());
         row.attempt_to = None;
@@ -121,16 +132,14 @@ impl Store {
         Ok(transitions.collect())
     }
 
-    /// Whether any of these changes took effect; they are of one transaction, so one tells for all.
-    pub(super) async fn any_happened(&self, changes: &BTreeSet<ChangeId>) -> Result<bool, StoreError> {
-        const TEXT: Text = Text {
-            sqlite: "SELECT count(*) FROM history WHERE change_id IN (SELECT value FROM json_each($1))",
-            postgres: "SELECT count(*) FROM history \
-                 WHERE change_id IN (SELECT json_array_elements_text($1::json))",
-        };
-        let ids = super::row::json(changes);
-        let found: i64 =
-            on!(&self.db, |db, pick| sqlx::query_scalar(pick(TEXT)).bind(ids).fetch_one(db).await?);
+    /// Whether a change took effect.
+    pub(super) async fn happened(&self, mark: &Mark) -> Result<bool, StoreError> {
+        const TEXT: &str =
+            "SELECT count(*) FROM history WHERE payment_id = $1 AND version = $2 AND change_id = $3";
+        let Mark { payment_id, version, change_id } = mark;
+        let found: i64 = on!(&self.db, |db, _pick| {
+            sqlx::query_scalar(TEXT).bind(payment_id).bind(version).bind(change_id).fetch_one(db).await?
+        });
         Ok(found > 0)
     }
 }

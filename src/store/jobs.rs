@@ -97,7 +97,7 @@ impl Store {
     /// The jobs that are about a payment.
     pub async fn list_jobs(&self, payment: dunlin_jobs::PaymentId) -> Result<Vec<JobView>, StoreError> {
         const TEXT: &str = "SELECT id, kind, state, due_at, runs, rescues, failures, lease_owner, last_error, \
-             parked_reason FROM jobs WHERE payment_id = $1 ORDER BY due_at, id";
+             parked_reason FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' ORDER BY due_at, id";
         type Row =
             (String, String, String, At, i64, i64, i64, Option<String>, Option<String>, Option<String>);
         let id = payment.to_string();

@@ -28,6 +28,7 @@ use crate::{
     failpoint::{Failpoints, Point},
 };
 use change::{Change, CommitError, Committed};
+use claim::Claimed;
 use dunlin_jobs::PaymentId;
 use row::json;
 use serde::Serialize;
@@ -111,9 +112,11 @@ impl Store {
         self.failpoints.at(point).await;
     }
 
-    /// The payment as it was last committed, for work that is guarded by its version.
-    pub async fn look_up_payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        match self.recent.as_ref().and_then(|recent| recent.find(id)) {
+    /// The payment that a claimed job is about, for work that is guarded by the table of states. It is looked up
+    /// by itself only where the claim could not: a row that makes no sense is told here.
+    pub async fn payment_of(&self, claimed: &Claimed, id: PaymentId) -> Result<Option<Payment>, StoreError> {
+        let recent = || self.recent.as_ref().and_then(|recent| recent.find(id));
+        match claimed.payment.clone().filter(|payment| payment.id == id).or_else(recent) {
             Some(payment) => Ok(Some(payment)),
             None => self.find_payment(id).await,
         }

@@ -189,6 +189,7 @@ async fn open_postgres(options: &Options) -> Result<PgPool, OpenError> {
         ("lock_timeout", "2s"),
         ("statement_timeout", "30s"),
         ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("plan_cache_mode", "force_generic_plan"),

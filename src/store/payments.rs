@@ -35,12 +35,26 @@ const GET: &str = concat!(payment_columns!(), "WHERE p.id = $1");
 const GET_OWNED: &str =
     concat!(payment_columns!(), "WHERE p.id = $1 AND p.tenant_id = $2 AND p.livemode = $3");
 
-const LIST: &str = concat!(
-    payment_columns!(),
-    "WHERE p.tenant_id = $1 AND p.livemode = $2 AND ($3 IS NULL OR p.id < $3) AND ($4 IS NULL OR p.status = $4) \
-     AND ($5 IS NULL OR p.customer = $5) AND ($6 IS NULL OR p.reference = $6) \
-     AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ORDER BY p.id DESC LIMIT $9"
-);
+/// A page by one index: every filter that has one of its own stands by itself, or it would not be used.
+macro_rules! list {
+    ($indexed:literal) => {
+        concat!(
+            payment_columns!(),
+            "WHERE p.tenant_id = $1 AND p.livemode = $2 AND p.id < $3 AND ($4 IS NULL OR p.status = $4) \
+             AND ($5 IS NULL OR p.customer = $5) AND ($6 IS NULL OR p.reference = $6) \
+             AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ",
+            $indexed,
+            "ORDER BY p.id DESC LIMIT $9"
+        )
+    };
+}
+const LIST: &str = list!("");
+const LIST_OF_CUSTOMER: &str = list!("AND p.customer = $5 ");
+/// For any status but `succeeded`, which is found everywhere in the whole list.
+const LIST_OF_STATUS: &str = list!("AND p.status <> 'succeeded' AND p.status = $4 ");
+
+/// Sorts after every payment's id.
+const AFTER_ALL: &str = "pay_~";
 
 const FIND_MANY: Text = Text {
     sqlite: concat!(payment_columns!(), "WHERE p.id IN (SELECT value FROM json_each($1)) ORDER BY p.id"),
@@ -82,6 +96,16 @@ const SAVE_ATTEMPTS: Text = insert!(
      decline = excluded.decline"
 );
 
+impl Filter {
+    fn text(&self) -> &'static str {
+        match self.status.as_deref() {
+            _ if self.customer.is_some() => LIST_OF_CUSTOMER,
+            None | Some("succeeded") => LIST,
+            Some(_) => LIST_OF_STATUS,
+        }
+    }
+}
+
 impl Store {
     pub async fn find_payment(&self, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         let id = id.to_string();
@@ -104,11 +128,12 @@ impl Store {
 
     /// A page of payments, newest first.
     pub async fn list_payments(&self, owner: Owner, filter: &Filter) -> Result<Vec<Payment>, StoreError> {
+        let after = filter.after.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
         let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
-            sqlx::query_as(LIST)
+            sqlx::query_as(filter.text())
                 .bind(owner.tenant.to_string())
                 .bind(owner.livemode)
-                .bind(filter.after.map(|id| id.to_string()))
+                .bind(after)
                 .bind(filter.status.as_deref())
                 .bind(filter.customer.as_deref())
                 .bind(filter.reference.as_deref())
@@ -163,8 +188,10 @@ impl Store {
     pub async fn list_orphans(&self, livemode: bool, before: Time) -> Result<Vec<Payment>, StoreError> {
         const TEXT: &str = concat!(
             payment_columns!(),
-            "WHERE p.status IN ('pending', 'processing', 'retrying') AND p.updated_at < $2 AND p.livemode = $1 \
-             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.payment_id = p.id) ORDER BY p.updated_at LIMIT 500"
+            "WHERE p.status <> 'succeeded' AND p.status IN ('pending', 'processing', 'retrying') \
+             AND p.updated_at < $2 AND p.livemode = $1 \
+             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';') \
+             ORDER BY p.updated_at LIMIT 500"
         );
         let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
             sqlx::query_as(TEXT).bind(livemode).bind(At(before)).fetch_all(db).await?
@@ -189,6 +216,20 @@ pub(super) async fn lock(
     let rows: Vec<PaymentRow> =
         on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
     rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
+}
+
+/// Reads payments for work that is yet to begin. A row that makes no sense is left to whoever needs it.
+pub(super) async fn look_up(
+    tx: &mut Tx,
+    ids: &BTreeSet<PaymentId>,
+) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<PaymentRow> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(json(&ids)).fetch_all(&mut **tx).await?);
+    let payments = rows.into_iter().filter_map(|row| Payment::try_from(row).ok());
+    Ok(payments.map(|payment| (payment.id, payment)).collect())
 }
 
 /// The attempts of a payment, as the transaction sees them.
@@ -247,17 +288,33 @@ pub(super) async fn insert(tx: &mut Tx, payments: &[&Payment]) -> Result<(), Sto
 }
 
 /// Writes changed payments, each with the version that the table is expected to hold.
-pub(super) async fn update(tx: &mut Tx, payments: &[(&Payment, u32)]) -> Result<(), StoreError> {
+pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> Result<(), StoreError> {
     #[derive(Serialize)]
-    struct Guarded {
+    struct Changed<'a> {
+        id: PaymentId,
         base: u32,
-        #[serde(flatten)]
-        row: PaymentRow,
+        status: &'static str,
+        version: u32,
+        operation: Option<&'a str>,
+        attempt_n: u32,
+        declines: u32,
+        next_attempt_at: Option<At>,
+        review_reason: Option<&'a str>,
+        updated_at: At,
     }
-    let rows: Vec<_> = payments
-        .iter()
-        .map(|(payment, base)| Guarded { base: *base, row: PaymentRow::from(*payment) })
-        .collect();
+    let row = |(payment, base): &(&'a Payment, u32)| Changed {
+        id: payment.id,
+        base: *base,
+        status: payment.status.name(),
+        version: payment.version,
+        operation: payment.operation.as_deref(),
+        attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
+        declines: payment.declines,
+        next_attempt_at: payment.status.next_attempt_at().map(At),
+        review_reason: payment.status.review_reason(),
+        updated_at: At(payment.updated_at),
+    };
+    let rows: Vec<_> = payments.iter().map(row).collect();
     let changed = tx.write(UPDATE, &rows).await?;
     if usize::try_from(changed) == Ok(rows.len()) { Ok(()) } else { Err(StoreError::Conflict) }
 }

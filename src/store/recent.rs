@@ -28,6 +28,11 @@ impl Recent {
         generations.young.get(&id).or_else(|| generations.old.get(&id)).cloned()
     }
 
+    pub(super) fn holds(&self, id: PaymentId) -> bool {
+        let generations = self.lock();
+        generations.young.contains_key(&id) || generations.old.contains_key(&id)
+    }
+
     /// Takes in what a commit has written.
     pub(super) fn keep(&self, written: Vec<Payment>) {
         let mut generations = self.lock();

@@ -46,7 +46,7 @@ async fn a_request_on_the_wire_is_asked_after_in_a_review_too(database: Database
         limit: 1,
     };
     let claimed = world.flows.store.claim(order).await.unwrap();
-    let begun = Event::Due { attempt: AttemptId::mint(payment.created_at, [1; 10]) };
+    let begun = Event::Due { attempt: 1, id: AttemptId::mint(payment.created_at, [1; 10]) };
     let job = Some((claimed[0].lease.clone(), JobEnd::Keep));
     world.flows.store.commit(Change { job, ..change(&world, &payment, begun) }).await.unwrap();
     let answer = Answer { operation: None, charge: None, amount: None, outcome: Outcome::Succeeded };

@@ -25,6 +25,8 @@ impl Payment {
         let verdict = match (verdict(phase, kind), stale) {
             (Verdict::Conclude | Verdict::Compare, true) => Verdict::Compare,
             (_, true) => Verdict::Refuse,
+            // Its request was made for another attempt than the next one.
+            (Verdict::Begin, false) if event.begins() != Some(self.next_attempt()) => Verdict::Refuse,
             // A job that comes too early does not shorten a delay that was decided on.
             (Verdict::Begin, false) if self.waits_until().is_some_and(|at| at > now) => Verdict::Refuse,
             // On a resend, refused credentials say nothing about the first send (S1.8).
@@ -37,7 +39,7 @@ impl Payment {
         };
         let next = Next { payment: self.clone(), now, plan };
         let step = match (verdict, event) {
-            (Verdict::Begin, Event::Due { attempt }) => Some(next.begin(attempt)),
+            (Verdict::Begin, Event::Due { id, .. }) => Some(next.begin(id)),
             (Verdict::Resume, _) => {
                 Some(next.open("sent again, as the same attempt", AttemptStatus::Sending))
             }

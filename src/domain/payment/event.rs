@@ -9,8 +9,8 @@ use dunlin_jobs::AttemptId;
 /// What can happen to a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Its time has come.
-    Due { attempt: AttemptId },
+    /// The time of its next attempt has come.
+    Due { attempt: u32, id: AttemptId },
     /// The planned attempt may go again.
     Send { attempt: u32 },
     /// The request is proven not to have left.
@@ -47,7 +47,12 @@ impl Event {
         }
     }
 
-    /// The number of the attempt it speaks of.
+    /// The number of the attempt that it begins.
+    pub(super) fn begins(&self) -> Option<u32> {
+        if let Self::Due { attempt, .. } = self { Some(*attempt) } else { None }
+    }
+
+    /// The number of the open or past attempt it speaks of.
     pub(super) fn attempt(&self) -> Option<u32> {
         match self {
             Self::Send { attempt }

@@ -165,7 +165,11 @@ impl World {
         let reason = "because".to_owned();
         let answered = |charge: u8, outcome| answer(&format!("ch_{charge}"), outcome);
         Some(match act {
-            Act::Due => Event::Due { attempt: attempt_id(u8::try_from(self.attempts.len()).unwrap()) },
+            Act::Due => {
+                // By chance for another attempt than the next one, as whoever looked too early would have it.
+                let id = attempt_id(u8::try_from(self.attempts.len()).unwrap());
+                Event::Due { attempt: attempt + u32::from(self.payment.attempt.is_some()), id }
+            }
             Act::Send => Event::Send { attempt },
             Act::NotSent => Event::NotSent { attempt, reason },
             Act::Lost => Event::Lost { attempt, reason },

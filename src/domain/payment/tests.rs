@@ -72,6 +72,10 @@ fn answered(attempt: u32, charge: &str, outcome: Outcome) -> Event {
     Event::Answered { attempt, answer: answer(charge, outcome) }
 }
 
+fn due(attempt: u32, id: u8) -> Event {
+    Event::Due { attempt, id: attempt_id(id) }
+}
+
 fn lost(attempt: u32) -> Event {
     Event::Lost { attempt, reason: "no answer".to_owned() }
 }
@@ -91,15 +95,15 @@ fn after(events: impl IntoIterator<Item = Event>) -> Payment {
 }
 
 fn sending() -> Payment {
-    after([Event::Due { attempt: attempt_id(1) }])
+    after([due(1, 1)])
 }
 
 fn unknown() -> Payment {
-    after([Event::Due { attempt: attempt_id(1) }, lost(1)])
+    after([due(1, 1), lost(1)])
 }
 
 fn succeeded() -> Payment {
-    after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", Outcome::Succeeded)])
+    after([due(1, 1), answered(1, "ch_1", Outcome::Succeeded)])
 }
 
 fn reconcile(payment: &Payment, attempt: u32, at: Time) -> Effect {
@@ -122,7 +126,7 @@ fn unchanged(payment: &Payment, event: Event) {
 // S1.16
 #[test]
 fn a_due_payment_gets_its_first_attempt_and_nothing_else() {
-    let step = step(&pending(), Event::Due { attempt: attempt_id(7) });
+    let step = step(&pending(), due(1, 7));
 
     let attempt = step.payment.attempt.clone().unwrap();
     assert_eq!((attempt.id, attempt.n, attempt.status), (attempt_id(7), 1, AttemptStatus::Sending));
@@ -350,9 +354,8 @@ fn a_late_failure_never_moves_a_success_back() {
 // S1.13
 #[test]
 fn a_success_that_contradicts_what_is_decided_wakes_a_person() {
-    let stopped = after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", declined("fraudulent"))]);
-    let waiting =
-        after([Event::Due { attempt: attempt_id(1) }, answered(1, "ch_1", declined("insufficient_funds"))]);
+    let stopped = after([due(1, 1), answered(1, "ch_1", declined("fraudulent"))]);
+    let waiting = after([due(1, 1), answered(1, "ch_1", declined("insufficient_funds"))]);
     let canceled = after([Event::Cancel]);
 
     for (payment, was) in [(stopped, "failed"), (waiting, "retrying"), (canceled, "canceled")] {
@@ -385,21 +388,33 @@ fn money_of_another_amount_or_currency_wakes_a_person_and_stays_open() {
 #[test]
 fn a_job_that_comes_too_early_begins_nothing() {
     let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let due = waiting.waits_until().unwrap();
-    let event = Event::Due { attempt: attempt_id(2) };
+    let moment = waiting.waits_until().unwrap();
+    let event = due(2, 2);
 
-    let early = waiting.apply(event.clone(), plan(), due - TimeDelta::microseconds(1));
-    let timely = waiting.apply(event, plan(), due).unwrap().unwrap();
+    let early = waiting.apply(event.clone(), plan(), moment - TimeDelta::microseconds(1));
+    let timely = waiting.apply(event, plan(), moment).unwrap().unwrap();
 
     assert_eq!(early, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
     assert_eq!(timely.payment.attempt.map(|attempt| attempt.n), Some(2));
 }
 
 #[test]
+fn a_request_made_for_another_attempt_begins_nothing() {
+    refused(&pending(), due(2, 1));
+    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
+    let moment = waiting.waits_until().unwrap();
+
+    for n in [1, 3] {
+        let late = waiting.apply(due(n, 2), plan(), moment);
+        assert_eq!(late, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
+    }
+}
+
+#[test]
 fn what_is_said_of_another_attempt_does_not_touch_this_one() {
     let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let due = waiting.waits_until().unwrap();
-    let second = waiting.apply(Event::Due { attempt: attempt_id(2) }, plan(), due).unwrap().unwrap().payment;
+    let moment = waiting.waits_until().unwrap();
+    let second = waiting.apply(due(2, 2), plan(), moment).unwrap().unwrap().payment;
 
     for n in [1, 3] {
         refused(&second, lost(n));
@@ -435,7 +450,7 @@ fn only_facts_from_the_gateway_need_no_lease() {
         assert!(!fact.needs_lease(), "{fact:?}");
     }
     for act in [
-        Event::Due { attempt: attempt_id(1) },
+        due(1, 1),
         Event::Send { attempt: 1 },
         Event::NotSent { attempt: 1, reason: String::new() },
         lost(1),

@@ -129,7 +129,7 @@ impl Bench {
     }
 
     fn due(&self) -> Event {
-        Event::Due { attempt: AttemptId::mint(self.now(), self.store.clock().random()) }
+        Event::Due { attempt: 1, id: AttemptId::mint(self.now(), self.store.clock().random()) }
     }
 
     /// A payment as the store has taken it in.

@@ -151,6 +151,7 @@ async fn exchanges_come_back_byte_for_byte(database: Database) {
 
     let closing = Closing {
         id: exchange.id,
+        payment: payment.id,
         at: moment(3),
         http_status: Some(402),
         verdict: "declined: ✗".to_owned(),

@@ -1,15 +1,17 @@
 -- The first schema: who may call, what was asked, what was tried, what is due, and what was told.
+--
+-- What stands in an index compares byte by byte, as on SQLite, whatever the database's own collation.
 
 CREATE TABLE tenants (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     name TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
 );
 
 -- A key is shown once; what is kept is its digest. Keys are 256 random bits, so a plain SHA-256 will do.
 CREATE TABLE api_keys (
-    id TEXT PRIMARY KEY,
-    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    id TEXT COLLATE "C" PRIMARY KEY,
+    tenant_id TEXT COLLATE "C" NOT NULL REFERENCES tenants (id),
     livemode BOOLEAN NOT NULL,
     name TEXT NOT NULL,
     prefix TEXT NOT NULL,
@@ -35,19 +37,19 @@ CREATE TABLE gateway_accounts (
 -- No foreign keys where every charge writes: nothing here is ever deleted, and each check would be a query, on
 -- PostgreSQL with a lock on the tenant's one row.
 CREATE TABLE payments (
-    id TEXT PRIMARY KEY,
-    tenant_id TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    tenant_id TEXT COLLATE "C" NOT NULL,
     livemode BOOLEAN NOT NULL,
     amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
     currency TEXT NOT NULL CHECK (length(currency) = 3),
     method TEXT NOT NULL,
-    customer TEXT,
+    customer TEXT COLLATE "C",
     reference TEXT,
     description TEXT,
     metadata TEXT NOT NULL,
-    account TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('pending', 'processing', 'requires_action', 'retrying', 'succeeded',
-        'failed', 'canceled', 'needs_review')),
+    account TEXT COLLATE "C" NOT NULL,
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('pending', 'processing', 'requires_action', 'retrying',
+        'succeeded', 'failed', 'canceled', 'needs_review')),
     version BIGINT NOT NULL CHECK (version > 0),
     operation TEXT,
     attempt_n BIGINT NOT NULL CHECK (attempt_n >= 0),
@@ -64,21 +66,20 @@ CREATE TABLE payments (
 -- Lists page by (tenant, environment), newest first; a payment's id sorts by its creation.
 CREATE INDEX payments_tenant_id_livemode_id_idx ON payments (tenant_id, livemode, id);
 CREATE INDEX payments_customer_idx ON payments (tenant_id, livemode, customer, id) WHERE customer IS NOT NULL;
--- What is not final is little, and the sweep for orphans reads all of it.
-CREATE INDEX payments_unfinished_idx ON payments (updated_at)
-    WHERE status IN ('pending', 'processing', 'retrying');
+-- Lists of one status, and the sweep for orphans. Most payments succeed and leave it.
+CREATE INDEX payments_status_idx ON payments (tenant_id, livemode, status, id) WHERE status <> 'succeeded';
 
 CREATE TABLE attempts (
-    id TEXT PRIMARY KEY,
-    payment_id TEXT NOT NULL REFERENCES payments (id),
+    id TEXT NOT NULL,
+    payment_id TEXT COLLATE "C" NOT NULL,
     n BIGINT NOT NULL CHECK (n > 0),
-    account TEXT NOT NULL,
+    account TEXT COLLATE "C" NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('sending', 'planned', 'unknown', 'pending', 'requires_action',
         'succeeded', 'declined', 'rejected', 'canceled', 'duplicate')),
     first_sent_at TIMESTAMPTZ NOT NULL,
-    charge TEXT,
+    charge TEXT COLLATE "C",
     decline TEXT,
-    UNIQUE (payment_id, n)
+    PRIMARY KEY (payment_id, n)
 );
 
 -- One open attempt a payment, one success a payment, one attempt a charge at the gateway.
@@ -89,8 +90,8 @@ CREATE UNIQUE INDEX attempts_account_charge_idx ON attempts (account, charge) WH
 
 -- Every HTTP call made to a gateway, written before a byte leaves: a resend sends these bytes again.
 CREATE TABLE exchanges (
-    id TEXT PRIMARY KEY,
-    payment_id TEXT NOT NULL,
+    id TEXT COLLATE "C" NOT NULL,
+    payment_id TEXT COLLATE "C" NOT NULL,
     attempt_n BIGINT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('create', 'confirm', 'query', 'cancel')),
     resend BOOLEAN NOT NULL,
@@ -103,16 +104,15 @@ CREATE TABLE exchanges (
     answered_at TIMESTAMPTZ,
     http_status BIGINT,
     verdict TEXT,
-    answer TEXT
+    answer TEXT,
+    PRIMARY KEY (payment_id, id)
 );
 
-CREATE INDEX exchanges_payment_id_idx ON exchanges (payment_id, attempt_n, id);
-
--- Every change of a payment, in order. A change id found here is a change that took effect.
+-- Every change of a payment, in order. A version with its change's id here is a change that took effect.
 CREATE TABLE history (
-    payment_id TEXT NOT NULL,
+    payment_id TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
-    change_id TEXT NOT NULL UNIQUE,
+    change_id TEXT NOT NULL,
     from_status TEXT,
     to_status TEXT NOT NULL,
     attempt_n BIGINT NOT NULL,
@@ -128,13 +128,13 @@ CREATE TABLE history (
 
 -- Work that has to happen. A finished job's row is deleted in the commit of its effect.
 CREATE TABLE jobs (
-    id TEXT PRIMARY KEY,
+    id TEXT COLLATE "C" PRIMARY KEY,
     kind TEXT NOT NULL,
-    lane TEXT NOT NULL,
+    lane TEXT COLLATE "C" NOT NULL,
     livemode BOOLEAN NOT NULL,
-    payment_id TEXT,
+    payment_id TEXT COLLATE "C",
     payload TEXT NOT NULL,
-    dedupe TEXT NOT NULL UNIQUE,
+    dedupe TEXT COLLATE "C" NOT NULL UNIQUE,
     state TEXT NOT NULL CHECK (state IN ('live', 'parked')),
     parked_reason TEXT,
     priority BIGINT NOT NULL CHECK (priority IN (0, 1)),
@@ -155,14 +155,13 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due_idx ON jobs (lane, livemode, priority, due_at, id)
     WHERE state = 'live' AND lease_owner IS NULL;
 CREATE INDEX jobs_leased_idx ON jobs (lease_until) WHERE lease_owner IS NOT NULL;
-CREATE INDEX jobs_payment_id_idx ON jobs (payment_id) WHERE payment_id IS NOT NULL;
 
 -- What the merchant is told, frozen in the commit of its cause.
 CREATE TABLE events (
-    id TEXT PRIMARY KEY,
-    tenant_id TEXT NOT NULL,
+    id TEXT COLLATE "C" PRIMARY KEY,
+    tenant_id TEXT COLLATE "C" NOT NULL,
     livemode BOOLEAN NOT NULL,
-    payment_id TEXT NOT NULL,
+    payment_id TEXT COLLATE "C" NOT NULL,
     type TEXT NOT NULL,
     body TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
@@ -172,10 +171,10 @@ CREATE INDEX events_payment_id_idx ON events (payment_id);
 
 -- What a caller's idempotency key has made. It lives as long as its payment.
 CREATE TABLE idempotency_keys (
-    tenant_id TEXT NOT NULL,
+    tenant_id TEXT COLLATE "C" NOT NULL,
     livemode BOOLEAN NOT NULL,
-    scope TEXT NOT NULL,
-    idempotency_key TEXT NOT NULL,
+    scope TEXT COLLATE "C" NOT NULL,
+    idempotency_key TEXT COLLATE "C" NOT NULL,
     fingerprint TEXT NOT NULL,
     payment_id TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL,

@@ -65,13 +65,12 @@ CREATE TABLE payments (
 -- Lists page by (tenant, environment), newest first; a payment's id sorts by its creation.
 CREATE INDEX payments_tenant_id_livemode_id_idx ON payments (tenant_id, livemode, id);
 CREATE INDEX payments_customer_idx ON payments (tenant_id, livemode, customer, id) WHERE customer IS NOT NULL;
--- What is not final is little, and the sweep for orphans reads all of it.
-CREATE INDEX payments_unfinished_idx ON payments (updated_at)
-    WHERE status IN ('pending', 'processing', 'retrying');
+-- Lists of one status, and the sweep for orphans. Most payments succeed and leave it.
+CREATE INDEX payments_status_idx ON payments (tenant_id, livemode, status, id) WHERE status <> 'succeeded';
 
 CREATE TABLE attempts (
-    id TEXT PRIMARY KEY,
-    payment_id TEXT NOT NULL REFERENCES payments (id),
+    id TEXT NOT NULL,
+    payment_id TEXT NOT NULL,
     n BIGINT NOT NULL CHECK (n > 0),
     account TEXT NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('sending', 'planned', 'unknown', 'pending', 'requires_action',
@@ -79,7 +78,7 @@ CREATE TABLE attempts (
     first_sent_at TEXT NOT NULL,
     charge TEXT,
     decline TEXT,
-    UNIQUE (payment_id, n)
+    PRIMARY KEY (payment_id, n)
 ) WITHOUT ROWID;
 
 -- One open attempt a payment, one success a payment, one attempt a charge at the gateway.
@@ -90,7 +89,7 @@ CREATE UNIQUE INDEX attempts_account_charge_idx ON attempts (account, charge) WH
 
 -- Every HTTP call made to a gateway, written before a byte leaves: a resend sends these bytes again.
 CREATE TABLE exchanges (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     payment_id TEXT NOT NULL,
     attempt_n BIGINT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('create', 'confirm', 'query', 'cancel')),
@@ -104,16 +103,15 @@ CREATE TABLE exchanges (
     answered_at TEXT,
     http_status BIGINT,
     verdict TEXT,
-    answer TEXT
+    answer TEXT,
+    PRIMARY KEY (payment_id, id)
 );
 
-CREATE INDEX exchanges_payment_id_idx ON exchanges (payment_id, attempt_n, id);
-
--- Every change of a payment, in order. A change id found here is a change that took effect.
+-- Every change of a payment, in order. A version with its change's id here is a change that took effect.
 CREATE TABLE history (
     payment_id TEXT NOT NULL,
     version BIGINT NOT NULL,
-    change_id TEXT NOT NULL UNIQUE,
+    change_id TEXT NOT NULL,
     from_status TEXT,
     to_status TEXT NOT NULL,
     attempt_n BIGINT NOT NULL,
@@ -156,7 +154,6 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_due_idx ON jobs (lane, livemode, priority, due_at, id)
     WHERE state = 'live' AND lease_owner IS NULL;
 CREATE INDEX jobs_leased_idx ON jobs (lease_until) WHERE lease_owner IS NOT NULL;
-CREATE INDEX jobs_payment_id_idx ON jobs (payment_id) WHERE payment_id IS NOT NULL;
 
 -- What the merchant is told, frozen in the commit of its cause.
 CREATE TABLE events (
