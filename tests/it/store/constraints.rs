@@ -61,7 +61,6 @@ async fn impossible_attempts_are_refused(database: Database) {
             attempt(sending, 2, "unknown", "NULL"),
             attempt(paid, 2, "succeeded", "NULL"),
             attempt(pending, 1, "succeeded", "'ch_1'"),
-            attempt(PaymentId::mint(moment(0), [0; 10]), 1, "declined", "NULL"),
         ],
     )
     .await;
