@@ -75,6 +75,8 @@ ids! {
     PaymentId "pay" "payment";
     /// An attempt: one business try of a payment at one gateway.
     AttemptId "att" "attempt";
+    /// A refund: money of a payment that goes back.
+    RefundId "rfd" "refund";
     /// An exchange: one HTTP call made to a gateway for an attempt.
     ExchangeId "exc" "exchange";
     /// A job: one row of work.

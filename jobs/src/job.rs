@@ -1,6 +1,6 @@
 //! Jobs: the names of work. A job carries ids and nothing that can go stale; whoever runs it looks first.
 
-use crate::{JobId, PaymentId};
+use crate::{JobId, PaymentId, RefundId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -14,6 +14,8 @@ pub enum Job {
     Retry(Retry),
     /// Find out what became of an attempt that is still open.
     Reconcile(Reconcile),
+    /// Carry a refund to its end: send it, or find out what became of it.
+    Refund(Refund),
     /// Look over the tables for what a correct program would not leave there.
     Sweep(Sweep),
 }
@@ -46,6 +48,16 @@ pub struct Reconcile {
     pub attempt: u32,
 }
 
+/// See [`Job::Refund`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refund {
+    /// The payment whose money goes back.
+    pub payment: PaymentId,
+    /// The refund.
+    pub refund: RefundId,
+}
+
 /// See [`Job::Sweep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +78,7 @@ pub enum SweepName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// Charges and retries.
+    /// Charges, retries and refunds.
     Payments,
     /// Questions about attempts whose outcome is not known.
     Reconcile,
@@ -96,7 +108,7 @@ impl fmt::Display for Lane {
 
 impl Job {
     /// Every kind's stored name. A worker claims these only, and leaves kinds that it does not know.
-    pub const KINDS: [&'static str; 4] = ["charge", "retry", "reconcile", "sweep"];
+    pub const KINDS: [&'static str; 5] = ["charge", "retry", "reconcile", "refund", "sweep"];
 
     /// The kind's stored name.
     pub fn kind(&self) -> &'static str {
@@ -104,6 +116,7 @@ impl Job {
             Self::Charge(_) => "charge",
             Self::Retry(_) => "retry",
             Self::Reconcile(_) => "reconcile",
+            Self::Refund(_) => "refund",
             Self::Sweep(_) => "sweep",
         }
     }
@@ -111,7 +124,7 @@ impl Job {
     /// The lane that runs it.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Charge(_) | Self::Retry(_) => Lane::Payments,
+            Self::Charge(_) | Self::Retry(_) | Self::Refund(_) => Lane::Payments,
             Self::Reconcile(_) => Lane::Reconcile,
             Self::Sweep(_) => Lane::Upkeep,
         }
@@ -123,6 +136,7 @@ impl Job {
             Self::Charge(job) => Some(job.payment),
             Self::Retry(job) => Some(job.payment),
             Self::Reconcile(job) => Some(job.payment),
+            Self::Refund(job) => Some(job.payment),
             Self::Sweep(_) => None,
         }
     }
@@ -134,6 +148,7 @@ impl Job {
             Self::Charge(job) => format!("{}:charge", job.payment),
             Self::Retry(job) => format!("{}:retry:{}", job.payment, job.attempt),
             Self::Reconcile(job) => format!("{}:reconcile:{}", job.payment, job.attempt),
+            Self::Refund(job) => format!("{}:refund:{}", job.payment, job.refund),
             Self::Sweep(job) => match job.name {
                 SweepName::Orphans => "sweep:orphans".to_owned(),
             },

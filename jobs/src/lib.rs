@@ -11,7 +11,7 @@ mod job;
 mod money;
 
 pub use id::{
-    AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RequestId, TenantId,
+    AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RefundId, RequestId, TenantId,
 };
-pub use job::{Charge, Envelope, Job, Lane, Reconcile, Retry, Sweep, SweepName};
+pub use job::{Charge, Envelope, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName};
 pub use money::{Currency, Money, MoneyError};

@@ -1,15 +1,16 @@
 //! The wire: how jobs are stored and sent. These lines are for ever; a change here breaks what is already queued.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
-use dunlin_jobs::{Charge, Envelope, Job, PaymentId, Reconcile, Retry, Sweep, SweepName};
+use dunlin_jobs::{Charge, Envelope, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName};
 
 const PAYMENT: &str = "pay_0190000000007000800000000000000a";
+const REFUND: &str = "rfd_0190000000007000800000000000000c";
 
 fn payment() -> PaymentId {
     PAYMENT.parse().unwrap()
 }
 
-fn golden() -> [(Job, String, String); 4] {
+fn golden() -> [(Job, String, String); 5] {
     let text = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}",{rest}}}"#);
     [
         (
@@ -26,6 +27,11 @@ fn golden() -> [(Job, String, String); 4] {
             Job::Reconcile(Reconcile { payment: payment(), attempt: 3 }),
             text("reconcile", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
             format!("{PAYMENT}:reconcile:3"),
+        ),
+        (
+            Job::Refund(Refund { payment: payment(), refund: REFUND.parse().unwrap() }),
+            text("refund", &format!(r#""payment":"{PAYMENT}","refund":"{REFUND}""#)),
+            format!("{PAYMENT}:refund:{REFUND}"),
         ),
         (
             Job::Sweep(Sweep { name: SweepName::Orphans }),

@@ -121,10 +121,11 @@ pub enum ExchangeKind {
     Confirm,
     Query,
     Cancel,
+    Refund,
 }
 
 impl ExchangeKind {
-    pub const ALL: [Self; 4] = [Self::Create, Self::Confirm, Self::Query, Self::Cancel];
+    pub const ALL: [Self; 5] = [Self::Create, Self::Confirm, Self::Query, Self::Cancel, Self::Refund];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -132,6 +133,7 @@ impl ExchangeKind {
             Self::Confirm => "confirm",
             Self::Query => "query",
             Self::Cancel => "cancel",
+            Self::Refund => "refund",
         }
     }
 }

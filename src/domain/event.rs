@@ -19,6 +19,10 @@ pub enum EventType {
     Canceled,
     NeedsReview,
     DuplicateCapture,
+    RefundCreated,
+    RefundSucceeded,
+    RefundFailed,
+    RefundNeedsReview,
 }
 
 impl EventType {
@@ -32,6 +36,10 @@ impl EventType {
             Self::Canceled => "payment.canceled",
             Self::NeedsReview => "payment.needs_review",
             Self::DuplicateCapture => "payment.duplicate_capture",
+            Self::RefundCreated => "refund.created",
+            Self::RefundSucceeded => "refund.succeeded",
+            Self::RefundFailed => "refund.failed",
+            Self::RefundNeedsReview => "refund.needs_review",
         }
     }
 }
@@ -41,14 +49,14 @@ pub const API_VERSION: &str = "2026-11-01";
 
 /// An event as it is stored and will be sent: its bytes are frozen in the commit of its cause (S4.1).
 #[derive(Debug, Serialize)]
-pub struct Envelope<'a> {
+pub struct Envelope<O> {
     pub id: EventId,
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub created: Time,
     pub api_version: &'static str,
     pub tenant: TenantId,
-    pub object: View<'a>,
+    pub object: O,
     pub object_version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_status: Option<&'static str>,
@@ -65,6 +73,10 @@ pub struct View<'a> {
     pub currency: Currency,
     /// In minor units: what the gateway has captured.
     pub amount_received: i64,
+    /// In minor units: what has gone back to the payer.
+    pub amount_refunded: i64,
+    /// In minor units: what is about to go back.
+    pub amount_refunding: i64,
     pub customer: Option<&'a str>,
     pub reference: Option<&'a str>,
     pub description: Option<&'a str>,
@@ -100,6 +112,8 @@ impl<'a> From<&'a Payment> for View<'a> {
             amount: payment.money.minor(),
             currency: payment.money.currency(),
             amount_received: if payment.status == Status::Succeeded { payment.money.minor() } else { 0 },
+            amount_refunded: payment.refunded,
+            amount_refunding: payment.refunding,
             customer: payment.customer.as_deref(),
             reference: payment.reference.as_deref(),
             description: payment.description.as_deref(),

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod decline;
 pub mod event;
 pub mod payment;
+pub mod refund;
 pub mod table;

@@ -5,12 +5,15 @@ pub mod charge;
 pub mod clock;
 pub mod payments;
 pub mod reconcile;
+pub mod refund;
+pub mod refunds;
 pub mod sweep;
 
 use crate::{
     domain::{
         clock::{Clock, Time},
         payment::{Event, Payment},
+        refund::{self as refunding, Refund},
     },
     failpoint::Point,
     gateway::{
@@ -23,8 +26,10 @@ use crate::{
         claim::Claimed,
     },
 };
+use chrono::TimeDelta;
 use dunlin_jobs::{ChangeId, ExchangeId, PaymentId};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 /// What every flow works with.
@@ -100,6 +105,10 @@ impl From<CommitError> for FlowError {
             CommitError::Refused(refused) => {
                 Self::Conflict { code: "illegal_transition", detail: refused.to_string(), payment: None }
             }
+            CommitError::RefundRefused(refused) => {
+                Self::Conflict { code: "illegal_transition", detail: refused.to_string(), payment: None }
+            }
+            CommitError::NotRefundable(why) => refunds::explain(&why),
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }
             }
@@ -137,11 +146,7 @@ impl Flows {
 
     /// Something happened to a payment while a job was worked on.
     async fn happen(&self, claimed: &Claimed, step: Worked) -> Result<Committed, CommitError> {
-        let subject = match step.event {
-            Some((payment, event)) => Subject::Event(payment, event),
-            None => Subject::Note,
-        };
-        let mut change = self.change("worker", subject);
+        let mut change = self.change("worker", step.subject);
         change.exchanges = step.exchanges;
         change.job = Some((claimed.lease.clone(), step.end));
         self.store.commit(change).await
@@ -172,6 +177,7 @@ impl Flows {
             id: ExchangeId::mint(now, self.clock().random()),
             payment: payment.id,
             attempt,
+            refund: None,
             kind: call.kind,
             resend: false,
             method: call.method.to_owned(),
@@ -227,6 +233,18 @@ impl Flows {
         })
     }
 
+    /// The moment of the next look at something open, by how often it was looked at: the schedule's delay, give or
+    /// take a fifth by a hash of its id, so that it can be replayed (S1.10).
+    fn next_look(&self, livemode: bool, id: &str, looks: u32) -> Time {
+        let polls = &self.settings.unknown_polls_s;
+        let index = usize::try_from(looks).unwrap_or(usize::MAX).saturating_add(1);
+        let delay = polls.get(index).or(polls.last()).copied().unwrap_or(60);
+        let digest = Sha256::digest(format!("{id}:{looks}"));
+        let percent = u64::from(digest[0]) * 40 / 255 + 80;
+        let millis = i64::try_from(delay.saturating_mul(10).saturating_mul(percent)).unwrap_or(i64::MAX);
+        self.clock().now(livemode) + TimeDelta::milliseconds(millis)
+    }
+
     /// Whether enough of the lease is left for a call to end before another worker may begin one (S1.7).
     fn may_begin(&self, claimed: &Claimed) -> bool {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
@@ -236,18 +254,23 @@ impl Flows {
 
 /// What working on a job came to.
 struct Worked {
-    event: Option<(PaymentId, Event)>,
+    subject: Subject,
     exchanges: Vec<ExchangeWrite>,
     end: JobEnd,
 }
 
 impl Worked {
     fn event(payment: &Payment, event: Event, end: JobEnd) -> Self {
-        Self { event: Some((payment.id, event)), exchanges: Vec::new(), end }
+        Self { subject: Subject::Event(payment.id, event), exchanges: Vec::new(), end }
+    }
+
+    fn refund(refund: &Refund, event: refunding::Event, end: JobEnd) -> Self {
+        let subject = Subject::RefundEvent(refund.payment, refund.id, event);
+        Self { subject, exchanges: Vec::new(), end }
     }
 
     fn note(end: JobEnd) -> Self {
-        Self { event: None, exchanges: Vec::new(), end }
+        Self { subject: Subject::Note, exchanges: Vec::new(), end }
     }
 
     fn with(mut self, exchange: ExchangeWrite) -> Self {

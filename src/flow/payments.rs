@@ -105,6 +105,8 @@ impl Flows {
             operation: None,
             attempt: None,
             declines: 0,
+            refunded: 0,
+            refunding: 0,
             created_at: now,
             updated_at: now,
         };
@@ -202,10 +204,20 @@ fn check(request: &Request) -> Result<(), FlowError> {
     text("gateway", request.gateway.as_deref(), MAX_REFERENCE)?;
     text("method.payment_method", Some(&request.method.payment_method), MAX_REFERENCE)?;
     text("method.gateway_customer", request.method.gateway_customer.as_deref(), MAX_REFERENCE)?;
-    if request.metadata.len() > MAX_METADATA {
+    check_metadata(&request.metadata)
+}
+
+/// What is wrong with a free text, if anything is.
+pub(super) fn check_text(field: &str, value: Option<&str>) -> Result<(), FlowError> {
+    text(field, value, MAX_TEXT)
+}
+
+/// What is wrong with metadata, if anything is.
+pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), FlowError> {
+    if metadata.len() > MAX_METADATA {
         return Err(invalid("metadata", format!("at most {MAX_METADATA} entries")));
     }
-    for (key, value) in &request.metadata {
+    for (key, value) in metadata {
         if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
             let detail = format!("a key must have 1 to {MAX_METADATA_KEY} characters");
             return Err(invalid("metadata", detail));

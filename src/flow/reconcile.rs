@@ -17,7 +17,6 @@ use crate::{
 };
 use chrono::TimeDelta;
 use dunlin_jobs::Reconcile;
-use sha2::{Digest, Sha256};
 
 /// How many pages of a listing one look may read.
 const MAX_PAGES: usize = 50;
@@ -275,14 +274,7 @@ impl Look<'_> {
         }
     }
 
-    /// The schedule's next delay, give or take a fifth, by a hash, so that it can be replayed.
     fn next_poll(&self) -> Time {
-        let polls = &self.flows.settings.unknown_polls_s;
-        let index = usize::try_from(self.claimed.runs).unwrap_or(usize::MAX).saturating_add(1);
-        let delay = polls.get(index).or(polls.last()).copied().unwrap_or(60);
-        let digest = Sha256::digest(format!("{}:{}", self.attempt.id, self.claimed.runs));
-        let percent = u64::from(digest[0]) * 40 / 255 + 80;
-        let millis = i64::try_from(delay.saturating_mul(10).saturating_mul(percent)).unwrap_or(i64::MAX);
-        self.flows.now(self.payment) + TimeDelta::milliseconds(millis)
+        self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs)
     }
 }

@@ -27,7 +27,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, sweep: Sweep) -> Result<(), F
     }
 }
 
-/// Payments that are not final and that no job holds get one again. There is no lower bound of age.
+/// Payments and refunds that are not final and that no job holds get one again. There is no lower bound of age.
 async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
     let after = i64::try_from(flows.settings.orphan_after_s).unwrap_or(i64::MAX);
     for livemode in [true, false] {
@@ -36,7 +36,12 @@ async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
             let Some(job) = missing_job(&payment) else { continue };
             tracing::error!(payment.id = %payment.id, job.kind = job.kind(), "{} was an orphan", payment.id);
             let due = payment.waits_until().unwrap_or_else(|| flows.clock().now(livemode));
-            flows.store.adopt(&payment, &job, due).await?;
+            flows.store.adopt(payment.livemode, &job, due).await?;
+        }
+        for refund in flows.store.list_orphan_refunds(livemode, before).await? {
+            tracing::error!(refund.id = %refund.id, "{} was an orphan", refund.id);
+            let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
+            flows.store.adopt(livemode, &job, flows.clock().now(livemode)).await?;
         }
     }
     Ok(())

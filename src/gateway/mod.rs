@@ -8,6 +8,7 @@ use crate::domain::{
     attempt::{Answer, ExchangeKind, Rejection},
     clock::Time,
     payment::Payment,
+    refund::{self, Refund},
 };
 use dunlin_jobs::Money;
 use secrecy::SecretString;
@@ -75,8 +76,8 @@ pub enum Send {
 
 /// What an answer to a charge proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    Answered(Answer),
+pub enum Reading<A = Answer> {
+    Answered(A),
     Rejected(Rejection),
     /// Nothing was executed, and the same call may be made again.
     NotSent(String),
@@ -86,8 +87,8 @@ pub enum Reading {
 
 /// What an answer to a question proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    Answered(Answer),
+pub enum Finding<A = Answer> {
+    Answered(A),
     /// The gateway has canceled the operation.
     Canceled,
     /// A complete look did not find it.
@@ -117,6 +118,16 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn query(&self, tried: Tried<'_>) -> Call;
 
     fn read_query(&self, tried: Tried<'_>, call: &Call, reply: &Reply) -> Finding;
+
+    /// The call that gives a charge back, or a part of it.
+    fn refund(&self, refund: &Refund) -> Result<Call, String>;
+
+    fn read_refund(&self, send: Send, reply: &Reply) -> Reading<refund::Answer>;
+
+    /// The call that asks what became of a refund.
+    fn query_refund(&self, refund: &Refund) -> Call;
+
+    fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer>;
 
     /// The call that tells a sandbox the time; `None` where the gateway has a clock of its own.
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call>;

@@ -8,11 +8,12 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{PaymentId, RefundId};
 use futures_util::StreamExt;
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use std::str::FromStr;
 
 /// Who calls: the tenant and environment of a valid API key.
 #[derive(Debug, Clone, Copy)]
@@ -126,18 +127,31 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
     }
 }
 
-/// The payment in the path; what cannot be an id names nothing.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Id(pub(super) PaymentId);
+/// What a path names by its id.
+pub(super) trait Resource: FromStr {
+    const NAME: &'static str;
+}
 
-impl FromRequestParts<Api> for Id {
+impl Resource for PaymentId {
+    const NAME: &'static str = "payment";
+}
+
+impl Resource for RefundId {
+    const NAME: &'static str = "refund";
+}
+
+/// The id in the path; what cannot be one names nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Id<I>(pub(super) I);
+
+impl<I: Resource> FromRequestParts<Api> for Id<I> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, api).await.ok();
         path.and_then(|Path(text)| text.parse().ok())
             .map(Self)
-            .ok_or_else(|| FlowError::NotFound("payment").into())
+            .ok_or_else(|| FlowError::NotFound(I::NAME).into())
     }
 }
 

@@ -85,6 +85,13 @@ pub(super) fn minor_units<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     deserializer.deserialize_i64(Minor)
 }
 
+/// An amount that may be left out.
+pub(super) fn optional_minor_units<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    minor_units(deserializer).map(Some)
+}
+
 /// Says which field is wrong and why. What stood there is repeated only where it cannot be a card number.
 pub(super) fn unreadable(error: &serde_json::Error, path: &str) -> Problem {
     use serde_json::error::Category;

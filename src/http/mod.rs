@@ -5,8 +5,10 @@ mod batch;
 mod extract;
 mod health;
 mod json;
+mod page;
 mod payments;
 mod problem;
+mod refunds;
 mod test_clock;
 mod wishes;
 
@@ -104,6 +106,7 @@ impl Server {
 fn router(api: Api) -> Router {
     let single = Router::new()
         .merge(payments::routes())
+        .merge(refunds::routes())
         .merge(test_clock::routes())
         .layer(Extension(Limit(api.settings.max_body_bytes)));
     let batch = batch::routes().layer(Extension(Limit(api.settings.max_batch_body_bytes)));

@@ -4,6 +4,7 @@ use super::{
     Api,
     extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
     json::{minor_units, object},
+    page,
     problem::Problem,
     wishes::{allows_duplicate, patience, traceparent},
 };
@@ -28,13 +29,10 @@ use axum::{
     routing::{get, post},
 };
 use chrono::Datelike;
-use dunlin_jobs::{Currency, Money};
+use dunlin_jobs::{Currency, Money, PaymentId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-const MAX_PAGE: u16 = 200;
-const DEFAULT_PAGE: u16 = 50;
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -121,12 +119,20 @@ async fn create(
     Ok(response)
 }
 
-async fn show(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Response, Problem> {
+async fn show(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Id(id): Id<PaymentId>,
+) -> Result<Response, Problem> {
     let payment = api.flows.load_payment(owner, id).await?;
     Ok(Json(View::from(&payment)).into_response())
 }
 
-async fn cancel(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Response, Problem> {
+async fn cancel(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Id(id): Id<PaymentId>,
+) -> Result<Response, Problem> {
     let payment = api.flows.cancel_payment(owner, id).await?;
     Ok(Json(View::from(&payment)).into_response())
 }
@@ -146,52 +152,41 @@ struct Page {
 async fn list(
     State(api): State<Api>,
     Caller(owner): Caller,
-    Params(page): Params<Page>,
+    Params(params): Params<Page>,
 ) -> Result<Json<Value>, Problem> {
-    let refuse = |param: &str, detail: String| {
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail).about(param)
-    };
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    if limit == 0 || limit > MAX_PAGE {
-        return Err(refuse("limit", format!("limit must be from 1 to {MAX_PAGE}")));
+    let limit = page::limit(params.limit)?;
+    if let Some(status) = &params.status {
+        payments::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
     }
-    if let Some(status) = &page.status {
-        payments::check_status(status).map_err(|error| refuse("status", error.to_string()))?;
-    }
-    for (param, value) in [("customer", &page.customer), ("reference", &page.reference)] {
+    for (param, value) in [("customer", &params.customer), ("reference", &params.reference)] {
         if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
-            return Err(refuse(param, "the text has control characters: remove them".to_owned()));
+            return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
         }
     }
-    for (param, time) in [("created_from", page.created_from), ("created_before", page.created_before)] {
+    for (param, time) in [("created_from", params.created_from), ("created_before", params.created_before)] {
         if time.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
-            return Err(refuse(param, "the year must be from 1970 to 9999".to_owned()));
+            return Err(page::refuse(param, "the year must be from 1970 to 9999".to_owned()));
         }
     }
-    let after = match &page.cursor {
-        Some(cursor) => Some(cursor.parse().map_err(|_| {
-            refuse("cursor", "send the next_cursor of the page before, unchanged".to_owned())
-        })?),
-        None => None,
-    };
+    let after = page::cursor(params.cursor.as_deref())?;
     let filter = Filter {
-        status: page.status,
-        customer: page.customer,
-        reference: page.reference,
-        created_from: page.created_from,
-        created_before: page.created_before,
+        status: params.status,
+        customer: params.customer,
+        reference: params.reference,
+        created_from: params.created_from,
+        created_before: params.created_before,
         after,
         limit: limit + 1,
     };
-    let mut payments = api.flows.list_payments(owner, &filter).await?;
-    let has_more = payments.len() > usize::from(limit);
-    payments.truncate(limit.into());
-    let next = payments.last().filter(|_| has_more).map(|payment| payment.id);
-    let data: Vec<_> = payments.iter().map(View::from).collect();
-    Ok(Json(json!({ "object": "list", "data": data, "has_more": has_more, "next_cursor": next })))
+    let payments = api.flows.list_payments(owner, &filter).await?;
+    Ok(Json(page::told(&payments, limit, View::from, |payment| payment.id)))
 }
 
-async fn attempts(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+async fn attempts(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Id(id): Id<PaymentId>,
+) -> Result<Json<Value>, Problem> {
     let attempts = api.flows.list_attempts(owner, id).await?;
     let data: Vec<_> = attempts
         .iter()
@@ -211,7 +206,11 @@ async fn attempts(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> 
     Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_cursor": null })))
 }
 
-async fn timeline(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> Result<Json<Value>, Problem> {
+async fn timeline(
+    State(api): State<Api>,
+    Caller(owner): Caller,
+    Id(id): Id<PaymentId>,
+) -> Result<Json<Value>, Problem> {
     let story = api.flows.tell_story(owner, id).await?;
     let mut entries: Vec<(Time, u8, Value)> = Vec::new();
     for transition in &story.history {
@@ -225,7 +224,8 @@ async fn timeline(State(api): State<Api>, Caller(owner): Caller, Id(id): Id) -> 
         let entry = json!({
             "object": "exchange",
             "id": exchange.id,
-            "attempt": exchange.attempt,
+            "attempt": Some(exchange.attempt).filter(|n| *n > 0),
+            "refund": exchange.refund,
             "kind": exchange.kind.name(),
             "resend": exchange.resend,
             "at": exchange.opened_at,

@@ -4,8 +4,9 @@ use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
     payment::{Event, Payment, Refused},
+    refund::{self, NotRefundable, Refund},
 };
-use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId};
+use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId, RefundId, TenantId};
 
 /// One atomic step: all of it is committed, or nothing is.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ pub enum Subject {
     Create(Box<Create>),
     /// Something happened to a payment.
     Event(PaymentId, Event),
+    /// A refund of a payment, with the job that carries it out.
+    Refund(Box<RefundCreate>),
+    /// Something happened to a refund of a payment.
+    RefundEvent(PaymentId, RefundId, refund::Event),
     /// Nothing happened to the payment; an exchange is noted or the job moves.
     Note,
 }
@@ -36,6 +41,16 @@ pub struct Create {
     pub twin_since: Option<Time>,
     pub priority: Priority,
     pub traceparent: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RefundCreate {
+    pub payment: PaymentId,
+    pub tenant: TenantId,
+    pub livemode: bool,
+    pub order: refund::Order,
+    pub key: Key,
+    pub asked_at: Time,
 }
 
 /// Whether somebody waits for it, or it is one of many.
@@ -90,6 +105,8 @@ pub struct Exchange {
     pub id: ExchangeId,
     pub payment: PaymentId,
     pub attempt: u32,
+    /// The refund that it is about, where it is about one.
+    pub refund: Option<RefundId>,
     pub kind: ExchangeKind,
     pub resend: bool,
     pub method: String,
@@ -119,6 +136,8 @@ pub struct Closing {
 pub struct Committed {
     /// The payment after it; none for a change that is about no payment.
     pub payment: Option<Payment>,
+    /// The refund after it, where it is about one.
+    pub refund: Option<Refund>,
     /// False where nothing was new: a replayed key, or a fact that was known.
     pub fresh: bool,
 }
@@ -128,6 +147,10 @@ pub struct Committed {
 pub enum CommitError {
     #[error(transparent)]
     Refused(#[from] Refused),
+    #[error(transparent)]
+    RefundRefused(#[from] refund::Refused),
+    #[error(transparent)]
+    NotRefundable(#[from] NotRefundable),
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

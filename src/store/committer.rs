@@ -108,7 +108,8 @@ impl Handle {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         match &change.subject {
-            Subject::Event(payment, _) => payment.hash(&mut hasher),
+            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => payment.hash(&mut hasher),
+            Subject::Refund(create) => create.payment.hash(&mut hasher),
             Subject::Create(create) => match &create.key {
                 Some(key) => (create.payment.tenant, &key.key).hash(&mut hasher),
                 None => create.payment.id.hash(&mut hasher),

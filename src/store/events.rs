@@ -8,6 +8,7 @@ use super::{
 use crate::domain::{
     event::{API_VERSION, Envelope, EventType, View},
     payment::Payment,
+    refund::{self, Refund},
 };
 use dunlin_jobs::{EventId, PaymentId};
 use serde::Serialize;
@@ -46,14 +47,32 @@ impl EventRow {
             object_version: payment.version,
             previous_status: previous,
         };
+        Self::frozen(&envelope, payment.livemode, payment.id)
+    }
+
+    pub(super) fn of_refund(id: EventId, refund: &Refund, kind: EventType) -> Self {
+        let envelope = Envelope {
+            id,
+            kind: kind.name(),
+            created: refund.updated_at,
+            api_version: API_VERSION,
+            tenant: refund.tenant,
+            object: refund::View::from(refund),
+            object_version: refund.version,
+            previous_status: None,
+        };
+        Self::frozen(&envelope, refund.livemode, refund.payment)
+    }
+
+    fn frozen<O: Serialize>(envelope: &Envelope<O>, livemode: bool, payment: PaymentId) -> Self {
         Self {
-            id: id.to_string(),
-            tenant_id: payment.tenant.to_string(),
-            livemode: payment.livemode,
-            payment_id: payment.id.to_string(),
-            r#type: kind.name(),
-            body: json(&envelope),
-            created_at: At(payment.updated_at),
+            id: envelope.id.to_string(),
+            tenant_id: envelope.tenant.to_string(),
+            livemode,
+            payment_id: payment.to_string(),
+            r#type: envelope.kind,
+            body: json(envelope),
+            created_at: At(envelope.created),
         }
     }
 }

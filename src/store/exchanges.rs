@@ -15,6 +15,7 @@ struct ExchangeRow {
     id: String,
     payment_id: String,
     attempt_n: i64,
+    refund_id: Option<String>,
     kind: String,
     resend: bool,
     method: String,
@@ -36,7 +37,7 @@ struct ExchangeRow {
 // A COMMIT whose answer was lost may make an exchange be opened twice: it is the same one.
 const OPEN: Text = insert!(
     "exchanges"
-    (id text, payment_id text, attempt_n bigint, kind text, resend boolean, method text, path text,
+    (id text, payment_id text, attempt_n bigint, refund_id text, kind text, resend boolean, method text, path text,
         idempotency_key text, api_version text, body text, opened_at timestamptz)
     "ON CONFLICT DO NOTHING"
 );
@@ -61,7 +62,7 @@ struct ClosingRow<'a> {
 impl Store {
     /// The exchanges of a payment, first one first.
     pub async fn list_exchanges(&self, payment: PaymentId) -> Result<Vec<Exchange>, StoreError> {
-        const TEXT: &str = "SELECT id, payment_id, attempt_n, kind, resend, method, path, idempotency_key, \
+        const TEXT: &str = "SELECT id, payment_id, attempt_n, refund_id, kind, resend, method, path, idempotency_key, \
              api_version, body, opened_at, answered_at, http_status, verdict, answer FROM exchanges \
              WHERE payment_id = $1 ORDER BY opened_at, id";
         let id = payment.to_string();
@@ -100,6 +101,10 @@ impl TryFrom<ExchangeRow> for Exchange {
             id,
             payment,
             attempt: count(row.attempt_n).ok_or_else(|| corrupt("attempt_n"))?,
+            refund: match &row.refund_id {
+                Some(id) => Some(id.parse().map_err(|_| corrupt("refund_id"))?),
+                None => None,
+            },
             kind: kind.ok_or_else(|| corrupt("kind"))?,
             resend: row.resend,
             method: row.method.clone(),
@@ -138,6 +143,7 @@ fn row(exchange: &Exchange) -> ExchangeRow {
         id: exchange.id.to_string(),
         payment_id: exchange.payment.to_string(),
         attempt_n: exchange.attempt.into(),
+        refund_id: exchange.refund.map(|id| id.to_string()),
         kind: exchange.kind.name().to_owned(),
         resend: exchange.resend,
         method: exchange.method.clone(),

@@ -6,7 +6,7 @@ use super::{
     row::At,
     text::{Text, insert, on},
 };
-use crate::domain::{clock::Time, payment::Payment, table::Kind};
+use crate::domain::{clock::Time, payment::Payment, refund::Refund, table::Kind};
 use dunlin_jobs::PaymentId;
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ pub(super) struct HistoryRow {
     attempt_n: i64,
     attempt_from: Option<String>,
     attempt_to: Option<String>,
+    refund_id: Option<String>,
+    refund_to: Option<String>,
     cause: String,
     detail: String,
     actor: String,
@@ -37,6 +39,8 @@ pub struct Transition {
     pub attempt: i64,
     pub attempt_from: Option<String>,
     pub attempt_to: Option<String>,
+    pub refund: Option<String>,
+    pub refund_to: Option<String>,
     /// What happened.
     pub cause: String,
     /// Why, in words.
@@ -48,8 +52,8 @@ pub struct Transition {
 const INSERT: Text = insert!(
     "history"
     (payment_id text, version bigint, change_id text, from_status text, to_status text, attempt_n bigint,
-        attempt_from text, attempt_to text, cause text, detail text, actor text, exchange_id text,
-        at timestamptz)
+        attempt_from text, attempt_to text, refund_id text, refund_to text, cause text, detail text, actor text,
+        exchange_id text, at timestamptz)
     ""
 );
 
@@ -88,6 +92,24 @@ impl HistoryRow {
         row
     }
 
+    pub(super) fn of_refund(
+        change: &Change,
+        cause: &str,
+        payment: &Payment,
+        refund: &Refund,
+        detail: String,
+    ) -> Self {
+        let attempt = payment.attempt.as_ref().map(|attempt| attempt.status.name().to_owned());
+        let row = Self::row(change, payment, cause, detail);
+        Self {
+            from_status: Some(payment.status.name().to_owned()),
+            attempt_from: attempt,
+            refund_id: Some(refund.id.to_string()),
+            refund_to: Some(refund.status.name().to_owned()),
+            ..row
+        }
+    }
+
     fn row(change: &Change, payment: &Payment, cause: &str, detail: String) -> Self {
         Self {
             payment_id: payment.id.to_string(),
@@ -98,6 +120,8 @@ impl HistoryRow {
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             attempt_from: None,
             attempt_to: payment.attempt.as_ref().map(|attempt| attempt.status.name().to_owned()),
+            refund_id: None,
+            refund_to: None,
             cause: cause.to_owned(),
             detail,
             actor: change.actor.to_owned(),
@@ -111,7 +135,7 @@ impl Store {
     /// Every change of a payment, first one first.
     pub async fn list_history(&self, payment: PaymentId) -> Result<Vec<Transition>, StoreError> {
         const TEXT: &str = "SELECT payment_id, version, change_id, from_status, to_status, attempt_n, \
-             attempt_from, attempt_to, cause, detail, actor, exchange_id, at FROM history \
+             attempt_from, attempt_to, refund_id, refund_to, cause, detail, actor, exchange_id, at FROM history \
              WHERE payment_id = $1 ORDER BY version";
         let id = payment.to_string();
         let rows: Vec<HistoryRow> =
@@ -124,6 +148,8 @@ impl Store {
             attempt: row.attempt_n,
             attempt_from: row.attempt_from,
             attempt_to: row.attempt_to,
+            refund: row.refund_id,
+            refund_to: row.refund_to,
             cause: row.cause,
             detail: row.detail,
             actor: row.actor,

@@ -1,29 +1,37 @@
-//! Idempotency keys: whoever inserts a key first makes the payment, and everybody else gets that one.
+//! Idempotency keys: whoever inserts a key first makes the payment or the refund, and everybody else gets that one.
 
 use super::{
     StoreError, Tx,
-    change::{Change, Create, Key, Subject},
+    change::{Change, Key, Subject},
     row::{At, json},
     text::{Text, bulk, insert, on},
 };
-use dunlin_jobs::PaymentId;
+use crate::domain::clock::Time;
+use dunlin_jobs::{PaymentId, RefundId};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// What became of a change's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// The key is new, and this change makes its payment.
+    /// The key is new, and this change makes what it is for.
     Won,
     /// The same was asked before.
-    Replayed(PaymentId),
+    Replayed(Made),
     /// Something else was asked under the key.
-    Reused(PaymentId),
+    Reused(Made),
+}
+
+/// What was made under a key: a payment, or a refund of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) payment: PaymentId,
+    pub(super) refund: Option<RefundId>,
 }
 
 impl Claim {
-    /// The payment that an earlier transaction made.
-    pub(super) fn existing(&self) -> Option<PaymentId> {
+    /// What an earlier change made.
+    pub(super) fn existing(&self) -> Option<Made> {
         match self {
             Self::Won => None,
             Self::Replayed(first) | Self::Reused(first) => Some(*first),
@@ -39,6 +47,7 @@ struct KeyRow<'a> {
     idempotency_key: &'a str,
     fingerprint: &'a str,
     payment_id: String,
+    refund_id: Option<String>,
     created_at: At,
 }
 
@@ -47,12 +56,12 @@ type Owner = (String, bool, String, String);
 const INSERT: Text = insert!(
     "idempotency_keys"
     (tenant_id text, livemode boolean, scope text, idempotency_key text, fingerprint text, payment_id text,
-        created_at timestamptz)
-    "ON CONFLICT DO NOTHING RETURNING payment_id"
+        refund_id text, created_at timestamptz)
+    "ON CONFLICT DO NOTHING RETURNING coalesce(refund_id, payment_id)"
 );
 
 const FIND: Text = bulk!(
-    "SELECT k.tenant_id, k.livemode, k.scope, k.idempotency_key, k.fingerprint, k.payment_id \
+    "SELECT k.tenant_id, k.livemode, k.scope, k.idempotency_key, k.fingerprint, k.payment_id, k.refund_id \
      FROM idempotency_keys k JOIN "
     rows(tenant_id text, livemode boolean, scope text, idempotency_key text)
     " ON k.tenant_id = r.tenant_id AND k.livemode = r.livemode AND k.scope = r.scope \
@@ -66,35 +75,43 @@ const RELEASE: Text = bulk!(
     ")"
 );
 
+/// One who asks for something under a key.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    key: &'a Key,
+    made: Made,
+    at: Time,
+}
+
 /// Claims the keys of all creating changes, by the index of the change.
 pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usize, Claim>, StoreError> {
     // Sorted, since two batches that insert the same keys in different orders would deadlock.
-    let mut groups: BTreeMap<Owner, Vec<(usize, &Create, &Key)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Owner, Vec<(usize, Asking<'_>)>> = BTreeMap::new();
     for (index, change) in changes.iter().enumerate() {
-        let Some((owner, create, key)) = keyed(change) else { continue };
-        groups.entry(owner).or_default().push((index, create, key));
+        let Some((owner, asking)) = keyed(change) else { continue };
+        groups.entry(owner).or_default().push((index, asking));
     }
     if groups.is_empty() {
         return Ok(HashMap::new());
     }
     let rows: Vec<_> = groups
         .iter()
-        .filter_map(|(owner, members)| members.first().map(|first| row(owner, first.1, first.2)))
+        .filter_map(|(owner, members)| members.first().map(|first| row(owner, first.1)))
         .collect();
     let won = insert_rows(tx, &rows).await?;
-    let lost: Vec<_> = rows.iter().filter(|row| !won.contains(&row.payment_id)).collect();
+    let lost: Vec<_> = rows.iter().filter(|row| !won.contains(row.made())).collect();
     let existing = find_rows(tx, &lost).await?;
 
     let mut claims = HashMap::new();
     for (owner, members) in &groups {
         let mut first = existing.get(owner).cloned();
-        for (index, create, key) in members {
+        for (index, Asking { key, made, .. }) in members {
             let claim = match &first {
                 None => Claim::Won,
-                Some((fingerprint, payment)) if *fingerprint == key.fingerprint => Claim::Replayed(*payment),
-                Some((_, payment)) => Claim::Reused(*payment),
+                Some((fingerprint, first)) if *fingerprint == key.fingerprint => Claim::Replayed(*first),
+                Some((_, first)) => Claim::Reused(*first),
             };
-            first.get_or_insert_with(|| (key.fingerprint.clone(), create.payment.id));
+            first.get_or_insert_with(|| (key.fingerprint.clone(), *made));
             claims.insert(*index, claim);
         }
     }
@@ -104,27 +121,46 @@ pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usi
 /// Gives back the keys of refused changes: only what was created is remembered (S2.4).
 pub(super) async fn release(tx: &mut Tx, refused: &[&Change]) -> Result<(), StoreError> {
     let owners: Vec<_> = refused.iter().filter_map(|change| keyed(change)).collect();
-    let rows: Vec<_> = owners.iter().map(|(owner, create, key)| row(owner, create, key)).collect();
+    let rows: Vec<_> = owners.iter().map(|(owner, asking)| row(owner, *asking)).collect();
     tx.write(RELEASE, &rows).await.map(drop)
 }
 
 /// The key of a creating change, and whose it is.
-fn keyed(change: &Change) -> Option<(Owner, &Create, &Key)> {
-    let Subject::Create(create) = &change.subject else { return None };
-    let key = create.key.as_ref()?;
-    let tenant = create.payment.tenant.to_string();
-    Some(((tenant, create.payment.livemode, key.scope.clone(), key.key.clone()), create, key))
+fn keyed(change: &Change) -> Option<(Owner, Asking<'_>)> {
+    let (tenant, livemode, asking) = match &change.subject {
+        Subject::Create(create) => {
+            let payment = &create.payment;
+            let made = Made { payment: payment.id, refund: None };
+            let asking = Asking { key: create.key.as_ref()?, made, at: payment.created_at };
+            (payment.tenant, payment.livemode, asking)
+        }
+        Subject::Refund(create) => {
+            let made = Made { payment: create.payment, refund: Some(create.order.id) };
+            (create.tenant, create.livemode, Asking { key: &create.key, made, at: create.asked_at })
+        }
+        Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => return None,
+    };
+    let owner = (tenant.to_string(), livemode, asking.key.scope.clone(), asking.key.key.clone());
+    Some((owner, asking))
 }
 
-fn row<'a>(owner: &'a Owner, create: &'a Create, key: &'a Key) -> KeyRow<'a> {
+fn row<'a>(owner: &'a Owner, asking: Asking<'a>) -> KeyRow<'a> {
     KeyRow {
         tenant_id: owner.0.clone(),
         livemode: owner.1,
         scope: &owner.2,
         idempotency_key: &owner.3,
-        fingerprint: &key.fingerprint,
-        payment_id: create.payment.id.to_string(),
-        created_at: At(create.payment.created_at),
+        fingerprint: &asking.key.fingerprint,
+        payment_id: asking.made.payment.to_string(),
+        refund_id: asking.made.refund.map(|id| id.to_string()),
+        created_at: At(asking.at),
+    }
+}
+
+impl KeyRow<'_> {
+    /// The id of what is made under the key.
+    fn made(&self) -> &String {
+        self.refund_id.as_ref().unwrap_or(&self.payment_id)
     }
 }
 
@@ -133,23 +169,26 @@ async fn insert_rows(tx: &mut Tx, rows: &[KeyRow<'_>]) -> Result<Vec<String>, St
     on!(tx, |tx, pick| Ok(sqlx::query_scalar(pick(INSERT)).bind(rows).fetch_all(&mut **tx).await?))
 }
 
-async fn find_rows(
-    tx: &mut Tx,
-    rows: &[&KeyRow<'_>],
-) -> Result<HashMap<Owner, (String, PaymentId)>, StoreError> {
+async fn find_rows(tx: &mut Tx, rows: &[&KeyRow<'_>]) -> Result<HashMap<Owner, (String, Made)>, StoreError> {
+    type Row = (String, bool, String, String, String, String, Option<String>);
     if rows.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = json(&rows);
-    let found: Vec<(String, bool, String, String, String, String)> =
+    let found: Vec<Row> =
         on!(tx, |tx, pick| sqlx::query_as(pick(FIND)).bind(rows).fetch_all(&mut **tx).await?);
     found
         .into_iter()
-        .map(|(tenant, livemode, scope, key, fingerprint, payment)| {
-            let id = payment
-                .parse()
-                .map_err(|_| StoreError::corrupt("idempotency_keys", "payment_id", &payment))?;
-            Ok(((tenant, livemode, scope, key), (fingerprint, id)))
+        .map(|(tenant, livemode, scope, key, fingerprint, payment, refund)| {
+            let corrupt = |column, id: &str| StoreError::corrupt("idempotency_keys", column, id);
+            let made = Made {
+                payment: payment.parse().map_err(|_| corrupt("payment_id", &payment))?,
+                refund: match refund {
+                    Some(refund) => Some(refund.parse().map_err(|_| corrupt("refund_id", &refund))?),
+                    None => None,
+                },
+            };
+            Ok(((tenant, livemode, scope, key), (fingerprint, made)))
         })
         .collect()
 }

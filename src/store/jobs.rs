@@ -6,10 +6,7 @@ use super::{
     row::{At, json},
     text::{Text, bulk, insert, on},
 };
-use crate::domain::{
-    clock::{Clock, Time},
-    payment::Payment,
-};
+use crate::domain::clock::{Clock, Time};
 use dunlin_jobs::{Job, JobId};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -61,9 +58,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// Gives a payment the job that it must have.
-    pub async fn adopt(&self, payment: &Payment, job: &Job, at: Time) -> Result<(), StoreError> {
-        let row = JobRow::new(&self.clock, payment, job, at);
+    /// Gives a payment or a refund the job that it must have.
+    pub async fn adopt(&self, livemode: bool, job: &Job, at: Time) -> Result<(), StoreError> {
+        let row = JobRow::new(&self.clock, livemode, job, at);
         let mut tx = self.begin().await?;
         tx.write(INSERT, &[row]).await?;
         tx.commit().await
@@ -141,12 +138,12 @@ pub(super) struct JobRow {
 
 impl JobRow {
     /// A job about a payment. What a payment brings about later waits behind what somebody waits for now.
-    pub(super) fn new(clock: &Clock, payment: &Payment, job: &Job, at: Time) -> Self {
+    pub(super) fn new(clock: &Clock, livemode: bool, job: &Job, at: Time) -> Self {
         let priority = match job {
             Job::Retry(_) => Priority::Bulk,
-            Job::Charge(_) | Job::Reconcile(_) | Job::Sweep(_) => Priority::Interactive,
+            Job::Charge(_) | Job::Reconcile(_) | Job::Refund(_) | Job::Sweep(_) => Priority::Interactive,
         };
-        Self { livemode: payment.livemode, ..Self::planted(clock, job, at) }.with_priority(priority)
+        Self { livemode, ..Self::planted(clock, job, at) }.with_priority(priority)
     }
 
     /// A job of no environment: housekeeping goes by the system's clock.

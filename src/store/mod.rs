@@ -14,6 +14,7 @@ mod keys;
 mod open;
 mod payments;
 mod recent;
+mod refunds;
 mod row;
 mod text;
 
@@ -22,6 +23,7 @@ pub use history::Transition;
 pub use keys::{ApiKey, KeyHolder};
 pub use open::{OpenError, Options};
 pub use payments::{Filter, Owner};
+pub use refunds::RefundFilter;
 
 use crate::{
     domain::{clock::Clock, payment::Payment},

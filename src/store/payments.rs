@@ -74,17 +74,18 @@ const INSERT: Text = insert!(
     "payments"
     (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, customer text,
         reference text, description text, metadata text, account text, status text, version bigint,
-        operation text, attempt_n bigint, declines bigint, next_attempt_at timestamptz, review_reason text,
-        created_at timestamptz, updated_at timestamptz)
+        operation text, attempt_n bigint, declines bigint, refunded_minor bigint, refunding_minor bigint,
+        next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
 );
 
 const UPDATE: Text = bulk!(
     "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
-     attempt_n = r.attempt_n, declines = r.declines, next_attempt_at = r.next_attempt_at, \
+     attempt_n = r.attempt_n, declines = r.declines, refunded_minor = r.refunded_minor, \
+     refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
      review_reason = r.review_reason, updated_at = r.updated_at FROM "
     rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
-        next_attempt_at timestamptz, review_reason text, updated_at timestamptz)
+        refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz, review_reason text, updated_at timestamptz)
     " WHERE payments.id = r.id AND payments.version = r.base"
 );
 
@@ -298,6 +299,8 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: Option<&'a str>,
         attempt_n: u32,
         declines: u32,
+        refunded_minor: i64,
+        refunding_minor: i64,
         next_attempt_at: Option<At>,
         review_reason: Option<&'a str>,
         updated_at: At,
@@ -310,6 +313,8 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: payment.operation.as_deref(),
         attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
         declines: payment.declines,
+        refunded_minor: payment.refunded,
+        refunding_minor: payment.refunding,
         next_attempt_at: payment.status.next_attempt_at().map(At),
         review_reason: payment.status.review_reason(),
         updated_at: At(payment.updated_at),

@@ -93,6 +93,8 @@ pub(super) struct PaymentRow {
     operation: Option<String>,
     attempt_n: i64,
     declines: i64,
+    refunded_minor: i64,
+    refunding_minor: i64,
     next_attempt_at: Option<At>,
     review_reason: Option<String>,
     created_at: At,
@@ -116,6 +118,7 @@ macro_rules! payment_columns {
     () => {
         "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.customer, p.reference, \
          p.description, p.metadata, p.account, p.status, p.version, p.operation, p.attempt_n, p.declines, \
+         p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, a.decline \
          FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id AND a.n = p.attempt_n "
@@ -142,6 +145,8 @@ impl From<&Payment> for PaymentRow {
             operation: payment.operation.clone(),
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
+            refunded_minor: payment.refunded,
+            refunding_minor: payment.refunding,
             next_attempt_at: payment.status.next_attempt_at().map(At),
             review_reason: payment.status.review_reason().map(str::to_owned),
             created_at: At(payment.created_at),
@@ -183,6 +188,8 @@ impl TryFrom<PaymentRow> for Payment {
             status,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,
             declines: count(row.declines).ok_or_else(|| corrupt("declines"))?,
+            refunded: row.refunded_minor,
+            refunding: row.refunding_minor,
             attempt: attempt(&row)?,
             customer: row.customer.clone(),
             reference: row.reference.clone(),

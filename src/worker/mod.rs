@@ -6,7 +6,7 @@ mod held;
 
 use crate::{
     domain::decline::transport,
-    flow::{ErrorKind, FlowError, Flows, charge, reconcile, sweep},
+    flow::{ErrorKind, FlowError, Flows, charge, reconcile, refund, sweep},
     store::{
         StoreError,
         change::JobEnd,
@@ -183,6 +183,7 @@ pub async fn work(flows: &Flows, claimed: &Claimed) {
         Job::Charge(job) => charge::run(flows, claimed, job.payment).await,
         Job::Retry(job) => charge::run(flows, claimed, job.payment).await,
         Job::Reconcile(job) => reconcile::run(flows, claimed, *job).await,
+        Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
     };
     if let Err(error) = result {

@@ -6,6 +6,7 @@ use crate::domain::{
     clock::Time,
     decline::Policy,
     event::EventType,
+    refund::Refund,
     table::{Kind, Open, Phase, Verdict, verdict},
 };
 use chrono::TimeDelta;
@@ -121,8 +122,9 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub payment: Payment,
-    /// A second success, to be kept beside the first (S1.4).
+    /// A second success, to be kept beside the first, and the order to give it back (S1.4).
     pub duplicate: Option<Attempt>,
+    pub refund: Option<Refund>,
     pub effects: Vec<Effect>,
     /// Why, in words, for the payment's history.
     pub detail: String,

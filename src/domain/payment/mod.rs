@@ -3,6 +3,8 @@
 mod apply;
 mod event;
 #[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
 mod model;
 mod next;
 #[cfg(test)]
@@ -44,6 +46,10 @@ pub struct Payment {
     pub attempt: Option<Attempt>,
     /// How often it has been declined.
     pub declines: u32,
+    /// In minor units: what has gone back to the payer.
+    pub refunded: i64,
+    /// In minor units: what may be on its way back, so that it is not given away twice.
+    pub refunding: i64,
     pub created_at: Time,
     pub updated_at: Time,
 }

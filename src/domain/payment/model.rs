@@ -2,7 +2,8 @@
 //! must keep to it.
 
 use super::{
-    tests::{answer, at, attempt_id, declined, euros, pending, plan},
+    fixtures::{at, euros, pending},
+    tests::{answer, attempt_id, declined, plan},
     *,
 };
 use crate::domain::{
@@ -196,13 +197,15 @@ impl World {
 
     /// Everything the specification says of one change.
     fn check(&mut self, before: &Payment, event: &Event, step: Step) {
-        let Step { payment: after, duplicate, effects, detail } = step;
+        let Step { payment: after, duplicate, refund, effects, detail } = step;
         assert_eq!(after.version, before.version + 1);
         assert_eq!(after.updated_at, self.now);
         assert!(!detail.is_empty());
         let same = Payment { version: before.version, updated_at: before.updated_at, ..after.clone() };
         assert!(same != *before || duplicate.is_some(), "{event:?} changed nothing but the version");
         self.check_attempts(before, event, &after, duplicate.as_ref());
+        let returned = refund.map(|refund| refund.charge);
+        assert_eq!(returned, duplicate.as_ref().and_then(|duplicate| duplicate.charge.clone()));
         self.canceled |= matches!(event, Event::Cancel | Event::Canceled { .. });
         self.answered |= matches!(event, Event::Answered { .. } | Event::Rejected { .. });
         self.check_status(before, event, &after);

@@ -7,7 +7,7 @@ use crate::domain::{
     decline::{Decided, Decision, Decline, Tried},
     event::EventType,
 };
-use dunlin_jobs::{AttemptId, Job, Reconcile, Retry};
+use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry};
 use sha2::{Digest, Sha256};
 
 /// A payment on its way to its next version.
@@ -177,7 +177,7 @@ impl Next<'_> {
         let charge = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_deref());
         match (answer.outcome, &self.payment.status) {
             (Outcome::Succeeded, Status::Succeeded) if answer.charge.as_deref() == charge => None,
-            (Outcome::Succeeded, Status::Succeeded) => Some(self.duplicate(answer.charge)),
+            (Outcome::Succeeded, Status::Succeeded) => Some(self.duplicate(answer.charge, answer.amount)),
             // A late `processing` or `failed` never moves what is decided (S1.13), and a person looks already.
             (Outcome::Declined(_) | Outcome::RequiresAction | Outcome::Pending, _)
             | (Outcome::Succeeded, Status::NeedsReview { .. }) => None,
@@ -201,8 +201,9 @@ impl Next<'_> {
     }
 
     /// S1.4: never dropped. It has an id of its own, made of the facts, since nothing here is random.
-    fn duplicate(self, charge: Option<String>) -> Step {
+    fn duplicate(self, charge: Option<String>, amount: Option<Money>) -> Step {
         let first = self.payment.attempt.clone();
+        let money = amount.filter(|amount| amount.minor() > 0).unwrap_or(self.payment.money);
         let (n, now) = (self.payment.next_attempt(), self.now);
         let mut step = self
             .done("a second success was found".to_owned(), vec![Effect::Emit(EventType::DuplicateCapture)]);
@@ -211,7 +212,11 @@ impl Next<'_> {
             let mut random = [0; 10];
             random.copy_from_slice(&digest[..10]);
             let id = AttemptId::mint(now, random);
-            Attempt { id, n, status: AttemptStatus::Duplicate, charge, decline: None, ..first }
+            let duplicate =
+                Attempt { id, n, status: AttemptStatus::Duplicate, charge, decline: None, ..first };
+            let refund = RefundId::mint(now, random);
+            step.refund = step.payment.refund_duplicate(refund, &duplicate, money, now);
+            duplicate
         });
         step
     }
@@ -219,7 +224,7 @@ impl Next<'_> {
     fn done(mut self, detail: String, effects: Vec<Effect>) -> Step {
         self.payment.version += 1;
         self.payment.updated_at = self.now;
-        Step { payment: self.payment, duplicate: None, effects, detail }
+        Step { payment: self.payment, duplicate: None, refund: None, effects, detail }
     }
 
     fn reconcile(&self) -> Effect {

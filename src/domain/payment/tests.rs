@@ -1,19 +1,18 @@
 //! What each verdict makes of a payment, exactly: its status, its jobs with their times, its events, its words.
 
-use super::*;
+use super::{
+    fixtures::{at, euros, pending},
+    *,
+};
 use crate::domain::{
     attempt::{Answer, AttemptStatus, Outcome, Rejection},
     decline::Decline,
     event::EventType,
     table::Kind,
 };
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use dunlin_jobs::{AttemptId, Charge, Job, Reconcile, Retry};
 use std::sync::LazyLock;
-
-pub(super) fn at(seconds: i64) -> Time {
-    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
-}
 
 /// The shipped policy, read once.
 pub(super) fn plan() -> &'static Plan {
@@ -24,35 +23,8 @@ pub(super) fn plan() -> &'static Plan {
     &PLAN
 }
 
-pub(super) fn euros(minor: i64) -> Money {
-    Money::new(minor, "EUR".parse().unwrap()).unwrap()
-}
-
 pub(super) fn attempt_id(n: u8) -> AttemptId {
     AttemptId::mint(at(0), [n; 10])
-}
-
-/// A payment of 12.50 EUR that waits for its first attempt.
-pub(super) fn pending() -> Payment {
-    Payment {
-        id: PaymentId::mint(at(0), [1; 10]),
-        tenant: TenantId::mint(at(0), [2; 10]),
-        livemode: false,
-        money: euros(1250),
-        method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
-        customer: None,
-        reference: None,
-        description: None,
-        metadata: BTreeMap::new(),
-        account: "main".to_owned(),
-        status: Status::Pending,
-        version: 1,
-        operation: None,
-        attempt: None,
-        declines: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
 }
 
 pub(super) fn answer(charge: &str, outcome: Outcome) -> Answer {

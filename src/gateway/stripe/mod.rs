@@ -3,11 +3,16 @@
 
 mod money;
 mod read;
+mod refund;
 #[cfg(test)]
 mod tests;
 
 use super::{AccountConfig, Call, Finding, Gateway, Reading, Reply, Send, Traits, Tried};
-use crate::domain::{attempt::ExchangeKind, payment::Payment};
+use crate::domain::{
+    attempt::ExchangeKind,
+    payment::Payment,
+    refund::{self as refunding, Refund},
+};
 use dunlin_jobs::Money;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
@@ -131,6 +136,25 @@ impl Gateway for Stripe {
             }
             read::Looked::More(last) => Finding::More(self.list(tried, Some(&last))),
         }
+    }
+
+    fn refund(&self, refund: &Refund) -> Result<Call, String> {
+        let kind = ExchangeKind::Refund;
+        let environment = if self.livemode { "live" } else { "test" };
+        let key = format!("dunlin:{environment}:{}:{}:{}", refund.tenant, refund.id, kind.name());
+        refund::order(refund, key)
+    }
+
+    fn read_refund(&self, send: Send, reply: &Reply) -> Reading<refunding::Answer> {
+        refund::read(send, reply)
+    }
+
+    fn query_refund(&self, refund: &Refund) -> Call {
+        refund::question(refund, None)
+    }
+
+    fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refunding::Answer> {
+        refund::find(refund, call, reply)
     }
 
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call> {

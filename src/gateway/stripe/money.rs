@@ -57,6 +57,14 @@ pub(super) fn from_stripe(amount: i64, currency: &str) -> Option<Money> {
     Money::new(minor, currency).ok()
 }
 
+/// An amount that cannot be read in our units is certainly not the one that was asked for.
+pub(super) fn named(amount: i64, currency: &str) -> Money {
+    from_stripe(amount, currency).unwrap_or_else(|| {
+        let fallback = "EUR".parse().expect("EUR is a currency");
+        Money::new(-1, fallback).expect("-1 is an amount")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,6 @@ use crate::domain::{
     decline::Decline,
     payment::Payment,
 };
-use dunlin_jobs::Money;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -33,12 +32,12 @@ struct Intent {
 }
 
 #[derive(Debug, Deserialize)]
-struct Failed {
-    error: CardError,
+pub(super) struct Failed {
+    pub(super) error: CardError,
 }
 
 #[derive(Debug, Deserialize)]
-struct CardError {
+pub(super) struct CardError {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -73,24 +72,31 @@ pub(super) enum Looked {
 /// Sorts the answer to a create or a confirm by what it proves (S1.8).
 pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
     let error = serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error);
-    let code = error.as_ref().and_then(|error| error.code.as_deref());
-    let say = |what: &str| {
-        let message = error.as_ref().and_then(|error| error.message.as_deref()).unwrap_or(what);
-        format!("HTTP {}: {message}", reply.status)
-    };
-    match (reply.status, send) {
-        (200..=299, _) => match serde_json::from_slice::<Intent>(&reply.body) {
+    match reply.status {
+        200..=299 => match serde_json::from_slice::<Intent>(&reply.body) {
             Ok(intent) => confirmed(payment, &intent),
             Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
         },
-        (402, _) => match error {
+        402 => match error {
             Some(error) if error.kind == "card_error" => Reading::Answered(declined(payment, &error)),
-            _ => Reading::Unknown(say("a decline that cannot be read")),
+            _ => Reading::Unknown("HTTP 402: a decline that cannot be read".to_owned()),
         },
+        _ => unexecuted(error.as_ref(), send, reply),
+    }
+}
+
+/// What an answer proves that is neither a success nor a decline (S1.8).
+pub(super) fn unexecuted<A>(error: Option<&CardError>, send: Send, reply: &Reply) -> Reading<A> {
+    let code = error.and_then(|error| error.code.as_deref());
+    let say = |what: &str| {
+        let message = error.and_then(|error| error.message.as_deref()).unwrap_or(what);
+        format!("HTTP {}: {message}", reply.status)
+    };
+    match (reply.status, send) {
         (401 | 403, Send::First) => Reading::Rejected(Rejection::Credentials(say("the key was refused"))),
         // A limiter's 429 stands before execution; a lock's does not.
         (429, Send::First) if code != Some("lock_timeout") => Reading::NotSent(say("too many requests")),
-        (400 | 404 | 422, _) if is_about_another_call(error.as_ref()) => {
+        (400 | 404 | 422, _) if is_about_another_call(error) => {
             Reading::Unknown(say("the answer is not about this call"))
         }
         // A refusal that the key did not keep is not about the first send: the key may be another account's.
@@ -180,7 +186,7 @@ fn answer(intent: &Intent, outcome: Outcome) -> Answer {
     Answer {
         operation: Some(intent.id.clone()),
         charge: intent.latest_charge.clone(),
-        amount: Some(named(amount, &intent.currency)),
+        amount: Some(money::named(amount, &intent.currency)),
         outcome,
     }
 }
@@ -193,21 +199,13 @@ fn declined(payment: &Payment, error: &CardError) -> Answer {
     Answer {
         operation: intent.map(|intent| intent.id.clone()),
         charge: error.charge.clone().or_else(latest),
-        amount: intent.map(|intent| named(intent.amount, &intent.currency)),
+        amount: intent.map(|intent| money::named(intent.amount, &intent.currency)),
         outcome: Outcome::Declined(decline(error)),
     }
 }
 
-/// An amount that cannot be read in our units is certainly not the one that was asked for.
-fn named(amount: i64, currency: &str) -> Money {
-    money::from_stripe(amount, currency).unwrap_or_else(|| {
-        let fallback = "EUR".parse().expect("EUR is a currency");
-        Money::new(-1, fallback).expect("-1 is an amount")
-    })
-}
-
 /// A gateway's words, short, on one line, and without what must not be kept.
-fn plain(message: &str) -> String {
+pub(super) fn plain(message: &str) -> String {
     if looks_like_card_number(message) {
         return "(left out: it looks like a card number)".to_owned();
     }

@@ -46,6 +46,8 @@ fn payment() -> Payment {
         operation: None,
         attempt: None,
         declines: 0,
+        refunded: 0,
+        refunding: 0,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -112,9 +112,9 @@ async fn the_same_work_is_never_queued_twice(database: Database) {
     let charge = Job::Charge(Charge { payment: payment.id });
     let reconcile = Job::Reconcile(Reconcile { payment: payment.id, attempt: 1 });
 
-    bench.store.adopt(&payment, &charge, moment(9)).await.unwrap();
-    bench.store.adopt(&payment, &reconcile, moment(9)).await.unwrap();
-    bench.store.adopt(&payment, &reconcile, moment(10)).await.unwrap();
+    bench.store.adopt(payment.livemode, &charge, moment(9)).await.unwrap();
+    bench.store.adopt(payment.livemode, &reconcile, moment(9)).await.unwrap();
+    bench.store.adopt(payment.livemode, &reconcile, moment(10)).await.unwrap();
 
     let jobs = bench.store.list_jobs(payment.id).await.unwrap();
     let jobs: Vec<_> = jobs.iter().map(|job| (job.kind.as_str(), job.due_at)).collect();
@@ -139,7 +139,7 @@ async fn the_next_due_moment_leaves_out_what_is_in_hand(database: Database) {
     let bench = Bench::new(database).await;
     let payment = bench.paid_in().await;
     let later = Job::Reconcile(Reconcile { payment: payment.id, attempt: 1 });
-    bench.store.adopt(&payment, &later, moment(9)).await.unwrap();
+    bench.store.adopt(payment.livemode, &later, moment(9)).await.unwrap();
     bench.store.plant(&Job::Sweep(Sweep { name: SweepName::Orphans }), moment(0)).await.unwrap();
     let busy = async |seconds| bench.store.count_busy(false, moment(seconds)).await.unwrap();
 

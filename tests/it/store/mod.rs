@@ -96,6 +96,8 @@ impl Bench {
             operation: None,
             attempt: None,
             declines: 0,
+            refunded: 0,
+            refunding: 0,
             created_at: now,
             updated_at: now,
         }
@@ -176,6 +178,7 @@ impl Bench {
             id: ExchangeId::mint(self.now(), self.store.clock().random()),
             payment,
             attempt: 1,
+            refund: None,
             kind: ExchangeKind::Create,
             resend: false,
             method: "POST".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! The order of locks is always keys, payments, jobs, each sorted by id, so that two batches cannot deadlock.
 
+mod refunding;
+
 use super::{
     StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
@@ -13,13 +15,15 @@ use super::{
     jobs::{JobRow, JobWrites},
     payments,
     recent::Recent,
+    refunds,
 };
 use crate::domain::{
     attempt::Attempt,
     clock::Clock,
     payment::{Effect, Event, Payment, Plan, Step},
+    refund::Refund,
 };
-use dunlin_jobs::{EventId, JobId, PaymentId};
+use dunlin_jobs::{EventId, JobId, PaymentId, RefundId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a batch needs besides its changes.
@@ -51,10 +55,11 @@ pub(super) async fn run(
     let wanted: BTreeSet<_> = changes
         .iter()
         .filter_map(|change| match &change.subject {
-            Subject::Event(payment, _) => Some(*payment),
+            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => Some(*payment),
+            Subject::Refund(create) => Some(create.payment),
             Subject::Create(_) | Subject::Note => None,
         })
-        .chain(keys.values().filter_map(idempotency::Claim::existing))
+        .chain(keys.values().filter_map(idempotency::Claim::existing).map(|made| made.payment))
         .collect();
     let leases: BTreeSet<_> =
         changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job).collect();
@@ -62,8 +67,10 @@ pub(super) async fn run(
     let mut work = Work {
         context,
         held: hold(tx, wanted, recent).await?,
+        refunds: refunds::load(tx, &wanted_refunds(changes, &keys)).await?,
         leases: claim::lock(tx, &leases).await?,
         written: BTreeMap::new(),
+        refunds_written: BTreeMap::new(),
         attempts: BTreeMap::new(),
         history: Vec::new(),
         events: Vec::new(),
@@ -85,6 +92,15 @@ pub(super) async fn run(
     Ok(Outcome { answers, mark, enqueued, written })
 }
 
+fn wanted_refunds(changes: &[Change], keys: &HashMap<usize, idempotency::Claim>) -> BTreeSet<RefundId> {
+    let replayed = keys.values().filter_map(|claim| claim.existing()?.refund);
+    let told = changes.iter().filter_map(|change| match &change.subject {
+        Subject::RefundEvent(_, refund, _) => Some(*refund),
+        Subject::Create(_) | Subject::Event(..) | Subject::Refund(_) | Subject::Note => None,
+    });
+    replayed.chain(told).collect()
+}
+
 /// The payments that the batch is about, from memory where they were written lately.
 async fn hold(
     tx: &mut Tx,
@@ -103,9 +119,11 @@ async fn hold(
 struct Work<'a> {
     context: &'a Context,
     held: HashMap<PaymentId, Payment>,
+    refunds: HashMap<RefundId, Refund>,
     leases: HashMap<JobId, Lease>,
     /// Payments to write, with the version that the table holds; none for new ones.
     written: BTreeMap<PaymentId, Option<u32>>,
+    refunds_written: BTreeMap<RefundId, Option<u32>>,
     attempts: BTreeMap<(PaymentId, u32), Attempt>,
     history: Vec<HistoryRow>,
     events: Vec<EventRow>,
@@ -144,7 +162,8 @@ impl Work<'_> {
                 attempts.extend(written.map(|(_, attempt)| attempt.clone()));
                 Ok(Beside { attempts, ..Beside::default() })
             }
-            Subject::Event(..) | Subject::Note => Ok(Beside::default()),
+            Subject::Refund(_) => Ok(Beside { key, ..Beside::default() }),
+            Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => Ok(Beside::default()),
         }
     }
 
@@ -164,9 +183,18 @@ impl Work<'_> {
     fn take(&mut self, change: &Change, beside: Beside) -> Result<Committed, CommitError> {
         let Beside { key, twin, attempts } = beside;
         match (&change.subject, key) {
-            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => self.replay(first, twin),
-            (Subject::Create(_), Some(idempotency::Claim::Reused(first))) => {
-                Err(CommitError::KeyReused { first })
+            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => {
+                self.replay(first.payment, twin)
+            }
+            (Subject::Create(_) | Subject::Refund(_), Some(idempotency::Claim::Reused(first))) => {
+                Err(CommitError::KeyReused { first: first.payment })
+            }
+            (Subject::Refund(create), Some(idempotency::Claim::Replayed(first))) => {
+                self.replay_refund(create, first)
+            }
+            (Subject::Refund(create), Some(idempotency::Claim::Won) | None) => self.refund(change, create),
+            (Subject::RefundEvent(payment, refund, event), _) => {
+                self.happen_to_refund(change, *payment, *refund, event)
             }
             (Subject::Create(create), Some(idempotency::Claim::Won) | None) => match twin {
                 Some(first) => Err(CommitError::Twin { first }),
@@ -176,14 +204,14 @@ impl Work<'_> {
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
                 self.exchanges.extend(change.exchanges.iter().cloned());
-                Ok(Committed { payment: None, fresh: true })
+                Ok(Committed { payment: None, refund: None, fresh: true })
             }
         }
     }
 
     fn replay(&self, first: PaymentId, twin: Option<PaymentId>) -> Result<Committed, CommitError> {
         match (self.held.get(&first).cloned(), twin) {
-            (Some(payment), _) => Ok(Committed { payment: Some(payment), fresh: false }),
+            (Some(payment), _) => Ok(Committed { payment: Some(payment), refund: None, fresh: false }),
             // The same was refused a moment ago, in this batch.
             (None, Some(first)) => Err(CommitError::Twin { first }),
             (None, None) => Err(CommitError::NotFound),
@@ -195,13 +223,13 @@ impl Work<'_> {
         self.history.push(HistoryRow::created(change, payment));
         self.emit(payment, crate::domain::event::EventType::Created, None);
         let work = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
-        let job = JobRow::new(&self.context.clock, payment, &work, payment.created_at)
+        let job = JobRow::new(&self.context.clock, payment.livemode, &work, payment.created_at)
             .with_priority(create.priority)
             .with_traceparent(create.traceparent.clone());
         self.jobs.insert(job);
         self.written.insert(payment.id, None);
         self.held.insert(payment.id, payment.clone());
-        Committed { payment: Some(payment.clone()), fresh: true }
+        Committed { payment: Some(payment.clone()), refund: None, fresh: true }
     }
 
     fn happen(
@@ -222,16 +250,16 @@ impl Work<'_> {
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, before.open_attempt().is_some())?;
-            return Ok(Committed { payment: Some(before), fresh: false });
+            return Ok(Committed { payment: Some(before), refund: None, fresh: false });
         };
         self.end_job(change, false, step.payment.open_attempt().is_some())?;
         let payment = step.payment.clone();
         self.record(change, event, &before, step);
-        Ok(Committed { payment: Some(payment), fresh: true })
+        Ok(Committed { payment: Some(payment), refund: None, fresh: true })
     }
 
     fn record(&mut self, change: &Change, event: &Event, before: &Payment, step: Step) {
-        let Step { payment, duplicate, effects, detail } = step;
+        let Step { payment, duplicate, refund, effects, detail } = step;
         self.history.push(HistoryRow::new(change, event.kind(), before, &payment, detail));
         for attempt in payment.attempt.iter().chain(duplicate.iter()) {
             self.attempts.insert((payment.id, attempt.n), attempt.clone());
@@ -239,12 +267,19 @@ impl Work<'_> {
         for effect in effects {
             match effect {
                 Effect::Enqueue(job, at) => {
-                    self.jobs.insert(JobRow::new(&self.context.clock, &payment, &job, at));
+                    self.jobs.insert(JobRow::new(&self.context.clock, payment.livemode, &job, at));
                 }
                 Effect::Emit(kind) => self.emit(&payment, kind, Some(before.status.name())),
             }
         }
-        self.written.entry(payment.id).or_insert(Some(before.version));
+        if let Some(refund) = refund {
+            self.take_in(refund);
+        }
+        self.write_payment(before.version, payment);
+    }
+
+    fn write_payment(&mut self, base: u32, payment: Payment) {
+        self.written.entry(payment.id).or_insert(Some(base));
         self.held.insert(payment.id, payment);
     }
 
@@ -292,6 +327,9 @@ impl Work<'_> {
         let attempts: Vec<_> =
             self.attempts.iter().map(|((id, _), attempt)| (&self.held[id], attempt)).collect();
         payments::save_attempts(tx, &attempts).await?;
+        let written: Vec<_> =
+            self.refunds_written.iter().map(|(id, base)| (&self.refunds[id], *base)).collect();
+        refunds::write(tx, &written).await?;
         exchanges::write(tx, &self.exchanges).await?;
         super::history::insert(tx, &self.history).await?;
         self.jobs.write(tx).await?;

@@ -1,0 +1,57 @@
+//! A refund as clients see it.
+
+use super::Refund;
+use crate::domain::clock::Time;
+use dunlin_jobs::{Currency, PaymentId, RefundId};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize)]
+pub struct View<'a> {
+    pub id: RefundId,
+    pub object: &'static str,
+    pub payment: PaymentId,
+    pub status: &'static str,
+    /// In minor units of `currency`.
+    pub amount: i64,
+    pub currency: Currency,
+    /// `requested` by the merchant, or the return of a `duplicate` charge.
+    pub cause: &'static str,
+    pub reason: Option<&'a str>,
+    pub metadata: &'a BTreeMap<String, String>,
+    pub gateway: &'a str,
+    pub gateway_charge: &'a str,
+    pub gateway_refund: Option<&'a str>,
+    /// Why it failed, in the gateway's words.
+    pub failure: Option<&'a str>,
+    pub review_reason: Option<&'a str>,
+    pub livemode: bool,
+    pub version: u32,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+impl<'a> From<&'a Refund> for View<'a> {
+    fn from(refund: &'a Refund) -> Self {
+        View {
+            id: refund.id,
+            object: "refund",
+            payment: refund.payment,
+            status: refund.status.name(),
+            amount: refund.money.minor(),
+            currency: refund.money.currency(),
+            cause: refund.cause.name(),
+            reason: refund.reason.as_deref(),
+            metadata: &refund.metadata,
+            gateway: &refund.account,
+            gateway_charge: &refund.charge,
+            gateway_refund: refund.operation.as_deref(),
+            failure: refund.failure.as_deref(),
+            review_reason: refund.review_reason.as_deref(),
+            livemode: refund.livemode,
+            version: refund.version,
+            created_at: refund.created_at,
+            updated_at: refund.updated_at,
+        }
+    }
+}

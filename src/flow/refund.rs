@@ -1,0 +1,350 @@
+//! Refund: carries a refund to its end. One job sends it, and asks what became of it while that is open.
+
+use super::{FlowError, Flows, Worked, charge::PARKED_FOR_CREDENTIALS};
+use crate::{
+    domain::{
+        attempt::Rejection,
+        clock::Time,
+        decline::transport,
+        refund::{Answer, Event, Outcome, Refund, RefundStatus},
+    },
+    failpoint::Point,
+    gateway::{Account, Call, Finding, Reading, Send, client::SendError},
+    store::{
+        change::{CommitError, Exchange, ExchangeWrite, JobEnd},
+        claim::Claimed,
+    },
+};
+use chrono::TimeDelta;
+use dunlin_jobs::ExchangeId;
+
+/// How many pages of a listing one look may read.
+const MAX_PAGES: usize = 50;
+/// Two looks that find nothing count as two only when they are this far apart (S1.9).
+const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
+/// What the verdict of a look that found nothing begins with, in the exchange's row.
+const ABSENT: &str = "absent";
+
+/// Works on a refund's job. Its first act is to look.
+pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> Result<(), FlowError> {
+    let Some(refund) = flows.store.find_refund(job.refund).await? else {
+        return flows.end_job(&claimed.lease, JobEnd::Park("its refund does not exist".to_owned())).await;
+    };
+    let Some(account) = flows.gateways.find(&refund.account) else {
+        let detail = format!("{} is not configured here: add it under [gateways]", refund.account);
+        return Err(FlowError::Invalid { field: "gateway".to_owned(), detail });
+    };
+    let run = Run { flows, claimed, account, refund: &refund };
+    if claimed.rescues >= flows.settings.max_rescues {
+        return run.set_aside().await;
+    }
+    match refund.status {
+        RefundStatus::Pending => run.send().await,
+        RefundStatus::Sending => run.lost_worker().await,
+        RefundStatus::Unknown => {
+            run.review_if_overdue().await?;
+            run.resolve().await
+        }
+        RefundStatus::Processing => {
+            run.review_if_overdue().await?;
+            run.ask(&run.exchanges().await?).await
+        }
+        RefundStatus::Succeeded | RefundStatus::Failed => run.end(JobEnd::Done).await,
+    }
+}
+
+/// One run of a refund's job, while its lease lasts.
+struct Run<'a> {
+    flows: &'a Flows,
+    claimed: &'a Claimed,
+    account: &'a Account,
+    refund: &'a Refund,
+}
+
+impl Run<'_> {
+    /// Commits the intent, calls, and commits the result.
+    async fn send(&self) -> Result<(), FlowError> {
+        if !self.flows.may_begin(self.claimed) {
+            return self.end(JobEnd::Again(self.now())).await;
+        }
+        let exchange = match first_exchange(&self.exchanges().await?) {
+            // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
+            Some(first) => self.same_bytes(first),
+            None => match self.account.gateway.refund(self.refund) {
+                Ok(call) => self.exchange(&call),
+                Err(reason) => {
+                    return self
+                        .conclude(Event::Review { reason }, JobEnd::Again(self.next_look()), None)
+                        .await;
+                }
+            },
+        };
+        let intent = Worked::refund(self.refund, Event::Send, JobEnd::Keep);
+        self.flows.store.pass(Point::BeforeIntent).await;
+        match self.flows.happen(self.claimed, intent.with(ExchangeWrite::Open(exchange.clone()))).await {
+            Ok(_) => {}
+            Err(CommitError::RefundRefused(_)) => return self.end(JobEnd::Again(self.now())).await,
+            Err(CommitError::LeaseLost) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.flows.store.pass(Point::BeforeSend).await;
+        let reply = self.flows.send(self.account, self.claimed, &exchange).await;
+        let reading = match &reply {
+            Ok(reply) => self.account.gateway.read_refund(Send::First, reply),
+            Err(SendError::NotSent(reason)) => Reading::NotSent(reason.clone()),
+            Err(SendError::Lost(reason)) => Reading::Unknown(reason.clone()),
+        };
+        let closing = self.flows.closing(self.account, &exchange, &reply, verdict(&reading));
+        let again = JobEnd::AgainWhileOpen(self.next_look());
+        let (event, end) = match reading {
+            Reading::Answered(answer) => (Event::Answered(answer), again),
+            Reading::Rejected(Rejection::Invalid(reason)) => (Event::Rejected { reason }, again),
+            Reading::Rejected(Rejection::Credentials(reason)) => {
+                tracing::error!(refund.id = %self.refund.id, gateway.name = %self.account.name, reason,
+                    "{} waits: the gateway refused our credentials", self.refund.id);
+                (Event::NotSent { reason }, JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned()))
+            }
+            Reading::NotSent(reason) => {
+                let at = self.now() + transport(self.claimed.failures + 1);
+                (Event::NotSent { reason: reason.clone() }, JobEnd::Failed(at, reason))
+            }
+            Reading::Unknown(reason) => (Event::Lost { reason }, again),
+        };
+        self.flows.store.pass(Point::Answered).await;
+        self.conclude(event, end, Some(closing)).await
+    }
+
+    /// The worker that had it vanished while the request may have been on the wire (S5.6).
+    async fn lost_worker(&self) -> Result<(), FlowError> {
+        let reason = "the worker vanished while it was refunding".to_owned();
+        self.conclude(Event::Lost { reason }, JobEnd::Again(self.now()), None).await
+    }
+
+    /// A job that loses its worker again and again waits an hour each time, and a person is told (S5.6).
+    async fn set_aside(&self) -> Result<(), FlowError> {
+        let reason = format!("its worker vanished {} times in a row", self.claimed.rescues);
+        tracing::error!(refund.id = %self.refund.id, "{} is set aside: {reason}", self.refund.id);
+        let end = JobEnd::Failed(self.now() + TimeDelta::hours(1), reason.clone());
+        self.conclude(Event::Review { reason }, end, None).await
+    }
+
+    /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
+    async fn resolve(&self) -> Result<(), FlowError> {
+        let exchanges = self.exchanges().await?;
+        let Some(first) = first_exchange(&exchanges).filter(|_| self.may_resend()) else {
+            return self.ask(&exchanges).await;
+        };
+        let exchange = self.same_bytes(first);
+        if !self.open(&exchange).await? {
+            return Ok(());
+        }
+        let reply = self.flows.send(self.account, self.claimed, &exchange).await;
+        self.flows.store.pass(Point::AfterAsk).await;
+        let reading = match &reply {
+            Ok(reply) => self.account.gateway.read_refund(Send::Again, reply),
+            Err(error) => Reading::Unknown(error.to_string()),
+        };
+        let closing = self.flows.closing(self.account, &exchange, &reply, verdict(&reading));
+        let end = JobEnd::AgainWhileOpen(self.next_look());
+        match reading {
+            Reading::Answered(answer) => self.conclude(Event::Answered(answer), end, Some(closing)).await,
+            Reading::Rejected(Rejection::Invalid(reason)) => {
+                self.conclude(Event::Rejected { reason }, end, Some(closing)).await
+            }
+            Reading::Rejected(Rejection::Credentials(_)) | Reading::NotSent(_) | Reading::Unknown(_) => {
+                self.flows.keep(closing).await?;
+                self.ask(&self.exchanges().await?).await
+            }
+        }
+    }
+
+    /// Asks the gateway by its own id, or by a complete listing.
+    async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
+        let gateway = &self.account.gateway;
+        let mut call = gateway.query_refund(self.refund);
+        for _ in 0..MAX_PAGES {
+            let exchange = self.exchange(&call);
+            if !self.open(&exchange).await? {
+                return Ok(());
+            }
+            let reply = self.flows.send(self.account, self.claimed, &exchange).await;
+            self.flows.store.pass(Point::AfterAsk).await;
+            let finding = match &reply {
+                Ok(reply) => gateway.read_refund_query(self.refund, &call, reply),
+                Err(error) => Finding::Nothing(error.to_string()),
+            };
+            let closing = |verdict: String| self.flows.closing(self.account, &exchange, &reply, verdict);
+            let end = JobEnd::AgainWhileOpen(self.next_look());
+            match finding {
+                Finding::Answered(answer) => {
+                    let verdict = verdict(&Reading::Answered(answer.clone()));
+                    return self.conclude(Event::Answered(answer), end, Some(closing(verdict))).await;
+                }
+                Finding::Absent => return self.absent(exchanges, closing(ABSENT.to_owned())).await,
+                Finding::Canceled => {
+                    let outcome = Outcome::Failed("the gateway canceled it".to_owned());
+                    let answer = Answer { operation: None, amount: None, outcome };
+                    let closing = closing("canceled".to_owned());
+                    return self.conclude(Event::Answered(answer), end, Some(closing)).await;
+                }
+                Finding::Nothing(why) => {
+                    self.flows.keep(closing(why)).await?;
+                    return self.end(JobEnd::Again(self.next_look())).await;
+                }
+                Finding::More(next) => {
+                    self.flows.keep(closing("not on this page".to_owned())).await?;
+                    call = next;
+                }
+            }
+        }
+        self.end(JobEnd::Again(self.next_look())).await
+    }
+
+    /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
+    async fn absent(&self, exchanges: &[Exchange], closing: ExchangeWrite) -> Result<(), FlowError> {
+        let now = self.now();
+        let settle =
+            TimeDelta::from_std(self.account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
+        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+        let last_sent_at = sent.map(|exchange| exchange.opened_at).max().or(self.refund.first_sent_at);
+        let counts_from = last_sent_at.unwrap_or(now) + settle;
+        if self.refund.status != RefundStatus::Unknown || now < counts_from {
+            self.flows.keep(closing).await?;
+            return self.end(JobEnd::Again(self.next_look())).await;
+        }
+        let before = exchanges.iter().any(|exchange| {
+            let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
+            absent && exchange.opened_at >= counts_from && exchange.opened_at <= now - BETWEEN_ABSENCES
+        });
+        if before {
+            return self.conclude(Event::Absent, JobEnd::Again(now), Some(closing)).await;
+        }
+        self.flows.keep(closing).await?;
+        self.end(JobEnd::Again(now + BETWEEN_ABSENCES)).await
+    }
+
+    /// Commits what became of the refund, and of the job.
+    async fn conclude(
+        &self,
+        event: Event,
+        end: JobEnd,
+        closing: Option<ExchangeWrite>,
+    ) -> Result<(), FlowError> {
+        let mut step = Worked::refund(self.refund, event, end);
+        step.exchanges.extend(closing.clone());
+        let result = self.flows.happen(self.claimed, step).await;
+        self.flows.store.pass(Point::AfterCharge).await;
+        match result {
+            Ok(committed) => {
+                if let Some(refund) = committed.refund.filter(|_| committed.fresh) {
+                    tracing::info!(refund.id = %refund.id, payment.id = %refund.payment,
+                        status = refund.status.name(), "{} is {}", refund.id, refund.status.name());
+                }
+                Ok(())
+            }
+            Err(error @ (CommitError::LeaseLost | CommitError::RefundRefused(_))) => {
+                if let Some(closing) = closing {
+                    self.flows.keep(closing).await?;
+                }
+                // Another worker has it, or it has changed since we looked; the next look sees it as it is.
+                let is_ours = matches!(error, CommitError::RefundRefused(_));
+                if is_ours { self.end(JobEnd::Again(self.now())).await } else { Ok(()) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Commits the exchange before a byte leaves; false when the job has passed to another worker.
+    async fn open(&self, exchange: &Exchange) -> Result<bool, FlowError> {
+        let opening = Worked::note(JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
+        match self.flows.happen(self.claimed, opening).await {
+            Ok(_) => {
+                self.flows.store.pass(Point::BeforeAsk).await;
+                Ok(true)
+            }
+            Err(CommitError::LeaseLost) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// After a day a person is told, and asking goes on (S1.10).
+    async fn review_if_overdue(&self) -> Result<(), FlowError> {
+        let age = self.now() - self.refund.first_sent_at.unwrap_or(self.refund.created_at);
+        let limit = i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
+        // A refund that the gateway has accepted may take a bank's ten days.
+        let limit =
+            if self.refund.status == RefundStatus::Processing { limit.saturating_mul(10) } else { limit };
+        if age.num_seconds() < limit || self.refund.review_reason.is_some() {
+            return Ok(());
+        }
+        let reason = format!("the outcome of {} is open for {} h", self.refund.id, age.num_hours());
+        tracing::error!(refund.id = %self.refund.id, "{} needs a look: {reason}", self.refund.id);
+        self.conclude(Event::Review { reason }, JobEnd::Keep, None).await
+    }
+
+    fn may_resend(&self) -> bool {
+        let traits = self.account.gateway.traits();
+        // S2.11: 0.8 of the key's life, in whole numbers.
+        let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
+        traits.replay_safe && self.refund.first_sent_at.is_some_and(|sent| self.now() - sent < limit)
+    }
+
+    /// The exchanges of this refund, first one first.
+    async fn exchanges(&self) -> Result<Vec<Exchange>, FlowError> {
+        let all = self.flows.store.list_exchanges(self.refund.payment).await?;
+        Ok(all.into_iter().filter(|exchange| exchange.refund == Some(self.refund.id)).collect())
+    }
+
+    fn exchange(&self, call: &Call) -> Exchange {
+        Exchange {
+            id: ExchangeId::mint(self.now(), self.flows.clock().random()),
+            payment: self.refund.payment,
+            attempt: 0,
+            refund: Some(self.refund.id),
+            kind: call.kind,
+            resend: false,
+            method: call.method.to_owned(),
+            path: call.path.clone(),
+            idempotency_key: call.idempotency_key.clone(),
+            api_version: self.account.gateway.api_version().to_owned(),
+            body: call.body.clone(),
+            opened_at: self.now(),
+            closed: None,
+        }
+    }
+
+    fn same_bytes(&self, first: Exchange) -> Exchange {
+        let id = ExchangeId::mint(self.now(), self.flows.clock().random());
+        Exchange { id, resend: true, opened_at: self.now(), closed: None, ..first }
+    }
+
+    fn next_look(&self) -> Time {
+        self.flows.next_look(self.refund.livemode, &self.refund.id.to_string(), self.claimed.runs)
+    }
+
+    fn now(&self) -> Time {
+        self.flows.clock().now(self.refund.livemode)
+    }
+
+    async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
+        self.flows.end_job(&self.claimed.lease, end).await
+    }
+}
+
+/// The request that the refund was sent with.
+fn first_exchange(exchanges: &[Exchange]) -> Option<Exchange> {
+    exchanges.iter().find(|exchange| exchange.idempotency_key.is_some()).cloned()
+}
+
+fn verdict(reading: &Reading<Answer>) -> String {
+    match reading {
+        Reading::Answered(answer) => match &answer.outcome {
+            Outcome::Succeeded => "succeeded".to_owned(),
+            Outcome::Processing => "processing".to_owned(),
+            Outcome::Failed(reason) => format!("failed: {reason}"),
+        },
+        Reading::Rejected(_) => "rejected".to_owned(),
+        Reading::NotSent(reason) => format!("not sent: {reason}"),
+        Reading::Unknown(reason) => format!("unknown: {reason}"),
+    }
+}

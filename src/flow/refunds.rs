@@ -1,0 +1,80 @@
+//! Refunds: taking orders for them in, and telling how they stand.
+
+use super::{FlowError, Flows, payments};
+use crate::{
+    domain::refund::{NotRefundable, Order, Refund, RefundStatus},
+    failpoint::Point,
+    store::{
+        Owner, RefundFilter,
+        change::{Key, RefundCreate, Subject},
+    },
+};
+use dunlin_jobs::{PaymentId, RefundId};
+use std::collections::BTreeMap;
+
+/// What a caller asks for, its shape checked, its meaning not.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// In minor units of the payment's currency; what is left if none is named.
+    pub amount: Option<i64>,
+    pub reason: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub key: Key,
+}
+
+impl Flows {
+    /// Takes in a refund: its key, its row, its job and its event in one commit. True if it is new.
+    pub async fn create_refund(
+        &self,
+        owner: Owner,
+        payment: PaymentId,
+        request: Request,
+    ) -> Result<(Refund, bool), FlowError> {
+        payments::check_text("reason", request.reason.as_deref())?;
+        payments::check_metadata(&request.metadata)?;
+        let now = self.clock().now(owner.livemode);
+        let order = Order {
+            id: RefundId::mint(now, self.clock().random()),
+            amount: request.amount,
+            reason: request.reason,
+            metadata: request.metadata,
+        };
+        let (tenant, livemode) = (owner.tenant, owner.livemode);
+        let create = RefundCreate { payment, tenant, livemode, order, key: request.key, asked_at: now };
+        let committed = self.store.offer(self.change("api", Subject::Refund(Box::new(create)))).await;
+        self.store.pass(Point::Accepted).await;
+        let committed = committed?;
+        let refund = committed.refund.ok_or(FlowError::NotFound("refund"))?;
+        Ok((refund, committed.fresh))
+    }
+
+    pub async fn load_refund(&self, owner: Owner, id: RefundId) -> Result<Refund, FlowError> {
+        self.store.find_owned_refund(owner, id).await?.ok_or(FlowError::NotFound("refund"))
+    }
+
+    pub async fn list_refunds(&self, owner: Owner, filter: &RefundFilter) -> Result<Vec<Refund>, FlowError> {
+        if let Some(status) = filter.status.as_deref()
+            && RefundStatus::from_name(status).is_none()
+        {
+            let names = RefundStatus::ALL.map(RefundStatus::name).join(", ");
+            let detail = format!("{status:?} is not a refund's status: one of {names}");
+            return Err(FlowError::Invalid { field: "status".to_owned(), detail });
+        }
+        if let Some(payment) = filter.payment {
+            self.load_payment(owner, payment).await?;
+        }
+        Ok(self.store.list_refunds(owner, filter).await?)
+    }
+}
+
+/// Says why a payment's money cannot go back: the field that is wrong, or the state that forbids it.
+pub(super) fn explain(why: &NotRefundable) -> FlowError {
+    match why {
+        NotRefundable::TooMuch { .. } | NotRefundable::NotPositive => {
+            FlowError::Invalid { field: "amount".to_owned(), detail: why.to_string() }
+        }
+        NotRefundable::NotPaid(_) | NotRefundable::NothingLeft | NotRefundable::NoCharge => {
+            FlowError::Conflict { code: "payment_not_refundable", detail: why.to_string(), payment: None }
+        }
+    }
+}

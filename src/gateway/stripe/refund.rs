@@ -1,0 +1,115 @@
+//! Refunds at Stripe: by the charge that is given back, found again by our reference in their metadata.
+
+use super::{
+    super::{Call, Finding, Reading, Reply, Send},
+    form, get, money,
+    read::{Failed, plain, unexecuted},
+};
+use crate::domain::{
+    attempt::ExchangeKind,
+    refund::{Answer, Cause, Outcome, Refund},
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Where our reference stands in a refund's metadata.
+const REFERENCE: &str = "dunlin_refund";
+
+/// docs.stripe.com/api/refunds/object
+#[derive(Debug, Deserialize)]
+struct Object {
+    id: String,
+    status: Option<String>,
+    amount: i64,
+    currency: String,
+    #[serde(default)]
+    failure_reason: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    data: Vec<Object>,
+    has_more: bool,
+}
+
+pub(super) fn order(refund: &Refund, key: String) -> Result<Call, String> {
+    let (amount, _) = money::to_stripe(refund.money)?;
+    let reference = format!("metadata[{REFERENCE}]");
+    let mut fields = vec![
+        ("charge", refund.charge.clone()),
+        ("amount", amount.to_string()),
+        (reference.as_str(), refund.id.to_string()),
+    ];
+    if refund.cause == Cause::Duplicate {
+        fields.push(("reason", "duplicate".to_owned()));
+    }
+    let path = "/v1/refunds".to_owned();
+    Ok(Call {
+        kind: ExchangeKind::Refund,
+        method: "POST",
+        path,
+        idempotency_key: Some(key),
+        body: form(&fields),
+    })
+}
+
+/// Sorts the answer to an order by what it proves (S1.8).
+pub(super) fn read(send: Send, reply: &Reply) -> Reading<Answer> {
+    let error = serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error);
+    if !(200..=299).contains(&reply.status) {
+        return unexecuted(error.as_ref(), send, reply);
+    }
+    match serde_json::from_slice::<Object>(&reply.body) {
+        Ok(object) => Reading::Answered(answer(&object)),
+        Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
+    }
+}
+
+pub(super) fn question(refund: &Refund, starting_after: Option<&str>) -> Call {
+    if let Some(id) = &refund.operation {
+        return get(format!("/v1/refunds/{id}"));
+    }
+    let mut query = vec![("charge", refund.charge.clone()), ("limit", "100".to_owned())];
+    query.extend(starting_after.map(|last| ("starting_after", last.to_owned())));
+    get(format!("/v1/refunds?{}", form(&query)))
+}
+
+pub(super) fn find(refund: &Refund, call: &Call, reply: &Reply) -> Finding<Answer> {
+    let nothing = |why: &str| Finding::Nothing(format!("HTTP {}: {why}", reply.status));
+    if reply.status != 200 {
+        return nothing("the question was not answered");
+    }
+    if refund.operation.is_some() {
+        return match serde_json::from_slice::<Object>(&reply.body) {
+            Ok(object) => Finding::Answered(answer(&object)),
+            Err(_) => nothing("the answer cannot be read"),
+        };
+    }
+    let Ok(page) = serde_json::from_slice::<List>(&reply.body) else {
+        return nothing("the answer cannot be read");
+    };
+    let ours = refund.id.to_string();
+    match (page.data.iter().find(|object| object.metadata.get(REFERENCE) == Some(&ours)), page.data.last()) {
+        (Some(object), _) => Finding::Answered(answer(object)),
+        (None, _) if !page.has_more => Finding::Absent,
+        (None, None) => nothing("an empty page claims that there is more"),
+        (None, Some(last)) if call.path.contains(&*last.id) => nothing("the listing does not get further"),
+        (None, Some(last)) => Finding::More(question(refund, Some(&last.id))),
+    }
+}
+
+fn answer(object: &Object) -> Answer {
+    let failed =
+        |otherwise: &str| Outcome::Failed(plain(object.failure_reason.as_deref().unwrap_or(otherwise)));
+    let outcome = match object.status.as_deref() {
+        Some("succeeded") => Outcome::Succeeded,
+        Some("failed") => failed("the gateway says that it failed"),
+        Some("canceled") => failed("the gateway canceled it"),
+        // `pending`, and `requires_action`, where the payer has to say where the money should go.
+        Some(_) | None => Outcome::Processing,
+    };
+    let amount = Some(money::named(object.amount, &object.currency));
+    Answer { operation: Some(object.id.clone()), amount, outcome }
+}
