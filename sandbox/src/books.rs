@@ -79,7 +79,9 @@ impl Books {
     pub(crate) fn check(&self, entry: &Entry) -> Result<(), &'static str> {
         let executed = match entry {
             Entry::Opened { .. } if self.intents > 0 => return Err("the journal is opened twice"),
-            Entry::Opened { .. } | Entry::Clock { .. } | Entry::Fault { .. } => return Ok(()),
+            Entry::Opened { .. } | Entry::Clock { .. } | Entry::Fault { .. } | Entry::Failed { .. } => {
+                return Ok(());
+            }
             Entry::Executed(executed) => executed,
         };
         let known = |id: &str| self.intent(&executed.account, id);
@@ -121,12 +123,16 @@ impl Books {
                 self.clock.reach(at);
                 self.accounts.entry(account.id).or_default().fault(key, at);
             }
+            Entry::Failed { account, key, fingerprint, at } => {
+                self.clock.reach(at);
+                self.accounts.entry(account.id).or_default().fail(key, fingerprint, at);
+            }
             Entry::Executed(executed) => self.execute(*executed),
         }
     }
 
     fn execute(&mut self, executed: Executed) {
-        let Executed { account, at, subject, attempts, status, capture, answer } = executed;
+        let Executed { account, at, subject, attempts, status, capture, answer, twist } = executed;
         self.clock.reach(at);
         let own = self.accounts.entry(account.id).or_default();
         let facts = match subject {
@@ -143,7 +149,7 @@ impl Books {
         own.put(Arc::clone(&intent));
         let key = answer.as_ref().map(|answer| answer.key.clone());
         if let Some(answer) = answer {
-            own.answer(answer, at, Arc::clone(&intent));
+            own.answer(answer, at, Arc::clone(&intent), twist);
         }
         if let Some(Captured { charge, amount, .. }) = capture {
             let total = self.captured.entry(intent.facts.currency.clone()).or_default();

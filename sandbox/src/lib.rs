@@ -5,15 +5,18 @@
 
 mod account;
 mod admin;
+mod asked;
 mod auth;
 mod bank;
 mod books;
 mod charge;
 mod clock;
+mod damage;
 mod decline;
 mod desk;
 mod entry;
 mod exchange;
+mod fault;
 mod form;
 mod intent;
 mod journal;
@@ -21,12 +24,16 @@ mod list;
 mod message;
 mod method;
 mod mint;
+mod operation;
+mod order;
 mod params;
 mod problem;
+mod rate;
 mod route;
 mod serve;
+mod trouble;
 mod view;
 
 pub use bank::Bank;
-pub use message::{Outcome, Reply, Request};
+pub use message::{Closing, Manner, Outcome, Reply, Request};
 pub use serve::{Options, Running, Stopper, serve, serve_bank};

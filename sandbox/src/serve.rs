@@ -166,12 +166,12 @@ impl Door {
                 Problem::forbidden("The sandbox's admin calls are for this machine alone.").reply()
             }
             Ok(request) => match self.bank.handle(&request) {
-                Outcome::Reply(reply) => reply,
+                Outcome::Reply(reply) | Outcome::Closed(Some(reply), _) | Outcome::Drip(reply, _) => reply,
                 Outcome::Late(reply, delay) => {
                     time::sleep(delay).await;
                     reply
                 }
-                Outcome::Cut => {
+                Outcome::Cut | Outcome::Reset | Outcome::Torn(_) | Outcome::Closed(None, _) => {
                     self.sleep().await;
                     return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
                 }

@@ -9,5 +9,7 @@ mod http;
 mod keys;
 mod ledger;
 mod lists;
+mod menu;
+mod orders;
 mod recovery;
 mod wire;
