@@ -68,6 +68,12 @@ impl Bank {
         outcome.unwrap_or_else(refused).map(|reply| self.signed(reply, request))
     }
 
+    /// The answer to a request whose key is in use by another one.
+    pub(crate) fn key_in_use(&self, request: &Request) -> Reply {
+        let key = request.header("idempotency-key").unwrap_or_default();
+        self.signed(Problem::key_in_use(key).reply(), request)
+    }
+
     /// Adds the headers that every answer has.
     fn signed(&self, reply: Reply, request: &Request) -> Reply {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);

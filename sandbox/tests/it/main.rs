@@ -12,4 +12,5 @@ mod lists;
 mod menu;
 mod orders;
 mod recovery;
+mod sockets;
 mod wire;
