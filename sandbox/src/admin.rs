@@ -34,6 +34,11 @@ pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<O
             desk.trouble.clear();
             desk.trouble.show()
         }
+        ("GET", "lag") => desk.lag.show(),
+        ("POST", "lag") => {
+            desk.lag.set(&request.body)?;
+            desk.lag.show()
+        }
         (method, _) => return Err(Problem::no_route(method, &request.path)),
     };
     Ok(Outcome::Reply(reply))

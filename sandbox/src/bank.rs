@@ -7,6 +7,7 @@ use crate::{
     desk::Desk,
     fault::Fault,
     journal::Journal,
+    lag::Lag,
     message::{Outcome, Reply, Request},
     mint,
     problem::Problem,
@@ -49,7 +50,7 @@ impl Bank {
     }
 
     fn new(books: Books, journal: Option<Journal>, requests_salt: u64) -> Self {
-        let desk = Desk { books, journal, trouble: Trouble::default() };
+        let desk = Desk { books, journal, trouble: Trouble::default(), lag: Lag::default() };
         Self { desk: Mutex::new(desk), requests: AtomicU64::new(0), requests_salt }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     entry::{Captured, Entry, Executed, Subject},
     intent::{Intent, Status},
+    lag::Past,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,6 +16,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Books {
     pub clock: Clock,
+    pub past: Past,
     salt: u64,
     accounts: HashMap<String, Account>,
     intents: usize,
@@ -37,6 +39,7 @@ impl Books {
     pub(crate) fn new(salt: u64, clock: Clock) -> Self {
         Self {
             clock,
+            past: Past::default(),
             salt,
             accounts: HashMap::new(),
             intents: 0,
@@ -118,6 +121,7 @@ impl Books {
                 self.clock.advance(offset_seconds);
                 let now = self.clock.now();
                 self.accounts.values_mut().for_each(|account| account.forget_keys(now));
+                self.past.forget(now);
             }
             Entry::Fault { account, key, at } => {
                 self.clock.reach(at);
@@ -146,6 +150,8 @@ impl Books {
             },
         };
         let intent = Arc::new(Intent { facts, attempts, status });
+        let replaced = own.intent(intent.id()).map(Arc::clone);
+        self.past.note(intent.id(), at, replaced, twist);
         own.put(Arc::clone(&intent));
         let key = answer.as_ref().map(|answer| answer.key.clone());
         if let Some(answer) = answer {
