@@ -2,6 +2,7 @@
 
 use crate::{
     entry::{Answered, Ending},
+    fault::Twist,
     intent::Intent,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -20,11 +21,13 @@ pub(crate) struct Account {
 #[derive(Debug)]
 pub(crate) enum Key {
     /// A fault was given under it; nothing was executed.
-    Faulted {
-        at: i64,
-    },
+    Faulted { at: i64 },
+    /// A 500 is stored; nothing was executed.
+    Failed { at: i64, fingerprint: String },
     Answered {
         at: i64,
+        /// Until then another request under it counts as running.
+        busy_until: i64,
         answer: Stored,
     },
 }
@@ -85,10 +88,22 @@ impl Account {
         self.keys.insert(key, Key::Faulted { at });
     }
 
-    pub(crate) fn answer(&mut self, answered: Answered, at: i64, intent: Arc<Intent>) {
+    pub(crate) fn fail(&mut self, key: String, fingerprint: String, at: i64) {
+        self.keys.insert(key, Key::Failed { at, fingerprint });
+    }
+
+    pub(crate) fn answer(&mut self, answered: Answered, at: i64, intent: Arc<Intent>, twist: Option<Twist>) {
         let Answered { key, fingerprint, ending } = answered;
         let answer = Stored { fingerprint, ending, intent };
-        self.keys.insert(key, Key::Answered { at, answer });
+        let busy_until = match twist {
+            Some(Twist::Forgotten) => {
+                self.keys.remove(&key);
+                return;
+            }
+            Some(Twist::Busy(seconds)) => at.saturating_add(seconds.into()),
+            _ => at,
+        };
+        self.keys.insert(key, Key::Answered { at, busy_until, answer });
     }
 
     pub(crate) fn forget_keys(&mut self, now: i64) {
@@ -99,7 +114,7 @@ impl Account {
 impl Key {
     fn at(&self) -> i64 {
         match self {
-            Self::Faulted { at } | Self::Answered { at, .. } => *at,
+            Self::Faulted { at } | Self::Failed { at, .. } | Self::Answered { at, .. } => *at,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Admin is the judge's side of the bank: the ledger, and the clock.
+//! Admin is the judge's side of the bank: the ledger, the clock, and what is to go wrong.
 
 use crate::{
     books::{Books, Capture},
@@ -6,7 +6,7 @@ use crate::{
     desk::Desk,
     entry::Entry,
     form::{Form, Shape},
-    message::{Reply, Request},
+    message::{Outcome, Reply, Request},
     problem::Problem,
 };
 use serde::{Deserialize, Serialize};
@@ -18,18 +18,30 @@ pub(crate) const PREFIX: &str = "/_sandbox/";
 const MAX_PAGE: usize = 10_000;
 const DEFAULT_PAGE: usize = 1000;
 
-pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<Reply, Problem> {
-    match (request.method.as_str(), path) {
-        ("GET", "health") => Ok(Reply::json(200, &json!({ "status": "ok" }))),
-        ("GET", "ledger") => Ok(ledger(&desk.books)),
-        ("GET", "captures") => captures(&desk.books, &Form::of(request)),
-        ("GET", "clock") => Ok(clock(desk)),
+pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<Outcome, Problem> {
+    let reply = match (request.method.as_str(), path) {
+        ("GET", "health") => Reply::json(200, &json!({ "status": "ok" })),
+        ("GET", "ledger") => ledger(&desk.books),
+        ("GET", "captures") => captures(&desk.books, &Form::of(request))?,
+        ("GET", "clock") => clock(desk),
         ("POST", "clock") => {
             advance(desk, &request.body)?;
-            Ok(clock(desk))
+            clock(desk)
         }
-        (method, _) => Err(Problem::no_route(method, &request.path)),
-    }
+        ("GET", "faults") => desk.trouble.show(),
+        ("POST", "faults") => return desk.trouble.add(&request.body),
+        ("DELETE", "faults") => {
+            desk.trouble.clear();
+            desk.trouble.show()
+        }
+        ("GET", "lag") => desk.lag.show(),
+        ("POST", "lag") => {
+            desk.lag.set(&request.body)?;
+            desk.lag.show()
+        }
+        (method, _) => return Err(Problem::no_route(method, &request.path)),
+    };
+    Ok(Outcome::Reply(reply))
 }
 
 fn ledger(books: &Books) -> Reply {

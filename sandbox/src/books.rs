@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     entry::{Captured, Entry, Executed, Subject},
     intent::{Intent, Status},
+    lag::Past,
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,6 +16,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Books {
     pub clock: Clock,
+    pub past: Past,
     salt: u64,
     accounts: HashMap<String, Account>,
     intents: usize,
@@ -37,6 +39,7 @@ impl Books {
     pub(crate) fn new(salt: u64, clock: Clock) -> Self {
         Self {
             clock,
+            past: Past::default(),
             salt,
             accounts: HashMap::new(),
             intents: 0,
@@ -79,7 +82,9 @@ impl Books {
     pub(crate) fn check(&self, entry: &Entry) -> Result<(), &'static str> {
         let executed = match entry {
             Entry::Opened { .. } if self.intents > 0 => return Err("the journal is opened twice"),
-            Entry::Opened { .. } | Entry::Clock { .. } | Entry::Fault { .. } => return Ok(()),
+            Entry::Opened { .. } | Entry::Clock { .. } | Entry::Fault { .. } | Entry::Failed { .. } => {
+                return Ok(());
+            }
             Entry::Executed(executed) => executed,
         };
         let known = |id: &str| self.intent(&executed.account, id);
@@ -116,17 +121,22 @@ impl Books {
                 self.clock.advance(offset_seconds);
                 let now = self.clock.now();
                 self.accounts.values_mut().for_each(|account| account.forget_keys(now));
+                self.past.forget(now);
             }
             Entry::Fault { account, key, at } => {
                 self.clock.reach(at);
                 self.accounts.entry(account.id).or_default().fault(key, at);
+            }
+            Entry::Failed { account, key, fingerprint, at } => {
+                self.clock.reach(at);
+                self.accounts.entry(account.id).or_default().fail(key, fingerprint, at);
             }
             Entry::Executed(executed) => self.execute(*executed),
         }
     }
 
     fn execute(&mut self, executed: Executed) {
-        let Executed { account, at, subject, attempts, status, capture, answer } = executed;
+        let Executed { account, at, subject, attempts, status, capture, answer, twist } = executed;
         self.clock.reach(at);
         let own = self.accounts.entry(account.id).or_default();
         let facts = match subject {
@@ -140,10 +150,12 @@ impl Books {
             },
         };
         let intent = Arc::new(Intent { facts, attempts, status });
+        let replaced = own.intent(intent.id()).map(Arc::clone);
+        self.past.note(intent.id(), at, replaced, twist);
         own.put(Arc::clone(&intent));
         let key = answer.as_ref().map(|answer| answer.key.clone());
         if let Some(answer) = answer {
-            own.answer(answer, at, Arc::clone(&intent));
+            own.answer(answer, at, Arc::clone(&intent), twist);
         }
         if let Some(Captured { charge, amount, .. }) = capture {
             let total = self.captured.entry(intent.facts.currency.clone()).or_default();

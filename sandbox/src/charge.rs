@@ -5,9 +5,10 @@ use crate::{
     books::Books,
     decline::Decline,
     entry::{Ending, Subject},
+    fault::{Fault, Twist},
     form::Form,
     intent::{Facts, Failure, Intent, Status},
-    method::{Behaviour, Break, Fault, Verdict},
+    method::{Behaviour, Verdict},
     mint,
     params::{self, Action, Confirm, Create},
     problem::Problem,
@@ -21,7 +22,10 @@ pub(crate) struct Turn {
     pub subject: Subject,
     pub intent: Intent,
     pub ending: Ending,
-    pub fault: Fault,
+    /// What the card wants to go wrong.
+    pub fault: Option<Fault>,
+    /// What does go wrong with the work itself.
+    pub twist: Option<Twist>,
 }
 
 pub(crate) fn turn(
@@ -59,7 +63,7 @@ fn create(books: &Books, asked: Create, now: i64) -> Result<Turn, Problem> {
     let subject = Subject::New(Arc::clone(&facts));
     let intent = Intent { facts, attempts: 0, status };
     match asked.confirm {
-        None => Ok(Turn { subject, intent, ending: Ending::Done, fault: Fault::None }),
+        None => Ok(Turn { subject, intent, ending: Ending::Done, fault: None, twist: None }),
         Some(_) if intent.status.method().is_none() => Err(Problem::missing("payment_method")),
         Some(how) => settle(subject, &intent, how),
     }
@@ -83,7 +87,7 @@ fn cancel(intent: &Intent, reason: Option<String>, now: i64) -> Result<Turn, Pro
     let failure = intent.status.failure().cloned();
     let next = intent.next(intent.attempts, Status::Canceled { at: now, reason, failure });
     let subject = Subject::Known(intent.id().to_owned());
-    Ok(Turn { subject, intent: next, ending: Ending::Done, fault: Fault::None })
+    Ok(Turn { subject, intent: next, ending: Ending::Done, fault: None, twist: None })
 }
 
 fn closed(verb: &str, intent: &Intent) -> Problem {
@@ -104,8 +108,8 @@ fn settle(subject: Subject, intent: &Intent, how: Confirm) -> Result<Turn, Probl
     let attempt = intent.attempts.saturating_add(1);
     let charge = mint::charge(intent.id(), attempt);
     let (status, ending) = match decision(verdict, attempt, how.action) {
-        Decision::Take { extra_minor } => {
-            let received = intent.facts.amount.saturating_add(extra_minor);
+        Decision::Take => {
+            let received = intent.facts.amount;
             (Status::Succeeded { method, charge, received }, Ending::Done)
         }
         Decision::Refuse(decline) => {
@@ -114,24 +118,22 @@ fn settle(subject: Subject, intent: &Intent, how: Confirm) -> Result<Turn, Probl
         }
         Decision::Ask => (Status::RequiresAction { method, return_url: how.return_url }, Ending::Done),
     };
-    let ending = if fault == Fault::After(Break::Error) { Ending::Failed } else { ending };
-    Ok(Turn { subject, intent: intent.next(attempt, status), ending, fault })
+    Ok(Turn { subject, intent: intent.next(attempt, status), ending, fault, twist: None })
 }
 
 /// What a card says to one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
-    Take { extra_minor: u64 },
+    Take,
     Refuse(Decline),
     Ask,
 }
 
 fn decision(verdict: Verdict, attempt: u32, action: Action) -> Decision {
     match (verdict, action) {
-        (Verdict::Approve { extra_minor }, _) => Decision::Take { extra_minor },
         (Verdict::Decline(decline), _) => Decision::Refuse(decline),
         (Verdict::DeclineFirst { times, decline }, _) if attempt <= times => Decision::Refuse(decline),
-        (Verdict::DeclineFirst { .. }, _) => Decision::Take { extra_minor: 0 },
+        (Verdict::Approve | Verdict::DeclineFirst { .. }, _) => Decision::Take,
         (Verdict::Authenticate, Action::Refused) => Decision::Refuse(Decline::AuthenticationRequired),
         (Verdict::Authenticate, Action::Asked) => Decision::Ask,
     }

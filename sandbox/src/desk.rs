@@ -1,11 +1,13 @@
 //! The desk is where work is done: the books, and the journal that every change goes through first.
 
-use crate::{books::Books, entry::Entry, journal::Journal, problem::Problem};
+use crate::{books::Books, entry::Entry, journal::Journal, lag::Lag, problem::Problem, trouble::Trouble};
 
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub books: Books,
     pub journal: Option<Journal>,
+    pub trouble: Trouble,
+    pub lag: Lag,
 }
 
 impl Desk {

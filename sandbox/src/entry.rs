@@ -2,6 +2,7 @@
 
 use crate::{
     auth::AccountId,
+    fault::Twist,
     intent::{Facts, Status},
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,13 @@ pub(crate) enum Entry {
         key: String,
         at: i64,
     },
+    /// A 500 is stored under this key, and nothing was executed.
+    Failed {
+        account: AccountId,
+        key: String,
+        fingerprint: String,
+        at: i64,
+    },
     Executed(Box<Executed>),
 }
 
@@ -38,6 +46,8 @@ pub(crate) struct Executed {
     pub capture: Option<Captured>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answered>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twist: Option<Twist>,
 }
 
 /// The intent that was executed; only a new one brings its facts.

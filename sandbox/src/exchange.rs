@@ -4,19 +4,28 @@ use crate::{
     account::Key,
     auth::AccountId,
     charge::{self, Turn},
+    damage::failure,
     desk::Desk,
     entry::{Answered, Captured, Ending, Entry, Executed},
+    fault::{Fault, Refusal, Twist},
     form::Form,
     intent::{Intent, Status},
     message::{Outcome, Reply, Request},
-    method::{Break, Fault},
     mint,
     problem::Problem,
     route::Write,
     view,
 };
+use std::time::Duration;
 
 const MAX_KEY: usize = 255;
+
+/// The idempotency key of a request, and what makes two requests the same.
+#[derive(Debug)]
+struct Asked {
+    key: String,
+    fingerprint: String,
+}
 
 pub(crate) fn run(
     desk: &mut Desk,
@@ -25,35 +34,80 @@ pub(crate) fn run(
     write: Write<'_>,
     form: &Form,
 ) -> Result<Outcome, Problem> {
-    let key = key(request)?;
-    let fingerprint = mint::fingerprint(&request.method, &request.path, &form.canonical());
+    let asked = asked(request, form)?;
     let at = desk.books.clock.now();
-    let known = key.as_ref().and_then(|key| desk.books.account(&account)?.key(key, at));
-    if let (Some(key), Some(Key::Answered { answer, .. })) = (&key, known) {
-        if answer.fingerprint != fingerprint {
-            return Err(Problem::key_reused(key));
-        }
-        let reply = reply(answer.ending, &answer.intent);
+    let known = asked.as_ref().and_then(|asked| desk.books.account(&account)?.key(&asked.key, at));
+    if let (Some(asked), Some(known)) = (&asked, known)
+        && let Some(reply) = stored(asked, known, at)?
+    {
         return Ok(Outcome::Reply(reply.with("idempotent-replayed", "true")));
     }
     let is_first = known.is_none();
-    let turn = charge::turn(&desk.books, &account, write, form, at)?;
-    if let Fault::Before(fault) = turn.fault
-        && is_first
-    {
-        if let Some(key) = key {
-            desk.record(Entry::Fault { account, key, at })?;
+    let mut turn = charge::turn(&desk.books, &account, write, form, at)?;
+    let fault = desk.trouble.twist().map(Fault::Within).or(turn.fault);
+    match fault {
+        Some(Fault::Instead(refusal)) if is_first => {
+            return refuse(
+                desk,
+                request,
+                refusal,
+                asked.map(|Asked { key, .. }| Entry::Fault { account, key, at }),
+            );
         }
-        return Ok(broken(fault));
+        Some(Fault::Within(Twist::ErrorStored)) => {
+            let entry =
+                asked.map(|Asked { key, fingerprint }| Entry::Failed { account, key, fingerprint, at });
+            return refuse(desk, request, Refusal::Error, entry);
+        }
+        Some(Fault::Within(twist)) => turn.twist(twist),
+        Some(Fault::Instead(_) | Fault::After(_)) | None => {}
     }
-    let (fault, ending, intent) = (turn.fault, turn.ending, turn.intent.clone());
-    desk.record(executed(desk, turn, account, at, key.map(|key| (key, fingerprint))))?;
-    let reply = reply(ending, &intent);
-    Ok(match fault {
-        Fault::None | Fault::Before(_) | Fault::After(Break::Error) => Outcome::Reply(reply),
-        Fault::After(Break::Cut) => Outcome::Cut,
-        Fault::Late(delay) => Outcome::Late(reply, delay),
-    })
+    let (ending, intent) = (turn.ending, turn.intent.clone());
+    desk.record(executed(desk, turn, account, at, asked))?;
+    Ok(finish(fault, reply(ending, &intent), request))
+}
+
+/// What was answered under the key before, if it was.
+fn stored(asked: &Asked, known: &Key, at: i64) -> Result<Option<Reply>, Problem> {
+    let (fingerprint, reply) = match known {
+        Key::Faulted { .. } => return Ok(None),
+        Key::Failed { fingerprint, .. } => (fingerprint, failure()),
+        Key::Answered { busy_until, .. } if *busy_until > at => return Err(Problem::key_in_use(&asked.key)),
+        Key::Answered { answer, .. } => (&answer.fingerprint, reply(answer.ending, &answer.intent)),
+    };
+    if *fingerprint == asked.fingerprint { Ok(Some(reply)) } else { Err(Problem::key_reused(&asked.key)) }
+}
+
+fn refuse(
+    desk: &mut Desk,
+    request: &Request,
+    refusal: Refusal,
+    entry: Option<Entry>,
+) -> Result<Outcome, Problem> {
+    if let Some(entry) = entry {
+        desk.record(entry)?;
+    }
+    Ok(refusal.outcome(request))
+}
+
+/// What comes of the answer to work that was done.
+fn finish(fault: Option<Fault>, reply: Reply, request: &Request) -> Outcome {
+    match fault {
+        Some(Fault::After(damage)) => damage.done_to(Outcome::Reply(reply), request),
+        Some(Fault::Within(Twist::Forgotten | Twist::Unlisted(_))) => Outcome::Cut,
+        Some(Fault::Within(Twist::Busy(seconds))) => {
+            Outcome::Late(reply, Duration::from_secs(seconds.into()))
+        }
+        Some(
+            Fault::Within(Twist::ErrorAfter | Twist::ErrorStored | Twist::WrongAmount) | Fault::Instead(_),
+        )
+        | None => Outcome::Reply(reply),
+    }
+}
+
+fn asked(request: &Request, form: &Form) -> Result<Option<Asked>, Problem> {
+    let fingerprint = mint::fingerprint(&request.method, &request.path, &form.canonical());
+    Ok(key(request)?.map(|key| Asked { key, fingerprint }))
 }
 
 fn key(request: &Request) -> Result<Option<String>, Problem> {
@@ -65,14 +119,8 @@ fn key(request: &Request) -> Result<Option<String>, Problem> {
     }
 }
 
-fn executed(
-    desk: &Desk,
-    turn: Turn,
-    account: AccountId,
-    at: i64,
-    asked_under: Option<(String, String)>,
-) -> Entry {
-    let Turn { subject, intent: Intent { attempts, status, .. }, ending, .. } = turn;
+fn executed(desk: &Desk, turn: Turn, account: AccountId, at: i64, asked: Option<Asked>) -> Entry {
+    let Turn { subject, intent: Intent { attempts, status, .. }, ending, twist, .. } = turn;
     let capture = match &status {
         Status::Succeeded { charge, received, .. } => {
             Some(Captured { seq: desk.books.next_seq(), charge: charge.clone(), amount: *received })
@@ -82,8 +130,8 @@ fn executed(
         | Status::RequiresAction { .. }
         | Status::Canceled { .. } => None,
     };
-    let answer = asked_under.map(|(key, fingerprint)| Answered { key, fingerprint, ending });
-    Entry::Executed(Box::new(Executed { account, at, subject, attempts, status, capture, answer }))
+    let answer = asked.map(|Asked { key, fingerprint }| Answered { key, fingerprint, ending });
+    Entry::Executed(Box::new(Executed { account, at, subject, attempts, status, capture, answer, twist }))
 }
 
 fn reply(ending: Ending, intent: &Intent) -> Reply {
@@ -94,14 +142,15 @@ fn reply(ending: Ending, intent: &Intent) -> Reply {
     }
 }
 
-fn broken(fault: Break) -> Outcome {
-    match fault {
-        Break::Cut => Outcome::Cut,
-        Break::Error => Outcome::Reply(failure()),
+impl Turn {
+    fn twist(&mut self, twist: Twist) {
+        self.twist = Some(twist);
+        match (twist, &mut self.intent.status) {
+            (Twist::ErrorAfter, _) => self.ending = Ending::Failed,
+            (Twist::WrongAmount, Status::Succeeded { received, .. }) => {
+                *received = received.saturating_add(1);
+            }
+            _ => {}
+        }
     }
-}
-
-/// The 500 that a fault asks for: it does not say whether anything was done.
-fn failure() -> Reply {
-    Problem::broken("An unknown error occurred.").reply()
 }

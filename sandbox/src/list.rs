@@ -2,6 +2,7 @@
 
 use crate::{
     account::Account,
+    lag::Sight,
     params::List,
     problem::Problem,
     view::{self, IntentView},
@@ -16,11 +17,12 @@ pub(crate) struct Page<'a> {
     url: &'static str,
 }
 
-pub(crate) fn page<'a>(account: &'a Account, query: &List) -> Result<Page<'a>, Problem> {
+pub(crate) fn page<'a>(account: &'a Account, sight: Sight<'a>, query: &List) -> Result<Page<'a>, Problem> {
     let rows = match &query.customer {
         Some(customer) => account.of_customer(customer),
         None => account.all(),
     };
+    let rows = sight.narrow(rows, |row| account.at(row));
     let created = |row: &usize| account.at(*row).map_or(i64::MAX, |intent| intent.facts.created);
     let mut low = rows.partition_point(|row| created(row) < query.from);
     let mut high = rows.partition_point(|row| created(row) <= query.to);
@@ -40,7 +42,8 @@ pub(crate) fn page<'a>(account: &'a Account, query: &List) -> Result<Page<'a>, P
         found.len().checked_sub(query.limit).and_then(|from| found.get(from..))
     };
     let rows = page.unwrap_or(found).iter().rev();
-    let data = rows.filter_map(|row| account.at(*row)).map(|intent| view::intent(intent)).collect();
+    let data =
+        rows.filter_map(|row| account.at(*row)).map(|intent| view::intent(sight.version(intent))).collect();
     Ok(Page { object: "list", data, has_more: found.len() > query.limit, url: "/v1/payment_intents" })
 }
 

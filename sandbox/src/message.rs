@@ -53,16 +53,52 @@ pub enum Outcome {
     Reply(Reply),
     /// Everything is done already; only the answer takes its time.
     Late(Reply, Duration),
-    /// The connection is cut, no answer is given.
+    /// A byte of the body at a time, with a pause before each.
+    Drip(Reply, Duration),
+    /// The connection ends in the middle of the body.
+    Torn(Reply),
+    /// The connection is closed, no answer is given.
     Cut,
+    /// The connection is reset, no answer is given.
+    Reset,
+    /// The server takes no connections for a while; without a reply this one is reset.
+    Closed(Option<Reply>, Closing),
+}
+
+/// How a server refuses connections, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    pub manner: Manner,
+    pub pause: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It does not listen.
+    Deaf,
+    /// It accepts a connection and resets it at once.
+    Resetting,
 }
 
 impl Outcome {
+    /// The whole answer, if one arrives in the end; else the line was cut.
+    pub fn into_reply(self) -> Option<Reply> {
+        match self {
+            Self::Reply(reply) | Self::Late(reply, _) | Self::Drip(reply, _) => Some(reply),
+            Self::Closed(reply, _) => reply,
+            Self::Torn(_) | Self::Cut | Self::Reset => None,
+        }
+    }
+
     pub(crate) fn map(self, change: impl FnOnce(Reply) -> Reply) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(change(reply)),
             Self::Late(reply, delay) => Self::Late(change(reply), delay),
+            Self::Drip(reply, pause) => Self::Drip(change(reply), pause),
+            Self::Torn(reply) => Self::Torn(change(reply)),
+            Self::Closed(reply, closing) => Self::Closed(reply.map(change), closing),
             Self::Cut => Self::Cut,
+            Self::Reset => Self::Reset,
         }
     }
 }

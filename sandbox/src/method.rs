@@ -1,22 +1,18 @@
 //! A method is a test card: its token says, as data, how a confirmation with it goes.
 
-use crate::decline::Decline;
-use std::time::Duration;
+use crate::{decline::Decline, fault::Fault};
 
 /// What the card answers and what happens to the exchange that asked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Behaviour {
     pub verdict: Verdict,
-    pub fault: Fault,
+    pub fault: Option<Fault>,
 }
 
 /// What the card's bank decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Takes the amount and `extra_minor` more than asked.
-    Approve {
-        extra_minor: u64,
-    },
+    Approve,
     Decline(Decline),
     /// Declines the first `times` confirmations of an intent, then approves.
     DeclineFirst {
@@ -27,26 +23,6 @@ pub(crate) enum Verdict {
     Authenticate,
 }
 
-/// What goes wrong between the caller and the bank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    None,
-    /// Once for each idempotency key: nothing is executed and nothing stored.
-    Before(Break),
-    /// Everything is executed and stored.
-    After(Break),
-    Late(Duration),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Break {
-    Cut,
-    Error,
-}
-
-const APPROVE: Verdict = Verdict::Approve { extra_minor: 0 };
-const MAX_LATE_MS: u64 = 600_000;
-
 impl Behaviour {
     /// The behaviour of a token, if there is such a card.
     pub(crate) fn of(token: &str) -> Option<Self> {
@@ -54,15 +30,14 @@ impl Behaviour {
             return own(name);
         }
         let name = token.strip_prefix("pm_card_")?;
-        stripes(name.strip_prefix("visa_").unwrap_or(name))
-            .map(|verdict| Self { verdict, fault: Fault::None })
+        stripes(name.strip_prefix("visa_").unwrap_or(name)).map(|verdict| Self { verdict, fault: None })
     }
 }
 
 /// Stripe's public test cards, under their names with and without `visa_`.
 fn stripes(name: &str) -> Option<Verdict> {
     let decline = match name {
-        "visa" | "mastercard" => return Some(APPROVE),
+        "visa" | "mastercard" => return Some(Verdict::Approve),
         "authenticationRequired" => return Some(Verdict::Authenticate),
         "chargeDeclined" => Decline::Generic,
         "chargeDeclinedExpiredCard" => Decline::ExpiredCard,
@@ -78,38 +53,36 @@ fn stripes(name: &str) -> Option<Verdict> {
     Some(Verdict::Decline(decline))
 }
 
-/// The sandbox's own cards.
+/// The sandbox's own cards: declines that are counted, and approvals that meet a fault.
 fn own(name: &str) -> Option<Behaviour> {
-    let (verdict, fault) = match name {
-        "lost_before" => (APPROVE, Fault::Before(Break::Cut)),
-        "lost_after" => (APPROVE, Fault::After(Break::Cut)),
-        "lost_after_decline" => (Verdict::Decline(Decline::InsufficientFunds), Fault::After(Break::Cut)),
-        "error_before" => (APPROVE, Fault::Before(Break::Error)),
-        "error_after" => (APPROVE, Fault::After(Break::Error)),
-        "wrong_amount" => (Verdict::Approve { extra_minor: 1 }, Fault::None),
-        _ => return counted(name),
-    };
-    Some(Behaviour { verdict, fault })
+    let fault =
+        |name| Fault::named(name).map(|fault| Behaviour { verdict: Verdict::Approve, fault: Some(fault) });
+    match name {
+        "lost_before" => fault("cut_before"),
+        "lost_after" => fault("cut_after"),
+        "lost_after_decline" => {
+            let verdict = Verdict::Decline(Decline::InsufficientFunds);
+            fault("cut_after").map(|behaviour| Behaviour { verdict, ..behaviour })
+        }
+        _ => match name.strip_prefix("slow_") {
+            Some(ms) => fault(&format!("late_{ms}")),
+            None => counted(name).or_else(|| fault(name)),
+        },
+    }
 }
 
-/// The cards whose name ends in a number.
+/// The cards whose name ends in how often they decline.
 fn counted(name: &str) -> Option<Behaviour> {
     let (kind, number) = name.rsplit_once('_')?;
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
     let decline = match kind {
-        "slow" => {
-            let delay = number.parse().ok().filter(|ms| *ms <= MAX_LATE_MS).map(Duration::from_millis)?;
-            return Some(Behaviour { verdict: APPROVE, fault: Fault::Late(delay) });
-        }
         "insufficient_funds" => Decline::InsufficientFunds,
         "try_again_later" => Decline::TryAgainLater,
         "do_not_honor" => Decline::DoNotHonor,
         _ => return None,
     };
-    let times = number.parse().ok().filter(|times| (1..=9).contains(times))?;
-    Some(Behaviour { verdict: Verdict::DeclineFirst { times, decline }, fault: Fault::None })
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let times = number.parse().ok().filter(|times| is_number && (1..=9).contains(times))?;
+    Some(Behaviour { verdict: Verdict::DeclineFirst { times, decline }, fault: None })
 }
 
 #[cfg(test)]
@@ -154,7 +127,7 @@ mod tests {
         let late = Behaviour::of("pm_sandbox_slow_2000").map(|it| it.fault);
         let twice = Behaviour::of("pm_sandbox_try_again_later_2").map(|it| it.verdict);
 
-        assert_eq!(late, Some(Fault::Late(Duration::from_secs(2))));
+        assert_eq!(late, Some(Fault::named("late_2000")));
         assert_eq!(twice, Some(Verdict::DeclineFirst { times: 2, decline: Decline::TryAgainLater }));
     }
 }

@@ -98,6 +98,35 @@ impl Problem {
         Self { kind: "idempotency_error", ..Self::invalid(message) }
     }
 
+    pub(crate) fn key_in_use(key: &str) -> Self {
+        let message = format!(
+            "There is currently another in-progress request using this Idempotent Key ({key}), probably because \
+             you submitted twice and the first request is still being processed."
+        );
+        let code = Some("idempotency_key_in_use");
+        Self { status: 409, kind: "idempotency_error", code, ..Self::invalid(message) }
+    }
+
+    pub(crate) fn rate_limited() -> Self {
+        let message =
+            "Request rate limit exceeded. Learn more about rate limits: https://stripe.com/docs/rate-limits.";
+        Self { status: 429, code: Some("rate_limit"), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn lock_timeout() -> Self {
+        let message = "This object cannot be accessed right now because another API request or Stripe process is \
+                       currently accessing it. If you see this error intermittently, retry the request.";
+        Self { status: 429, code: Some("lock_timeout"), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn unavailable() -> Self {
+        Self { status: 503, ..Self::broken("The service is unavailable; try again later.") }
+    }
+
+    pub(crate) fn revoked() -> Self {
+        Self { code: Some("api_key_expired"), ..Self::unauthorized("Expired API Key provided.") }
+    }
+
     pub(crate) fn too_large(most_bytes: u64) -> Self {
         Self { status: 413, ..Self::invalid(format!("The body must be at most {most_bytes} bytes.")) }
     }
@@ -106,7 +135,7 @@ impl Problem {
         Self { status: 403, ..Self::invalid(message) }
     }
 
-    /// Conflicts are ours alone: Stripe's wire has none that we speak.
+    /// A conflict in the admin's calls.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self { status: 409, ..Self::invalid(message) }
     }

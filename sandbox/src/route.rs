@@ -10,7 +10,7 @@ use crate::{
     message::{Outcome, Reply, Request},
     params::List,
     problem::Problem,
-    view,
+    search, view,
 };
 
 /// What a request asks of which account.
@@ -24,6 +24,7 @@ pub(crate) struct Errand<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Call<'a> {
     List,
+    Search,
     Retrieve(&'a str),
     Write(Write<'a>),
 }
@@ -44,6 +45,7 @@ pub(crate) fn read(request: &Request) -> Result<Errand<'_>, Problem> {
     let parts: Vec<&str> = rest.split('/').collect();
     let call = match (request.method.as_str(), parts.as_slice()) {
         ("GET", [""]) => Call::List,
+        ("GET", ["", "search"]) => Call::Search,
         ("GET", ["", id]) => Call::Retrieve(id),
         ("POST", [""]) => Call::Write(Write::Create),
         ("POST", ["", id, "confirm"]) => Call::Write(Write::Confirm(id)),
@@ -59,8 +61,17 @@ impl Errand<'_> {
             Call::List => {
                 let query = List::read(&self.form)?;
                 let nothing = Account::default();
+                let now = desk.books.clock.now();
+                let sight = desk.lag.listing(&desk.books.past, now);
                 let account = desk.books.account(&self.account).unwrap_or(&nothing);
-                Ok(Outcome::Reply(Reply::json(200, &list::page(account, &query)?)))
+                Ok(Outcome::Reply(Reply::json(200, &list::page(account, sight, &query)?)))
+            }
+            Call::Search => {
+                let nothing = Account::default();
+                let now = desk.books.clock.now();
+                let sight = desk.lag.search(&desk.books.past, now);
+                let account = desk.books.account(&self.account).unwrap_or(&nothing);
+                Ok(Outcome::Reply(Reply::json(200, &search::page(account, sight, &self.form)?)))
             }
             Call::Retrieve(id) => {
                 self.form.check(&[("expand", Shape::List)])?;

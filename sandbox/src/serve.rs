@@ -1,20 +1,13 @@
 //! The server puts a bank on a TCP port, so that a cut line is a closed connection and nothing else.
 
 use crate::{
-    admin,
     bank::Bank,
-    message::{Outcome, Reply, Request},
-    problem::Problem,
+    door::Door,
+    line::{self, Fuse, Line},
+    message::{Closing, Manner},
 };
 use anyhow::Context;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{
-    Response,
-    body::{Body, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     io,
@@ -25,7 +18,7 @@ use std::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
     time,
 };
@@ -39,7 +32,6 @@ pub struct Options {
     pub latency: Duration,
 }
 
-const MAX_BODY_BYTES: u64 = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Out of file descriptors, most likely; asking again at once would only spin.
@@ -100,34 +92,103 @@ pub async fn serve_bank(bank: Arc<Bank>, listen: SocketAddr, latency: Duration) 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     let address = listener.local_addr()?;
     let (sender, stop) = watch::channel(false);
-    let task = tokio::spawn(accept(listener, Door { bank, latency }, stop));
+    let (door, closings) = Door::new(bank, latency);
+    let house = House { address, door, connections: JoinSet::new(), closings, stop };
+    let task = tokio::spawn(house.keep(listener));
     Ok(Running { address, stopper: Stopper(sender), task })
 }
 
-#[derive(Debug, Clone)]
-struct Door {
-    bank: Arc<Bank>,
-    latency: Duration,
+/// What happened at the port.
+enum Visit {
+    Stop,
+    Caller(io::Result<(TcpStream, SocketAddr)>),
+    Closing(Closing),
 }
 
-async fn accept(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stopped(&mut stop) => break,
-            _ = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                connections.spawn(connection(stream, peer.ip(), door.clone(), stop.clone()));
+/// The port, and what goes on behind it.
+#[derive(Debug)]
+struct House {
+    address: SocketAddr,
+    door: Door,
+    connections: JoinSet<()>,
+    closings: mpsc::UnboundedReceiver<Closing>,
+    stop: watch::Receiver<bool>,
+}
+
+impl House {
+    async fn keep(mut self, listener: TcpListener) {
+        let mut listener = Some(listener);
+        while let Some(open) = listener.take() {
+            match self.visit(&open).await {
+                Visit::Stop => break,
+                Visit::Caller(Ok((stream, peer))) => {
+                    let (door, stop) = (self.door.clone(), self.stop.clone());
+                    self.connections.spawn(connection(stream, peer.ip(), door, stop));
+                    listener = Some(open);
+                }
+                Visit::Caller(Err(_)) => {
+                    time::sleep(ACCEPT_PAUSE).await;
+                    listener = Some(open);
+                }
+                Visit::Closing(closing) => listener = self.close(open, closing).await,
             }
+        }
+        drop(listener);
+        let drained = async { while self.connections.join_next().await.is_some() {} };
+        let _in_time = time::timeout(DRAIN_TIMEOUT, drained).await;
+    }
+
+    async fn visit(&mut self, listener: &TcpListener) -> Visit {
+        loop {
+            tokio::select! {
+                () = stopped(&mut self.stop) => return Visit::Stop,
+                _ = self.connections.join_next(), if !self.connections.is_empty() => {}
+                Some(closing) = self.closings.recv() => return Visit::Closing(closing),
+                accepted = listener.accept() => return Visit::Caller(accepted),
+            }
+        }
+    }
+
+    /// Takes nobody for a while; returns the open port, or none if the server stops meanwhile.
+    async fn close(&mut self, listener: TcpListener, closing: Closing) -> Option<TcpListener> {
+        let reopened = match closing.manner {
+            Manner::Deaf => {
+                drop(listener);
+                tokio::select! {
+                    () = stopped(&mut self.stop) => return None,
+                    () = time::sleep(closing.pause) => listen_again(self.address).await,
+                }
+            }
+            Manner::Resetting => {
+                tokio::select! {
+                    () = stopped(&mut self.stop) => return None,
+                    () = time::sleep(closing.pause) => {}
+                    () = reset_all(&listener) => {}
+                }
+                listener
+            }
+        };
+        Some(reopened)
+    }
+}
+
+/// The port is ours, but another process may have taken it meanwhile.
+async fn listen_again(address: SocketAddr) -> TcpListener {
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
             Err(_) => time::sleep(ACCEPT_PAUSE).await,
         }
     }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    let _in_time = time::timeout(DRAIN_TIMEOUT, drained).await;
+}
+
+async fn reset_all(listener: &TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => line::reset(&stream),
+            Err(_) => time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
 
 /// Returns when the server shall stop; a lost stopper means the same.
@@ -139,82 +200,21 @@ async fn connection(stream: TcpStream, peer: IpAddr, door: Door, mut stop: watch
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let fuse = Fuse::default();
+    let line = Line::new(stream, fuse.clone());
+    let mut closed = door.closed();
     let service = service_fn(move |request| {
-        let door = door.clone();
-        async move { door.answer(request, peer).await }
+        let (door, fuse) = (door.clone(), fuse.clone());
+        async move { door.answer(request, peer, &fuse).await }
     });
     let mut builder = http1::Builder::new();
     builder.keep_alive(true).timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(line), service));
     // An error is a caller that left, or a line we cut: either way the connection is gone.
     tokio::select! {
         _ended = serving.as_mut() => return,
         () = stopped(&mut stop) => serving.as_mut().graceful_shutdown(),
+        _closed = closed.changed() => serving.as_mut().graceful_shutdown(),
     }
     let _ended = serving.await;
-}
-
-impl Door {
-    async fn answer(
-        &self,
-        request: hyper::Request<Incoming>,
-        peer: IpAddr,
-    ) -> io::Result<Response<Full<Bytes>>> {
-        let reply = match read(request).await? {
-            Err(problem) => problem.reply(),
-            Ok(request) if request.path.starts_with(admin::PREFIX) && !peer.to_canonical().is_loopback() => {
-                Problem::forbidden("The sandbox's admin calls are for this machine alone.").reply()
-            }
-            Ok(request) => match self.bank.handle(&request) {
-                Outcome::Reply(reply) => reply,
-                Outcome::Late(reply, delay) => {
-                    time::sleep(delay).await;
-                    reply
-                }
-                Outcome::Cut => {
-                    self.sleep().await;
-                    return Err(io::Error::from(io::ErrorKind::ConnectionAborted));
-                }
-            },
-        };
-        self.sleep().await;
-        response(reply)
-    }
-
-    async fn sleep(&self) {
-        if !self.latency.is_zero() {
-            time::sleep(self.latency).await;
-        }
-    }
-}
-
-async fn read(request: hyper::Request<Incoming>) -> io::Result<Result<Request, Problem>> {
-    let (parts, body) = request.into_parts();
-    if body.size_hint().lower() > MAX_BODY_BYTES {
-        return Ok(Err(Problem::too_large(MAX_BODY_BYTES)));
-    }
-    let body = Limited::new(body, usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX));
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes().to_vec(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Ok(Err(Problem::too_large(MAX_BODY_BYTES)));
-        }
-        Err(error) => return Err(io::Error::other(error)),
-    };
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Ok(Ok(Request {
-        method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().unwrap_or_default().to_owned(),
-        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
-        body,
-    }))
-}
-
-fn response(reply: Reply) -> io::Result<Response<Full<Bytes>>> {
-    let mut builder = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        builder = builder.header(name, value);
-    }
-    builder.body(Full::new(Bytes::from(reply.body))).map_err(io::Error::other)
 }

@@ -64,6 +64,11 @@ impl Caller<'_> {
         self.get(&format!("/v1/payment_intents?{query}"))
     }
 
+    /// Asks the bank for a fault.
+    pub(crate) fn order(&self, order: &str) -> Answer {
+        self.post("/_sandbox/faults", order)
+    }
+
     pub(crate) fn captures(&self) -> Value {
         self.get("/_sandbox/ledger").body["captures"].clone()
     }
@@ -91,11 +96,7 @@ impl Answer {
 }
 
 pub(crate) fn answer(outcome: Outcome) -> Answer {
-    match outcome {
-        Outcome::Reply(reply) | Outcome::Late(reply, _) => {
-            let body = serde_json::from_slice(&reply.body).unwrap();
-            Answer { status: reply.status, body, reply }
-        }
-        Outcome::Cut => panic!("the line was cut"),
-    }
+    let reply = outcome.into_reply().expect("the line was cut");
+    let body = serde_json::from_slice(&reply.body).unwrap();
+    Answer { status: reply.status, body, reply }
 }

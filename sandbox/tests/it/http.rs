@@ -8,23 +8,27 @@ use tokio::{
     net::TcpStream,
 };
 
-async fn running(latency: Duration) -> Running {
+pub(crate) async fn running(latency: Duration) -> Running {
     let listen = "127.0.0.1:0".parse().unwrap();
     serve(Options { listen, journal: None, latency }).await.unwrap()
 }
 
-async fn connect(running: &Running) -> TcpStream {
+pub(crate) async fn connect(running: &Running) -> TcpStream {
     TcpStream::connect(running.address).await.unwrap()
 }
 
-async fn post(stream: &mut TcpStream, key: &str, body: &str) {
-    let head = "POST /v1/payment_intents HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer sk_test_http\r\n";
+pub(crate) async fn post(stream: &mut TcpStream, key: &str, body: &str) {
+    post_to(stream, "/v1/payment_intents", key, body).await;
+}
+
+pub(crate) async fn post_to(stream: &mut TcpStream, path: &str, key: &str, body: &str) {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer sk_test_http\r\n");
     let request = format!("{head}idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.unwrap();
 }
 
 /// One answer, head and body, without closing the connection.
-async fn answer(stream: &mut TcpStream) -> String {
+pub(crate) async fn answer(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
     loop {
         let text = String::from_utf8(read.clone()).unwrap();
@@ -42,7 +46,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 /// All that comes before the connection ends.
-async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn rest(stream: &mut TcpStream) -> Vec<u8> {
     let mut read = Vec::new();
     // A reset is an end too.
     let _ended = stream.read_to_end(&mut read).await;

@@ -161,12 +161,9 @@ pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
         headers,
         body: call.body.clone().into_bytes(),
     };
-    match bank.handle(&request) {
-        Outcome::Reply(reply) | Outcome::Late(reply, _) => {
-            Ok(Reply { status: reply.status, headers: reply.headers.into_iter().collect(), body: reply.body })
-        }
-        Outcome::Cut => Err(SendError::Lost("the connection was cut".to_owned())),
-    }
+    let reply = bank.handle(&request).into_reply();
+    let reply = reply.ok_or_else(|| SendError::Lost("the connection was cut".to_owned()))?;
+    Ok(Reply { status: reply.status, headers: reply.headers.into_iter().collect(), body: reply.body })
 }
 
 pub(crate) fn request(method: &str) -> Request {
