@@ -85,8 +85,9 @@ impl Form {
 
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.text(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            // Stripe's Python library writes them in its language's way.
+            None | Some("false" | "False") => Ok(false),
+            Some("true" | "True") => Ok(true),
             Some(other) => Err(Problem::wrong(name, format!("Invalid boolean: {other}"))),
         }
     }

@@ -32,9 +32,9 @@ async function advance(seconds) {
   await admin("clock", { offset_seconds: offset_seconds + seconds });
 }
 
-function charge(card, more = {}, options = {}) {
+function charge(card, more = {}, ...options) {
   const wanted = { amount: 1000, currency: "usd", payment_method: card, payment_method_types: ["card"] };
-  return stripe.paymentIntents.create({ ...wanted, confirm: true, ...more }, options);
+  return stripe.paymentIntents.create({ ...wanted, confirm: true, ...more }, ...options);
 }
 
 /** Presses a button of the challenge page. */
