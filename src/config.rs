@@ -188,7 +188,7 @@ impl Config {
 }
 
 /// Variables that have our prefix and are no settings: they are for the commands that call a server.
-const NOT_SETTINGS: &[&str] = &["url", "api_key", "config", "test_postgres_url"];
+const NOT_SETTINGS: &[&str] = &["url", "api_key", "config", "test_clients", "test_postgres_url"];
 
 /// Figment's error with the key and the place it came from.
 fn unreadable(error: &figment::Error) -> ConfigError {

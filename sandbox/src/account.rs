@@ -1,19 +1,34 @@
-//! An account is what one key sees: its intents in order of creation, and its idempotency keys.
+//! An account is what one key sees: its objects and events in order of creation, and its idempotency keys.
 
 use crate::{
+    charge::Charge,
+    customer::Customer,
+    endpoint::Endpoint,
     entry::{Answered, Ending},
+    event::Event,
     fault::Twist,
     intent::Intent,
+    kept_method::KeptMethod,
+    noun::Noun,
+    object::Object,
+    refund::Refund,
+    setup::Setup,
+    shelf::Shelf,
 };
 use std::{collections::HashMap, sync::Arc};
 
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    intents: Vec<Arc<Intent>>,
-    /// Every position, rising: the list of those who ask for no customer.
-    all: Vec<usize>,
-    positions: HashMap<String, usize>,
-    by_customer: HashMap<String, Vec<usize>>,
+    /// The key's last 4 characters.
+    pub tail: String,
+    pub charges: Shelf<Charge>,
+    pub customers: Shelf<Customer>,
+    pub endpoints: Shelf<Endpoint>,
+    pub intents: Shelf<Intent>,
+    pub methods: Shelf<KeptMethod>,
+    pub refunds: Shelf<Refund>,
+    pub setups: Shelf<Setup>,
+    pub events: Vec<Event>,
     keys: HashMap<String, Key>,
 }
 
@@ -36,52 +51,43 @@ pub(crate) enum Key {
 pub(crate) struct Stored {
     pub fingerprint: String,
     pub ending: Ending,
-    pub intent: Arc<Intent>,
+    pub object: Object,
+    /// The answer's text, where it holds more than the object.
+    pub body: Option<String>,
 }
 
 const KEY_LIFE_SECONDS: i64 = 86_400;
 
 impl Account {
-    pub(crate) fn intent(&self, id: &str) -> Option<&Arc<Intent>> {
-        self.positions.get(id).and_then(|position| self.intents.get(*position))
+    pub(crate) fn find(&self, noun: Noun, id: &str) -> Option<Object> {
+        match noun {
+            Noun::Charge => self.charges.find(id).cloned().map(Object::Charge),
+            Noun::Customer => self.customers.find(id).cloned().map(Object::Customer),
+            Noun::Endpoint => self.endpoints.find(id).cloned().map(Object::Endpoint),
+            Noun::Intent => self.intents.find(id).cloned().map(Object::Intent),
+            Noun::Method => self.methods.find(id).cloned().map(Object::Method),
+            Noun::Refund => self.refunds.find(id).cloned().map(Object::Refund),
+            Noun::Setup => self.setups.find(id).cloned().map(Object::Setup),
+            Noun::Event => None,
+        }
     }
 
-    pub(crate) fn position(&self, id: &str) -> Option<usize> {
-        self.positions.get(id).copied()
-    }
-
-    pub(crate) fn at(&self, position: usize) -> Option<&Arc<Intent>> {
-        self.intents.get(position)
-    }
-
-    pub(crate) fn all(&self) -> &[usize] {
-        &self.all
-    }
-
-    /// The positions of a customer's intents, rising.
-    pub(crate) fn of_customer(&self, customer: &str) -> &[usize] {
-        self.by_customer.get(customer).map_or(&[], Vec::as_slice)
+    /// Takes an object in, and returns the one it replaces.
+    pub(crate) fn put(&mut self, object: &Object) -> Option<Object> {
+        match object {
+            Object::Charge(charge) => self.charges.put(Arc::clone(charge)).map(Object::Charge),
+            Object::Customer(customer) => self.customers.put(Arc::clone(customer)).map(Object::Customer),
+            Object::Endpoint(endpoint) => self.endpoints.put(Arc::clone(endpoint)).map(Object::Endpoint),
+            Object::Intent(intent) => self.intents.put(Arc::clone(intent)).map(Object::Intent),
+            Object::Method(method) => self.methods.put(Arc::clone(method)).map(Object::Method),
+            Object::Refund(refund) => self.refunds.put(Arc::clone(refund)).map(Object::Refund),
+            Object::Setup(setup) => self.setups.put(Arc::clone(setup)).map(Object::Setup),
+        }
     }
 
     /// What the key means at a time; a key that outlived its day means nothing.
     pub(crate) fn key(&self, key: &str, now: i64) -> Option<&Key> {
         self.keys.get(key).filter(|known| known.at().saturating_add(KEY_LIFE_SECONDS) > now)
-    }
-
-    pub(crate) fn put(&mut self, intent: Arc<Intent>) {
-        if let Some(known) =
-            self.positions.get(intent.id()).and_then(|position| self.intents.get_mut(*position))
-        {
-            *known = intent;
-            return;
-        }
-        let position = self.intents.len();
-        self.positions.insert(intent.id().to_owned(), position);
-        if let Some(customer) = &intent.facts.customer {
-            self.by_customer.entry(customer.clone()).or_default().push(position);
-        }
-        self.all.push(position);
-        self.intents.push(intent);
     }
 
     pub(crate) fn fault(&mut self, key: String, at: i64) {
@@ -92,9 +98,9 @@ impl Account {
         self.keys.insert(key, Key::Failed { at, fingerprint });
     }
 
-    pub(crate) fn answer(&mut self, answered: Answered, at: i64, intent: Arc<Intent>, twist: Option<Twist>) {
-        let Answered { key, fingerprint, ending } = answered;
-        let answer = Stored { fingerprint, ending, intent };
+    pub(crate) fn answer(&mut self, answered: Answered, at: i64, object: Object, twist: Option<Twist>) {
+        let Answered { key, fingerprint, ending, body } = answered;
+        let answer = Stored { fingerprint, ending, object, body };
         let busy_until = match twist {
             Some(Twist::Forgotten) => {
                 self.keys.remove(&key);

@@ -1,13 +1,15 @@
 //! Admin is the judge's side of the bank: the ledger, the clock, and what is to go wrong.
 
 use crate::{
-    books::{Books, Capture},
+    books::Books,
     clock::MAX_OFFSET_SECONDS,
     desk::Desk,
     entry::Entry,
     form::{Form, Shape},
+    ledger::{Capture, Direction, Movement},
     message::{Outcome, Reply, Request},
     problem::Problem,
+    telling,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,10 +21,13 @@ const MAX_PAGE: usize = 10_000;
 const DEFAULT_PAGE: usize = 1000;
 
 pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<Outcome, Problem> {
+    let form = || Form::of(request);
     let reply = match (request.method.as_str(), path) {
         ("GET", "health") => Reply::json(200, &json!({ "status": "ok" })),
         ("GET", "ledger") => ledger(&desk.books),
-        ("GET", "captures") => captures(&desk.books, &Form::of(request))?,
+        ("GET", "captures") => page("captures", desk.books.ledger.captures(), &form(), capture)?,
+        ("GET", "refunds") => page("refunds", desk.books.ledger.refunds(), &form(), movement)?,
+        ("GET", path) if path.starts_with("events/") => telling::signed(desk, path, &form())?,
         ("GET", "clock") => clock(desk),
         ("POST", "clock") => {
             advance(desk, &request.body)?;
@@ -45,14 +50,14 @@ pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<O
 }
 
 fn ledger(books: &Books) -> Reply {
-    let (captures, intents) = (books.captures().len(), books.intents());
-    Reply::json(200, &json!({ "captures": captures, "intents": intents, "captured": books.captured() }))
-}
-
-#[derive(Serialize)]
-struct Page<'a> {
-    captures: Vec<CaptureView<'a>>,
-    has_more: bool,
+    let ledger = &books.ledger;
+    Reply::json(
+        200,
+        &json!({
+            "captures": ledger.captures().len(), "intents": books.intents(), "captured": ledger.captured(),
+            "refunds": ledger.refunds().len(), "refunded": ledger.refunded(),
+        }),
+    )
 }
 
 #[derive(Serialize)]
@@ -70,17 +75,40 @@ struct CaptureView<'a> {
     at: i64,
 }
 
-fn captures(books: &Books, form: &Form) -> Result<Reply, Problem> {
+#[derive(Serialize)]
+struct MovementView<'a> {
+    seq: usize,
+    refund: &'a str,
+    charge: &'a str,
+    intent: &'a str,
+    /// `out` to the customer, or `back` after a refund that failed.
+    direction: &'static str,
+    amount: u64,
+    currency: &'a str,
+    metadata: &'a BTreeMap<String, String>,
+    idempotency_key: Option<&'a str>,
+    /// The key's last 4 characters.
+    account: &'a str,
+    at: i64,
+}
+
+/// The lines of a ledger after a number, under their name.
+fn page<'a, T, V: Serialize>(
+    name: &str,
+    lines: &'a [T],
+    form: &Form,
+    view: impl Fn(usize, &'a T) -> V,
+) -> Result<Reply, Problem> {
     form.check(&[("after", Shape::One), ("limit", Shape::One)])?;
     let after = count(form, "after", 0)?;
     let limit = count(form, "limit", DEFAULT_PAGE)?;
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Problem::wrong("limit", format!("Invalid limit: must be between 1 and {MAX_PAGE}")));
     }
-    let rest = books.captures().get(after..).unwrap_or_default();
+    let rest = lines.get(after..).unwrap_or_default();
     let seqs = after.saturating_add(1)..;
-    let captures = seqs.zip(rest).take(limit).map(|(seq, capture)| view(seq, capture)).collect();
-    Ok(Reply::json(200, &Page { captures, has_more: rest.len() > limit }))
+    let shown: Vec<V> = seqs.zip(rest).take(limit).map(|(seq, line)| view(seq, line)).collect();
+    Ok(Reply::json(200, &json!({ name: shown, "has_more": rest.len() > limit })))
 }
 
 fn count(form: &Form, name: &str, default: usize) -> Result<usize, Problem> {
@@ -88,19 +116,39 @@ fn count(form: &Form, name: &str, default: usize) -> Result<usize, Problem> {
     usize::try_from(number).map_err(|_| Problem::wrong(name, format!("Invalid {name}: {number}")))
 }
 
-fn view(seq: usize, capture: &Capture) -> CaptureView<'_> {
-    let facts = &*capture.intent.facts;
+fn capture(seq: usize, capture: &Capture) -> CaptureView<'_> {
+    let (charge, facts) = (&*capture.charge, &*capture.charge.intent);
     CaptureView {
         seq,
         intent: &facts.id,
-        charge: &capture.charge,
-        amount: capture.amount,
+        charge: &charge.id,
+        amount: charge.amount,
         currency: &facts.currency,
         customer: facts.customer.as_deref(),
         metadata: &facts.metadata,
-        idempotency_key: capture.key.as_deref(),
+        idempotency_key: charge.key.as_deref(),
         account: &capture.account_tail,
         at: capture.at,
+    }
+}
+
+fn movement(seq: usize, movement: &Movement) -> MovementView<'_> {
+    let refund = &*movement.refund;
+    MovementView {
+        seq,
+        refund: &refund.id,
+        charge: &refund.charge,
+        intent: &refund.intent,
+        direction: match movement.direction {
+            Direction::Out => "out",
+            Direction::Back => "back",
+        },
+        amount: refund.amount,
+        currency: &refund.currency,
+        metadata: &refund.metadata,
+        idempotency_key: refund.key.as_deref(),
+        account: &movement.account_tail,
+        at: movement.at,
     }
 }
 

@@ -3,21 +3,25 @@
 use crate::{
     admin,
     books::Books,
+    challenge,
     clock::Clock,
     desk::Desk,
+    entry::Entry,
     fault::Fault,
     journal::Journal,
     lag::Lag,
     message::{Outcome, Reply, Request},
     mint,
+    post::Post,
     problem::Problem,
     route::{self, Errand},
+    telling,
     trouble::Trouble,
 };
 use std::{
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -56,17 +60,51 @@ impl Bank {
 
     /// Does one exchange from beginning to end; what it changed is in the journal when this returns.
     pub fn handle(&self, request: &Request) -> Outcome {
-        let outcome = match request.path.strip_prefix(admin::PREFIX) {
-            Some(path) => {
-                let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-                admin::answer(&mut desk, path, request)
-            }
-            None => route::read(request).map(|errand| {
-                let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-                troubled(&mut desk, errand, request)
-            }),
-        };
+        let outcome = self.outcome(request);
         outcome.unwrap_or_else(refused).map(|reply| self.signed(reply, request))
+    }
+
+    fn outcome(&self, request: &Request) -> Result<Outcome, Problem> {
+        if let Some(path) = request.path.strip_prefix(admin::PREFIX) {
+            return admin::answer(&mut *self.desk_of_now()?, path, request);
+        }
+        if let Some(secret) = request.path.strip_prefix(challenge::PREFIX) {
+            return challenge::answer(&mut *self.desk_of_now()?, secret, request).map(Outcome::Reply);
+        }
+        let errand = route::read(request)?;
+        Ok(troubled(&mut *self.desk_of_now()?, errand, request))
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The desk, once everything has happened that should have happened by now.
+    fn desk_of_now(&self) -> Result<MutexGuard<'_, Desk>, Problem> {
+        let mut desk = self.desk();
+        desk.catch_up()?;
+        Ok(desk)
+    }
+
+    /// The deliveries of events that nobody has taken yet; each is handed out once, and again after a restart
+    /// unless it was closed.
+    pub fn deliveries(&self) -> Vec<u64> {
+        // A journal that cannot be written fails the next exchange, which says so.
+        let Ok(mut desk) = self.desk_of_now() else { return Vec::new() };
+        std::iter::from_fn(|| desk.books.outbox.take()).collect()
+    }
+
+    /// What a delivery sends, signed at this moment; nothing, if it is closed or its endpoint is gone.
+    pub fn post(&self, delivery: u64) -> Option<Post> {
+        let mut desk = self.desk();
+        let at = desk.books.clock.now();
+        telling::post(&desk.books, delivery, at)
+    }
+
+    /// The endpoint has the event, or never will.
+    pub fn close_delivery(&self, delivery: u64) {
+        // Where this cannot be written, the event is posted again after a restart, which endpoints must bear.
+        let _closed = self.desk().record(Entry::Closed { delivery });
     }
 
     /// The answer to a request whose key is in use by another one.

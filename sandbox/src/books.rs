@@ -1,12 +1,17 @@
-//! The books are the bank's whole memory: accounts, and the ledger of captures nothing is taken out of.
+//! The books are the bank's whole memory: accounts, the ledger, and what is still to happen.
 
 use crate::{
     account::Account,
     auth::AccountId,
+    charge::ChargeState,
     clock::Clock,
-    entry::{Captured, Entry, Executed, Subject},
+    entry::{Entry, Executed},
+    event::{self, Event},
     intent::{Intent, Status},
     lag::Past,
+    ledger::Ledger,
+    object::Object,
+    outbox::{Outbox, Parcel},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,35 +21,41 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Books {
     pub clock: Clock,
+    pub ledger: Ledger,
+    pub outbox: Outbox,
     pub past: Past,
     salt: u64,
     accounts: HashMap<String, Account>,
     intents: usize,
-    captures: Vec<Capture>,
-    captured: BTreeMap<String, u64>,
+    /// How many objects that are neither intents nor charges were created.
+    births: usize,
+    /// When the last entry was made.
+    written_at: i64,
+    /// What moves by itself, by its time and its id.
+    due: BTreeMap<(i64, String), Due>,
 }
 
-/// Money taken, once.
-#[derive(Debug)]
-pub(crate) struct Capture {
-    pub charge: String,
-    pub amount: u64,
-    pub key: Option<String>,
-    pub account_tail: String,
+/// An object that moves by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub account: AccountId,
+    pub object: Object,
     pub at: i64,
-    pub intent: Arc<Intent>,
 }
 
 impl Books {
     pub(crate) fn new(salt: u64, clock: Clock) -> Self {
         Self {
             clock,
+            ledger: Ledger::default(),
+            outbox: Outbox::default(),
             past: Past::default(),
             salt,
             accounts: HashMap::new(),
             intents: 0,
-            captures: Vec::new(),
-            captured: BTreeMap::new(),
+            births: 0,
+            written_at: 0,
+            due: BTreeMap::new(),
         }
     }
 
@@ -56,61 +67,84 @@ impl Books {
         self.intents
     }
 
+    pub(crate) fn births(&self) -> usize {
+        self.births
+    }
+
     pub(crate) fn account(&self, account: &AccountId) -> Option<&Account> {
         self.accounts.get(&account.id)
     }
 
+    /// Every account, with its id.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
+        self.accounts.iter().map(|(id, account)| (id.as_str(), account))
+    }
+
     pub(crate) fn intent(&self, account: &AccountId, id: &str) -> Option<&Arc<Intent>> {
-        self.account(account).and_then(|account| account.intent(id))
+        self.account(account).and_then(|account| account.intents.find(id))
     }
 
-    /// The ledger; a capture's number is its place, counted from 1.
-    pub(crate) fn captures(&self) -> &[Capture] {
-        &self.captures
-    }
-
-    /// Minor units taken, by currency.
-    pub(crate) fn captured(&self) -> &BTreeMap<String, u64> {
-        &self.captured
-    }
-
-    pub(crate) fn next_seq(&self) -> u64 {
-        u64::try_from(self.captures.len()).unwrap_or(u64::MAX).saturating_add(1)
+    /// Takes the next object that should have moved by now.
+    pub(crate) fn take_due(&mut self, now: i64) -> Option<Due> {
+        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
+        let due = first.remove();
+        Some(Due { at: self.written_at.max(due.at), ..due })
     }
 
     /// Whether an entry may follow what is in the books; above all, that no intent is captured twice.
     pub(crate) fn check(&self, entry: &Entry) -> Result<(), &'static str> {
         let executed = match entry {
             Entry::Opened { .. } if self.intents > 0 => return Err("the journal is opened twice"),
-            Entry::Opened { .. } | Entry::Clock { .. } | Entry::Fault { .. } | Entry::Failed { .. } => {
+            Entry::Closed { delivery } if self.outbox.parcel(*delivery).is_none() => {
+                return Err("the delivery is closed already");
+            }
+            Entry::Opened { .. }
+            | Entry::Clock { .. }
+            | Entry::Fault { .. }
+            | Entry::Failed { .. }
+            | Entry::Closed { .. } => {
                 return Ok(());
             }
             Entry::Executed(executed) => executed,
         };
-        let known = |id: &str| self.intent(&executed.account, id);
-        match &executed.subject {
-            Subject::New(facts) if known(&facts.id).is_some() => return Err("the intent exists already"),
-            Subject::New(_) => {}
-            Subject::Known(id) => match known(id) {
-                None => return Err("the intent does not exist"),
-                Some(intent) if !intent.status.is_open() => return Err("the intent is closed"),
-                Some(_) => {}
-            },
-        }
-        match (&executed.status, &executed.capture) {
-            (Status::Succeeded { .. }, None) => Err("an intent succeeds without a capture"),
-            (Status::Succeeded { .. }, Some(capture)) if capture.seq != self.next_seq() => {
-                Err("a capture is out of sequence")
+        let account = self.account(&executed.account);
+        for object in &executed.objects {
+            match object {
+                Object::Intent(intent) => {
+                    let known = account.and_then(|account| account.intents.find(intent.id()));
+                    if known.is_some_and(|known| is_final(&known.status) && known.status != intent.status) {
+                        return Err("the intent is closed");
+                    }
+                    if known.is_none_or(|known| known.status != intent.status)
+                        && !is_paid(&executed.objects, &intent.status)
+                    {
+                        return Err("an intent succeeds without a capture");
+                    }
+                }
+                Object::Charge(charge) => {
+                    let known = account.and_then(|account| account.charges.find(&charge.id));
+                    if known
+                        .is_some_and(|known| known.state == charge.state && known.refunded == charge.refunded)
+                    {
+                        return Err("the charge exists already");
+                    }
+                    if charge.refunded > charge.amount {
+                        return Err("more is refunded than was charged");
+                    }
+                    let succeeds = charge.state == ChargeState::Succeeded
+                        && known.is_none_or(|known| known.state != ChargeState::Succeeded);
+                    if succeeds && !pays(&executed.objects, &charge.id) {
+                        return Err("a capture belongs to no success");
+                    }
+                }
+                Object::Customer(_)
+                | Object::Endpoint(_)
+                | Object::Method(_)
+                | Object::Refund(_)
+                | Object::Setup(_) => {}
             }
-            (Status::Succeeded { .. }, Some(_)) => Ok(()),
-            (
-                Status::RequiresPaymentMethod { .. }
-                | Status::RequiresConfirmation { .. }
-                | Status::RequiresAction { .. }
-                | Status::Canceled { .. },
-                capture,
-            ) => capture.as_ref().map_or(Ok(()), |_| Err("a capture belongs to no success")),
         }
+        Ok(())
     }
 
     /// Takes an entry that was checked into the books.
@@ -132,35 +166,96 @@ impl Books {
                 self.accounts.entry(account.id).or_default().fail(key, fingerprint, at);
             }
             Entry::Executed(executed) => self.execute(*executed),
+            Entry::Closed { delivery } => self.outbox.close(delivery),
         }
     }
 
     fn execute(&mut self, executed: Executed) {
-        let Executed { account, at, subject, attempts, status, capture, answer, twist } = executed;
+        let Executed { account, at, objects, answer, twist } = executed;
         self.clock.reach(at);
-        let own = self.accounts.entry(account.id).or_default();
-        let facts = match subject {
-            Subject::New(facts) => {
-                self.intents = self.intents.saturating_add(1);
-                facts
+        self.written_at = at;
+        let own = self.accounts.entry(account.id.clone()).or_default();
+        own.tail.clone_from(&account.tail);
+        let mut happened = Vec::new();
+        for object in &objects {
+            let before = own.put(object);
+            match object {
+                Object::Intent(intent) => {
+                    let replaced = before.as_ref().and_then(Object::intent).cloned().map(Arc::new);
+                    self.past.note(intent.id(), at, replaced, twist);
+                    self.intents = self.intents.saturating_add(usize::from(before.is_none()));
+                }
+                Object::Charge(_) => {}
+                Object::Customer(_)
+                | Object::Endpoint(_)
+                | Object::Method(_)
+                | Object::Refund(_)
+                | Object::Setup(_) => self.births = self.births.saturating_add(usize::from(before.is_none())),
             }
-            Subject::Known(id) => match own.intent(&id) {
-                Some(intent) => Arc::clone(&intent.facts),
-                None => return,
-            },
-        };
-        let intent = Arc::new(Intent { facts, attempts, status });
-        let replaced = own.intent(intent.id()).map(Arc::clone);
-        self.past.note(intent.id(), at, replaced, twist);
-        own.put(Arc::clone(&intent));
-        let key = answer.as_ref().map(|answer| answer.key.clone());
-        if let Some(answer) = answer {
-            own.answer(answer, at, Arc::clone(&intent), twist);
+            if let Some(due_at) = before.as_ref().and_then(Object::due_at) {
+                self.due.remove(&(due_at, object.id().to_owned()));
+            }
+            if let Some(due_at) = object.due_at() {
+                let due = Due { account: account.clone(), object: object.clone(), at: due_at };
+                self.due.insert((due_at, object.id().to_owned()), due);
+            }
+            self.ledger.note(before.as_ref(), object, &account.tail, at);
+            happened.extend(event::between(before.as_ref(), object));
         }
-        if let Some(Captured { charge, amount, .. }) = capture {
-            let total = self.captured.entry(intent.facts.currency.clone()).or_default();
-            *total = total.saturating_add(amount);
-            self.captures.push(Capture { charge, amount, key, account_tail: account.tail, at, intent });
+        // What is born is told first, and what it led to last.
+        happened.sort_by_key(|happened| match happened.name.rsplit_once('.') {
+            Some((_, "created")) => 0,
+            Some(("payment_intent" | "setup_intent", _)) => 2,
+            Some(_) | None => 1,
+        });
+        let key: Option<Arc<str>> = answer.as_ref().map(|answer| answer.key.as_str().into());
+        for event::Happened { name, object, before } in happened {
+            for endpoint in own.endpoints.iter().filter(|endpoint| endpoint.wants(name)) {
+                let (account, event, endpoint) = (account.id.clone(), own.events.len(), endpoint.id.clone());
+                self.outbox.add(Parcel { account, event, endpoint });
+            }
+            own.events.push(Event { name, at, object, before, key: key.clone() });
         }
+        if let (Some(answer), Some(shown)) = (answer, objects.into_iter().next()) {
+            own.answer(answer, at, shown, twist);
+        }
+    }
+}
+
+fn is_final(status: &Status) -> bool {
+    match status {
+        Status::Succeeded { .. } | Status::Canceled { .. } => true,
+        Status::RequiresPaymentMethod { .. }
+        | Status::RequiresConfirmation { .. }
+        | Status::RequiresAction { .. }
+        | Status::Processing { .. } => false,
+    }
+}
+
+/// Whether one of the objects is an intent that succeeded by this charge.
+fn pays(objects: &[Object], id: &str) -> bool {
+    let intents = objects.iter().filter_map(Object::intent);
+    intents.map(|intent| &intent.status).any(|status| match status {
+        Status::Succeeded { charge, .. } => charge == id,
+        Status::RequiresPaymentMethod { .. }
+        | Status::RequiresConfirmation { .. }
+        | Status::RequiresAction { .. }
+        | Status::Processing { .. }
+        | Status::Canceled { .. } => false,
+    })
+}
+
+/// Whether a success has its charge among the objects.
+fn is_paid(objects: &[Object], status: &Status) -> bool {
+    match status {
+        Status::Succeeded { charge: id, .. } => objects
+            .iter()
+            .filter_map(Object::charge)
+            .any(|charge| charge.id == *id && charge.state == ChargeState::Succeeded),
+        Status::RequiresPaymentMethod { .. }
+        | Status::RequiresConfirmation { .. }
+        | Status::RequiresAction { .. }
+        | Status::Processing { .. }
+        | Status::Canceled { .. } => true,
     }
 }

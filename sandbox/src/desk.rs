@@ -1,6 +1,14 @@
 //! The desk is where work is done: the books, and the journal that every change goes through first.
 
-use crate::{books::Books, entry::Entry, journal::Journal, lag::Lag, problem::Problem, trouble::Trouble};
+use crate::{
+    books::Books,
+    entry::{Entry, Executed},
+    journal::Journal,
+    lag::Lag,
+    problem::Problem,
+    trouble::Trouble,
+    turn,
+};
 
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -18,6 +26,18 @@ impl Desk {
             journal.append(&entry).map_err(|error| Problem::broken(format!("write the journal: {error}")))?;
         }
         self.books.apply(entry);
+        Ok(())
+    }
+
+    /// Lets everything happen that should have happened by now.
+    pub(crate) fn catch_up(&mut self) -> Result<(), Problem> {
+        let now = self.books.clock.now();
+        while let Some(due) = self.books.take_due(now) {
+            let account = self.books.account(&due.account);
+            let objects = account.map_or_else(Vec::new, |account| turn::settled(account, &due.object));
+            let executed = Executed { account: due.account, at: due.at, objects, answer: None, twist: None };
+            self.record(Entry::Executed(Box::new(executed)))?;
+        }
         Ok(())
     }
 }

@@ -1,12 +1,7 @@
 //! An entry is one line of the journal: everything that one exchange changed, or none of it.
 
-use crate::{
-    auth::AccountId,
-    fault::Twist,
-    intent::{Facts, Status},
-};
+use crate::{auth::AccountId, fault::Twist, object::Object};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,45 +27,33 @@ pub(crate) enum Entry {
         at: i64,
     },
     Executed(Box<Executed>),
+    /// An event reached its endpoint, or never will.
+    Closed {
+        delivery: u64,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Executed {
     pub account: AccountId,
     pub at: i64,
-    pub subject: Subject,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub attempts: u32,
-    pub status: Status,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capture: Option<Captured>,
+    /// What changed, as it is afterwards; the first is what the caller is shown.
+    pub objects: Vec<Object>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answered>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twist: Option<Twist>,
 }
 
-/// The intent that was executed; only a new one brings its facts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Subject {
-    New(Arc<Facts>),
-    Known(String),
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Captured {
-    pub seq: u64,
-    pub charge: String,
-    pub amount: u64,
-}
-
-/// What is stored under an idempotency key; the body follows from the intent and the ending.
+/// What is stored under an idempotency key; the body follows from the object and the ending.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Answered {
     pub key: String,
     pub fingerprint: String,
     pub ending: Ending,
+    /// Only where objects were expanded: they may look different later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// How an executed exchange ended for the caller.
@@ -81,9 +64,4 @@ pub(crate) enum Ending {
     Declined,
     /// An error was answered although the work was done.
     Failed,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }

@@ -1,19 +1,20 @@
 //! An exchange is a call that may take money: asked under a key, executed once, answered or not.
 
 use crate::{
-    account::Key,
+    account::{Account, Key, Stored},
     auth::AccountId,
-    charge::{self, Turn},
     damage::failure,
     desk::Desk,
-    entry::{Answered, Captured, Ending, Entry, Executed},
+    entry::{Answered, Ending, Entry, Executed},
+    expand,
     fault::{Fault, Refusal, Twist},
     form::Form,
-    intent::{Intent, Status},
     message::{Outcome, Reply, Request},
     mint,
+    object::Object,
     problem::Problem,
     route::Write,
+    turn::{self, Asker, Turn},
     view,
 };
 use std::time::Duration;
@@ -43,7 +44,14 @@ pub(crate) fn run(
         return Ok(Outcome::Reply(reply.with("idempotent-replayed", "true")));
     }
     let is_first = known.is_none();
-    let mut turn = charge::turn(&desk.books, &account, write, form, at)?;
+    let who = Asker {
+        books: &desk.books,
+        account: &account,
+        now: at,
+        key: asked.as_ref().map(|asked| asked.key.as_str()),
+        host: request.header("host"),
+    };
+    let mut turn = turn::turn(who, write, form)?;
     let fault = desk.trouble.twist().map(Fault::Within).or(turn.fault);
     match fault {
         Some(Fault::Instead(refusal)) if is_first => {
@@ -62,9 +70,17 @@ pub(crate) fn run(
         Some(Fault::Within(twist)) => turn.twist(twist),
         Some(Fault::Instead(_) | Fault::After(_)) | None => {}
     }
-    let (ending, intent) = (turn.ending, turn.intent.clone());
-    desk.record(executed(desk, turn, account, at, asked))?;
-    Ok(finish(fault, reply(ending, &intent), request))
+    let Turn { objects, ending, twist, .. } = turn;
+    let Some(shown) = objects.first() else { return Err(Problem::broken("Nothing was decided.")) };
+    let mut reply = reply(ending, shown);
+    let mut body = None;
+    if let Some(expanded) = expanded(desk, &account, &objects, form, &reply)? {
+        body = Some(String::from_utf8_lossy(&expanded).into_owned());
+        reply = Reply::text(reply.status, expanded);
+    }
+    let answer = asked.map(|Asked { key, fingerprint }| Answered { key, fingerprint, ending, body });
+    desk.record(Entry::Executed(Box::new(Executed { account, at, objects, answer, twist })))?;
+    Ok(finish(fault, reply, request))
 }
 
 /// What was answered under the key before, if it was.
@@ -73,9 +89,16 @@ fn stored(asked: &Asked, known: &Key, at: i64) -> Result<Option<Reply>, Problem>
         Key::Faulted { .. } => return Ok(None),
         Key::Failed { fingerprint, .. } => (fingerprint, failure()),
         Key::Answered { busy_until, .. } if *busy_until > at => return Err(Problem::key_in_use(&asked.key)),
-        Key::Answered { answer, .. } => (&answer.fingerprint, reply(answer.ending, &answer.intent)),
+        Key::Answered { answer, .. } => (&answer.fingerprint, again(answer)),
     };
     if *fingerprint == asked.fingerprint { Ok(Some(reply)) } else { Err(Problem::key_reused(&asked.key)) }
+}
+
+fn again(answer: &Stored) -> Reply {
+    match &answer.body {
+        Some(body) => Reply::text(200, body.clone().into_bytes()),
+        None => reply(answer.ending, &answer.object),
+    }
 }
 
 fn refuse(
@@ -110,7 +133,11 @@ fn asked(request: &Request, form: &Form) -> Result<Option<Asked>, Problem> {
     Ok(key(request)?.map(|key| Asked { key, fingerprint }))
 }
 
+/// Only a POST has a key; other calls do the same when they come again.
 fn key(request: &Request) -> Result<Option<String>, Problem> {
+    if request.method != "POST" {
+        return Ok(None);
+    }
     match request.header("idempotency-key") {
         Some(key) if key.is_empty() || key.len() > MAX_KEY => {
             Err(Problem::invalid(format!("Idempotency keys must have 1 to {MAX_KEY} characters.")))
@@ -119,38 +146,31 @@ fn key(request: &Request) -> Result<Option<String>, Problem> {
     }
 }
 
-fn executed(desk: &Desk, turn: Turn, account: AccountId, at: i64, asked: Option<Asked>) -> Entry {
-    let Turn { subject, intent: Intent { attempts, status, .. }, ending, twist, .. } = turn;
-    let capture = match &status {
-        Status::Succeeded { charge, received, .. } => {
-            Some(Captured { seq: desk.books.next_seq(), charge: charge.clone(), amount: *received })
-        }
-        Status::RequiresPaymentMethod { .. }
-        | Status::RequiresConfirmation { .. }
-        | Status::RequiresAction { .. }
-        | Status::Canceled { .. } => None,
-    };
-    let answer = asked.map(|Asked { key, fingerprint }| Answered { key, fingerprint, ending });
-    Entry::Executed(Box::new(Executed { account, at, subject, attempts, status, capture, answer, twist }))
-}
-
-fn reply(ending: Ending, intent: &Intent) -> Reply {
-    match ending {
-        Ending::Done => Reply::json(200, &view::intent(intent)),
-        Ending::Declined => Reply::json(402, &view::decline(intent)),
-        Ending::Failed => failure(),
+/// The answer with what the caller wants expanded, as it will be once the objects are in the books.
+fn expanded(
+    desk: &Desk,
+    account: &AccountId,
+    objects: &[Object],
+    form: &Form,
+    reply: &Reply,
+) -> Result<Option<Vec<u8>>, Problem> {
+    if reply.status != 200 {
+        return Ok(None);
     }
+    let nothing = Account::default();
+    let before = desk.books.account(account).unwrap_or(&nothing);
+    expand::expanded(&reply.body, form, &|noun, id| {
+        let changed = objects.iter().find(|object| object.id() == id).cloned();
+        changed.or_else(|| before.find(noun, id))
+    })
 }
 
-impl Turn {
-    fn twist(&mut self, twist: Twist) {
-        self.twist = Some(twist);
-        match (twist, &mut self.intent.status) {
-            (Twist::ErrorAfter, _) => self.ending = Ending::Failed,
-            (Twist::WrongAmount, Status::Succeeded { received, .. }) => {
-                *received = received.saturating_add(1);
-            }
-            _ => {}
-        }
+fn reply(ending: Ending, object: &Object) -> Reply {
+    match (ending, object) {
+        (Ending::Done, Object::Intent(intent)) => Reply::json(200, &view::intent(intent)),
+        (Ending::Done, Object::Endpoint(endpoint)) => Reply::json(200, &view::new_endpoint(endpoint)),
+        (Ending::Done, object) => Reply::json(200, &view::object(object)),
+        (Ending::Declined, object) => Reply::json(402, &view::decline(object)),
+        (Ending::Failed, _) => failure(),
     }
 }

@@ -20,6 +20,8 @@ struct Field {
 pub(crate) enum Shape {
     /// `name=value`
     One,
+    /// `name=value`, where an empty value takes away what was there
+    Free,
     /// `name[]=value` or `name[0]=value`
     List,
     /// `name[key]=value`, where an empty value removes the key
@@ -43,23 +45,28 @@ impl Form {
         Self { fields: fields.collect() }
     }
 
+    /// Adds what a path says.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        self.fields.push(Field { name: name.to_owned(), inner: None, value: value.to_owned() });
+    }
+
     /// Refuses what the endpoint does not know, and empty values.
     pub(crate) fn check(&self, known: &[(&str, Shape)]) -> Result<(), Problem> {
         for field in &self.fields {
             let shape = known.iter().find(|(name, _)| *name == field.name).map(|(_, shape)| *shape);
             let is_known = match (shape, field.inner.as_deref()) {
-                (Some(Shape::One), None) => true,
+                (Some(Shape::One | Shape::Free), None) => true,
                 (Some(Shape::List), Some(inner)) => inner.bytes().all(|byte| byte.is_ascii_digit()),
                 (Some(Shape::Map), Some(inner)) => !inner.is_empty(),
                 (Some(Shape::Keys(keys)), Some(inner)) => keys.contains(&inner),
-                (Some(Shape::One), Some(_))
+                (Some(Shape::One | Shape::Free), Some(_))
                 | (Some(Shape::List | Shape::Map | Shape::Keys(_)), None)
                 | (None, _) => false,
             };
             if !is_known {
                 return Err(Problem::unknown(&field.full_name()));
             }
-            if field.value.is_empty() && shape != Some(Shape::Map) {
+            if field.value.is_empty() && !matches!(shape, Some(Shape::Map | Shape::Free)) {
                 return Err(empty(&field.name));
             }
         }
@@ -78,8 +85,9 @@ impl Form {
 
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.text(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            // Stripe's Python library writes them in its language's way.
+            None | Some("false" | "False") => Ok(false),
+            Some("true" | "True") => Ok(true),
             Some(other) => Err(Problem::wrong(name, format!("Invalid boolean: {other}"))),
         }
     }

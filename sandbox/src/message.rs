@@ -37,6 +37,12 @@ impl Reply {
         }
     }
 
+    /// A reply whose JSON is written already.
+    pub(crate) fn text(status: u16, body: Vec<u8>) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status, headers, body }
+    }
+
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

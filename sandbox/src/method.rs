@@ -1,6 +1,10 @@
 //! A method is a test card: its token says, as data, how a confirmation with it goes.
 
-use crate::{decline::Decline, fault::Fault};
+use crate::{
+    debit::{self, Return},
+    decline::Decline,
+    fault::Fault,
+};
 
 /// What the card answers and what happens to the exchange that asked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +23,23 @@ pub(crate) enum Verdict {
         times: u32,
         decline: Decline,
     },
-    /// Wants the customer present.
-    Authenticate,
+    /// Wants the customer present, and then declines or approves.
+    Authenticate {
+        declined: Option<Decline>,
+    },
+    /// Takes its time, for ever if it names none, and may come back then.
+    Settle {
+        after_seconds: Option<i64>,
+        returned: Option<Return>,
+    },
 }
 
 impl Behaviour {
     /// The behaviour of a token, if there is such a card.
     pub(crate) fn of(token: &str) -> Option<Self> {
+        if let Some(verdict) = debit::verdict(token) {
+            return Some(Self { verdict, fault: None });
+        }
         if let Some(name) = token.strip_prefix("pm_sandbox_") {
             return own(name);
         }
@@ -37,8 +51,16 @@ impl Behaviour {
 /// Stripe's public test cards, under their names with and without `visa_`.
 fn stripes(name: &str) -> Option<Verdict> {
     let decline = match name {
-        "visa" | "mastercard" => return Some(Verdict::Approve),
-        "authenticationRequired" => return Some(Verdict::Authenticate),
+        "visa" | "mastercard" | "amex" | "pendingRefund" | "refundFail" => return Some(Verdict::Approve),
+        "authenticationRequired" | "threeDSecure2Required" | "threeDSecureRequired" => {
+            return Some(Verdict::Authenticate { declined: None });
+        }
+        "authenticationRequiredChargeDeclinedInsufficientFunds" => {
+            return Some(Verdict::Authenticate { declined: Some(Decline::InsufficientFunds) });
+        }
+        "threeDSecureRequiredChargeDeclined" => {
+            return Some(Verdict::Authenticate { declined: Some(Decline::Generic) });
+        }
         "chargeDeclined" => Decline::Generic,
         "chargeDeclinedExpiredCard" => Decline::ExpiredCard,
         "chargeDeclinedFraudulent" | "radarBlock" => Decline::Fraudulent,

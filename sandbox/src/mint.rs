@@ -15,6 +15,36 @@ pub(crate) fn intent(salt: u64, number: usize) -> String {
     format!("pi_{}", digest(&format!("{salt} intent {number}")))
 }
 
+/// The id of an object that is neither an intent nor a charge; the number is that of its birth.
+pub(crate) fn object(prefix: &str, salt: u64, number: usize) -> String {
+    format!("{prefix}_{}", digest(&format!("{salt} {prefix} {number}")))
+}
+
+/// An endpoint's secret, that events are signed with.
+pub(crate) fn signing_secret(salt: u64, endpoint: &str) -> String {
+    format!("whsec_{}", digest(&format!("{salt} signing {endpoint}")))
+}
+
+/// An event's id holds its number, so that events need no index.
+pub(crate) fn event(salt: u64, account: &str, number: usize) -> String {
+    format!("evt_{number:010}{}", &digest(&format!("{salt} event {account} {number}"))[..14])
+}
+
+/// The number in an event's id, if it has one.
+pub(crate) fn event_number(id: &str) -> Option<usize> {
+    id.strip_prefix("evt_")?.get(..10)?.parse().ok()
+}
+
+/// The booking of a movement on Stripe's balance.
+pub(crate) fn booking(moved: &str) -> String {
+    format!("txn_{}", digest(moved))
+}
+
+/// What tells one card or account from another.
+pub(crate) fn likeness(token: &str) -> String {
+    digest(token).chars().take(16).collect()
+}
+
 pub(crate) fn client_secret(salt: u64, intent: &str) -> String {
     format!("{intent}_secret_{}", digest(&format!("{salt} secret {intent}")))
 }

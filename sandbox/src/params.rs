@@ -2,8 +2,8 @@
 
 use crate::{
     form::{Form, Shape, number},
-    intent::Confirmation,
-    method::Behaviour,
+    intent::{Confirmation, Usage},
+    kind::Kind,
     problem::Problem,
 };
 use std::collections::BTreeMap;
@@ -25,12 +25,16 @@ pub(crate) struct Create {
     pub description: Option<String>,
     pub metadata: BTreeMap<String, String>,
     pub confirmation_method: Confirmation,
+    pub types: Vec<Kind>,
+    pub setup_future_usage: Option<Usage>,
+    pub statement_descriptor_suffix: Option<String>,
     /// Present when the intent is to be confirmed at once.
     pub confirm: Option<Confirm>,
 }
 
 const CREATE: &[(&str, Shape)] = &[
     ("amount", Shape::One),
+    ("automatic_payment_methods", Shape::Keys(&["allow_redirects", "enabled"])),
     ("capture_method", Shape::One),
     ("confirm", Shape::One),
     ("confirmation_method", Shape::One),
@@ -44,6 +48,7 @@ const CREATE: &[(&str, Shape)] = &[
     ("payment_method", Shape::One),
     ("payment_method_types", Shape::List),
     ("return_url", Shape::One),
+    ("setup_future_usage", Shape::One),
     ("statement_descriptor_suffix", Shape::One),
 ];
 
@@ -54,14 +59,6 @@ impl Create {
     pub(crate) fn read(form: &Form) -> Result<Self, Problem> {
         form.check(CREATE)?;
         form.only("capture_method", "automatic")?;
-        for (_, kind) in form.inner("payment_method_types") {
-            if kind != "card" {
-                return Err(Problem::wrong(
-                    "payment_method_types",
-                    format!("Invalid payment_method_types: {kind}"),
-                ));
-            }
-        }
         let confirm = if form.flag("confirm")? { Some(confirm(form)?) } else { None };
         if confirm.is_none()
             && let Some(name) = ONLY_CONFIRMING.iter().find(|name| form.text(name).is_some())
@@ -72,12 +69,41 @@ impl Create {
         Ok(Self {
             amount: amount(form)?,
             currency: currency(form)?,
-            method: method(form)?,
+            method: form.owned("payment_method"),
             customer: form.owned("customer"),
             description: description(form)?,
             metadata: metadata(form)?,
             confirmation_method: confirmation_method(form)?,
+            types: types(form)?,
+            setup_future_usage: usage(form, "setup_future_usage")?,
+            statement_descriptor_suffix: form.owned("statement_descriptor_suffix"),
             confirm,
+        })
+    }
+}
+
+/// What of an intent may change at any time.
+#[derive(Debug)]
+pub(crate) struct Update {
+    pub description: Option<String>,
+    pub metadata: Changes,
+    pub setup_future_usage: Option<Usage>,
+}
+
+const UPDATE: &[(&str, Shape)] = &[
+    ("description", Shape::One),
+    ("expand", Shape::List),
+    ("metadata", Shape::Map),
+    ("setup_future_usage", Shape::One),
+];
+
+impl Update {
+    pub(crate) fn read(form: &Form) -> Result<Self, Problem> {
+        form.check(UPDATE)?;
+        Ok(Self {
+            description: description(form)?,
+            metadata: changes(form)?,
+            setup_future_usage: usage(form, "setup_future_usage")?,
         })
     }
 }
@@ -86,6 +112,7 @@ impl Create {
 pub(crate) struct Confirm {
     pub method: Option<String>,
     pub return_url: Option<String>,
+    pub setup_future_usage: Option<Usage>,
     pub action: Action,
 }
 
@@ -102,6 +129,7 @@ const CONFIRM: &[(&str, Shape)] = &[
     ("off_session", Shape::One),
     ("payment_method", Shape::One),
     ("return_url", Shape::One),
+    ("setup_future_usage", Shape::One),
 ];
 
 impl Confirm {
@@ -114,7 +142,12 @@ impl Confirm {
 fn confirm(form: &Form) -> Result<Confirm, Problem> {
     let is_refused = form.flag("off_session")? | form.flag("error_on_requires_action")?;
     let action = if is_refused { Action::Refused } else { Action::Asked };
-    Ok(Confirm { method: method(form)?, return_url: form.owned("return_url"), action })
+    Ok(Confirm {
+        method: form.owned("payment_method"),
+        return_url: form.owned("return_url"),
+        setup_future_usage: usage(form, "setup_future_usage")?,
+        action,
+    })
 }
 
 const CANCEL: &[(&str, Shape)] = &[("cancellation_reason", Shape::One), ("expand", Shape::List)];
@@ -131,10 +164,10 @@ pub(crate) fn cancellation_reason(form: &Form) -> Result<Option<String>, Problem
     }
 }
 
+/// Which part of a list is asked for.
 #[derive(Debug)]
-pub(crate) struct List {
+pub(crate) struct Window {
     pub limit: usize,
-    pub customer: Option<String>,
     pub starting_after: Option<String>,
     pub ending_before: Option<String>,
     /// The first second that counts.
@@ -143,18 +176,18 @@ pub(crate) struct List {
     pub to: i64,
 }
 
-const LIST: &[(&str, Shape)] = &[
+const WINDOW: [(&str, Shape); 5] = [
     ("created", Shape::Keys(&["gt", "gte", "lt", "lte"])),
-    ("customer", Shape::One),
     ("ending_before", Shape::One),
     ("expand", Shape::List),
     ("limit", Shape::One),
     ("starting_after", Shape::One),
 ];
 
-impl List {
-    pub(crate) fn read(form: &Form) -> Result<Self, Problem> {
-        form.check(LIST)?;
+impl Window {
+    /// Reads the window of a list that can also be narrowed by others.
+    pub(crate) fn read(form: &Form, others: &[(&str, Shape)]) -> Result<Self, Problem> {
+        form.check(&[&WINDOW, others].concat())?;
         let (starting_after, ending_before) = (form.owned("starting_after"), form.owned("ending_before"));
         if starting_after.is_some() && ending_before.is_some() {
             return Err(Problem::wrong(
@@ -172,14 +205,7 @@ impl List {
                 _ => to = to.min(second),
             }
         }
-        Ok(Self {
-            limit: limit(form)?,
-            customer: form.owned("customer"),
-            starting_after,
-            ending_before,
-            from,
-            to,
-        })
+        Ok(Self { limit: limit(form)?, starting_after, ending_before, from, to })
     }
 }
 
@@ -190,7 +216,11 @@ fn limit(form: &Form) -> Result<usize, Problem> {
 }
 
 fn amount(form: &Form) -> Result<u64, Problem> {
-    let amount = form.integer("amount")?.ok_or_else(|| Problem::missing("amount"))?;
+    optional_amount(form)?.ok_or_else(|| Problem::missing("amount"))
+}
+
+pub(crate) fn optional_amount(form: &Form) -> Result<Option<u64>, Problem> {
+    let Some(amount) = form.integer("amount")? else { return Ok(None) };
     match u64::try_from(amount) {
         Ok(0) | Err(_) => {
             let message = "This value must be greater than or equal to 1.";
@@ -201,7 +231,7 @@ fn amount(form: &Form) -> Result<u64, Problem> {
             "amount",
             format!("Amount must be no more than {MAX_AMOUNT}."),
         )),
-        Ok(amount) => Ok(amount),
+        Ok(amount) => Ok(Some(amount)),
     }
 }
 
@@ -213,14 +243,22 @@ fn currency(form: &Form) -> Result<String, Problem> {
     Err(Problem::wrong("currency", format!("Invalid currency: {currency}")))
 }
 
-fn method(form: &Form) -> Result<Option<String>, Problem> {
-    match form.text("payment_method") {
-        Some(token) if Behaviour::of(token).is_none() => Err(Problem::no_method(token)),
-        token => Ok(token.map(str::to_owned)),
-    }
+/// The types of payment methods that are taken; none named, and the currency decides.
+pub(crate) fn types(form: &Form) -> Result<Vec<Kind>, Problem> {
+    let kind = |name: &str| {
+        let message = format!("Invalid payment_method_types: {name}");
+        Kind::named(name).ok_or_else(|| Problem::wrong("payment_method_types", message))
+    };
+    form.inner("payment_method_types").map(|(_, name)| kind(name)).collect()
 }
 
-fn description(form: &Form) -> Result<Option<String>, Problem> {
+pub(crate) fn usage(form: &Form, name: &str) -> Result<Option<Usage>, Problem> {
+    let Some(value) = form.text(name) else { return Ok(None) };
+    let message = format!("Invalid {name}: must be one of on_session or off_session");
+    Usage::named(value).map(Some).ok_or_else(|| Problem::wrong(name, message))
+}
+
+pub(crate) fn description(form: &Form) -> Result<Option<String>, Problem> {
     match form.text("description") {
         Some(text) if text.chars().count() > MAX_DESCRIPTION => Err(too_long("description", MAX_DESCRIPTION)),
         text => Ok(text.map(str::to_owned)),
@@ -237,8 +275,17 @@ fn confirmation_method(form: &Form) -> Result<Confirmation, Problem> {
     }
 }
 
-fn metadata(form: &Form) -> Result<BTreeMap<String, String>, Problem> {
+/// The keys of metadata to set, and those with an empty value to take away.
+pub(crate) type Changes = Vec<(String, String)>;
+
+pub(crate) fn metadata(form: &Form) -> Result<BTreeMap<String, String>, Problem> {
     let mut metadata = BTreeMap::new();
+    merge(&mut metadata, changes(form)?)?;
+    Ok(metadata)
+}
+
+pub(crate) fn changes(form: &Form) -> Result<Changes, Problem> {
+    let mut changes = Vec::new();
     for (key, value) in form.inner("metadata") {
         if key.chars().count() > MAX_METADATA_KEY {
             return Err(too_long("metadata", MAX_METADATA_KEY));
@@ -246,19 +293,26 @@ fn metadata(form: &Form) -> Result<BTreeMap<String, String>, Problem> {
         if value.chars().count() > MAX_METADATA_VALUE {
             return Err(too_long(&format!("metadata[{key}]"), MAX_METADATA_VALUE));
         }
+        changes.push((key.to_owned(), value.to_owned()));
+    }
+    Ok(changes)
+}
+
+pub(crate) fn merge(metadata: &mut BTreeMap<String, String>, changes: Changes) -> Result<(), Problem> {
+    for (key, value) in changes {
         if value.is_empty() {
-            metadata.remove(key);
+            metadata.remove(&key);
         } else {
-            metadata.insert(key.to_owned(), value.to_owned());
+            metadata.insert(key, value);
         }
     }
     if metadata.len() > MAX_METADATA {
         return Err(Problem::wrong("metadata", format!("Metadata can have up to {MAX_METADATA} keys.")));
     }
-    Ok(metadata)
+    Ok(())
 }
 
-fn too_long(param: &str, most: usize) -> Problem {
+pub(crate) fn too_long(param: &str, most: usize) -> Problem {
     Problem::parameter(
         "parameter_invalid_string_too_long",
         param,

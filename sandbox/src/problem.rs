@@ -3,9 +3,12 @@
 use crate::{
     intent::Intent,
     message::Reply,
+    noun::Noun,
+    setup::Setup,
     view::{self, IntentView},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -15,6 +18,7 @@ pub(crate) struct Problem {
     message: String,
     param: Option<String>,
     intent: Option<Box<Intent>>,
+    setup: Option<Box<Setup>>,
 }
 
 #[derive(Serialize)]
@@ -31,6 +35,8 @@ struct Error<'a> {
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_intent: Option<IntentView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup_intent: Option<Value>,
     r#type: &'static str,
 }
 
@@ -41,6 +47,7 @@ impl Problem {
             message: &self.message,
             param: self.param.as_deref(),
             payment_intent: self.intent.as_deref().map(view::intent),
+            setup_intent: self.setup.as_deref().map(view::setup),
             r#type: self.kind,
         };
         Reply::json(self.status, &Body { error })
@@ -48,7 +55,7 @@ impl Problem {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         let (kind, message) = ("invalid_request_error", message.into());
-        Self { status: 400, kind, code: None, message, param: None, intent: None }
+        Self { status: 400, kind, code: None, message, param: None, intent: None, setup: None }
     }
 
     pub(crate) fn unauthorized(message: &str) -> Self {
@@ -59,8 +66,8 @@ impl Problem {
         Self { status: 404, ..Self::invalid(format!("Unrecognized request URL ({method}: {path}).")) }
     }
 
-    pub(crate) fn no_intent(param: &str, id: &str) -> Self {
-        let message = format!("No such payment_intent: '{id}'");
+    pub(crate) fn no_such(noun: Noun, param: &str, id: &str) -> Self {
+        let message = format!("No such {}: '{id}'", noun.missed());
         Self { status: 404, ..Self::parameter("resource_missing", param, message) }
     }
 
@@ -88,6 +95,20 @@ impl Problem {
     pub(crate) fn unexpected_state(intent: &Intent, message: String) -> Self {
         let code = Some("payment_intent_unexpected_state");
         Self { code, intent: Some(Box::new(intent.clone())), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn unexpected_setup(setup: &Setup, message: String) -> Self {
+        let code = Some("setup_intent_unexpected_state");
+        Self { code, setup: Some(Box::new(setup.clone())), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn refunded_already(charge: &str) -> Self {
+        let message = format!("Charge {charge} has already been refunded.");
+        Self { code: Some("charge_already_refunded"), ..Self::invalid(message) }
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     pub(crate) fn key_reused(key: &str) -> Self {

@@ -4,11 +4,11 @@ use crate::{
     account::Account,
     auth::{self, AccountId},
     desk::Desk,
-    exchange,
+    exchange, expand,
     form::{Form, Shape},
-    list,
+    list::{self, Shown},
     message::{Outcome, Reply, Request},
-    params::List,
+    noun::Noun,
     problem::Problem,
     search, view,
 };
@@ -23,63 +23,128 @@ pub(crate) struct Errand<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Call<'a> {
-    List,
+    List(Noun),
+    /// Of intents.
     Search,
-    Retrieve(&'a str),
+    Retrieve(Noun, &'a str),
+    /// A customer's method, which must be its own.
+    RetrieveOf(&'a str, &'a str),
     Write(Write<'a>),
 }
 
-/// The calls that change something, and so have idempotency keys.
+/// The calls that change something; those by POST have idempotency keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Write<'a> {
     Create,
+    Update(&'a str),
     Confirm(&'a str),
     Cancel(&'a str),
+    CreateCustomer,
+    UpdateCustomer(&'a str),
+    DeleteCustomer(&'a str),
+    CreateMethod,
+    UpdateMethod(&'a str),
+    Attach(&'a str),
+    Detach(&'a str),
+    CreateSetup,
+    ConfirmSetup(&'a str),
+    CancelSetup(&'a str),
+    CreateRefund,
+    UpdateRefund(&'a str),
+    CreateEndpoint,
+    DeleteEndpoint(&'a str),
 }
 
 /// Reads what can be read without looking at the books.
 pub(crate) fn read(request: &Request) -> Result<Errand<'_>, Problem> {
     let account = auth::account(request)?;
-    let no_route = || Problem::no_route(&request.method, &request.path);
-    let rest = request.path.strip_prefix("/v1/payment_intents").ok_or_else(no_route)?;
+    let mut form = Form::of(request);
+    let call = call(request, &mut form).ok_or_else(|| Problem::no_route(&request.method, &request.path))?;
+    Ok(Errand { account, call, form })
+}
+
+fn call<'a>(request: &'a Request, form: &mut Form) -> Option<Call<'a>> {
+    let rest = request.path.strip_prefix("/v1/")?;
     let parts: Vec<&str> = rest.split('/').collect();
-    let call = match (request.method.as_str(), parts.as_slice()) {
-        ("GET", [""]) => Call::List,
-        ("GET", ["", "search"]) => Call::Search,
-        ("GET", ["", id]) => Call::Retrieve(id),
-        ("POST", [""]) => Call::Write(Write::Create),
-        ("POST", ["", id, "confirm"]) => Call::Write(Write::Confirm(id)),
-        ("POST", ["", id, "cancel"]) => Call::Write(Write::Cancel(id)),
-        _ => return Err(no_route()),
-    };
-    Ok(Errand { account, call, form: Form::of(request) })
+    let (collection, parts) = parts.split_first()?;
+    let noun = Noun::at(collection)?;
+    if parts.iter().any(|part| part.is_empty()) {
+        return None;
+    }
+    Some(match (request.method.as_str(), noun, parts) {
+        ("GET", Noun::Customer, [customer, "payment_methods"]) => {
+            form.add("customer", customer);
+            Call::List(Noun::Method)
+        }
+        ("GET", Noun::Customer, [customer, "payment_methods", id]) => Call::RetrieveOf(customer, id),
+        ("GET", _, []) => Call::List(noun),
+        ("GET", Noun::Intent, ["search"]) => Call::Search,
+        ("GET", _, [id]) => Call::Retrieve(noun, id),
+        (method, _, _) => Call::Write(write(method, noun, parts)?),
+    })
+}
+
+fn write<'a>(method: &str, noun: Noun, parts: &[&'a str]) -> Option<Write<'a>> {
+    Some(match (method, noun, parts) {
+        ("POST", Noun::Intent, []) => Write::Create,
+        ("POST", Noun::Intent, [id]) => Write::Update(id),
+        ("POST", Noun::Intent, [id, "confirm"]) => Write::Confirm(id),
+        ("POST", Noun::Intent, [id, "cancel"]) => Write::Cancel(id),
+        ("POST", Noun::Customer, []) => Write::CreateCustomer,
+        ("POST", Noun::Customer, [id]) => Write::UpdateCustomer(id),
+        ("DELETE", Noun::Customer, [id]) => Write::DeleteCustomer(id),
+        ("POST", Noun::Method, []) => Write::CreateMethod,
+        ("POST", Noun::Method, [id]) => Write::UpdateMethod(id),
+        ("POST", Noun::Method, [id, "attach"]) => Write::Attach(id),
+        ("POST", Noun::Method, [id, "detach"]) => Write::Detach(id),
+        ("POST", Noun::Setup, []) => Write::CreateSetup,
+        ("POST", Noun::Setup, [id, "confirm"]) => Write::ConfirmSetup(id),
+        ("POST", Noun::Setup, [id, "cancel"]) => Write::CancelSetup(id),
+        ("POST", Noun::Refund, []) => Write::CreateRefund,
+        ("POST", Noun::Refund, [id]) => Write::UpdateRefund(id),
+        ("POST", Noun::Endpoint, []) => Write::CreateEndpoint,
+        ("DELETE", Noun::Endpoint, [id]) => Write::DeleteEndpoint(id),
+        _ => return None,
+    })
 }
 
 impl Errand<'_> {
     pub(crate) fn run(self, desk: &mut Desk, request: &Request) -> Result<Outcome, Problem> {
-        match self.call {
-            Call::List => {
-                let query = List::read(&self.form)?;
-                let nothing = Account::default();
-                let now = desk.books.clock.now();
-                let sight = desk.lag.listing(&desk.books.past, now);
-                let account = desk.books.account(&self.account).unwrap_or(&nothing);
-                Ok(Outcome::Reply(Reply::json(200, &list::page(account, sight, &query)?)))
-            }
-            Call::Search => {
-                let nothing = Account::default();
-                let now = desk.books.clock.now();
-                let sight = desk.lag.search(&desk.books.past, now);
-                let account = desk.books.account(&self.account).unwrap_or(&nothing);
-                Ok(Outcome::Reply(Reply::json(200, &search::page(account, sight, &self.form)?)))
-            }
-            Call::Retrieve(id) => {
+        let nothing = Account::default();
+        let now = desk.books.clock.now();
+        let account = desk.books.account(&self.account).unwrap_or(&nothing);
+        let shown = Shown { books: &desk.books, account, account_id: &self.account.id };
+        let body = match self.call {
+            Call::List(noun) => list::page(shown, desk.lag.listing(&desk.books.past, now), noun, &self.form)?,
+            Call::Search => search::page(account, desk.lag.search(&desk.books.past, now), &self.form)?,
+            Call::Retrieve(noun, id) => {
                 self.form.check(&[("expand", Shape::List)])?;
-                let intent =
-                    desk.books.intent(&self.account, id).ok_or_else(|| Problem::no_intent("intent", id))?;
-                Ok(Outcome::Reply(Reply::json(200, &view::intent(intent))))
+                retrieve(shown, noun, id).ok_or_else(|| Problem::no_such(noun, noun.param(), id))?
             }
-            Call::Write(write) => exchange::run(desk, request, self.account, write, &self.form),
-        }
+            Call::RetrieveOf(customer, id) => {
+                self.form.check(&[("expand", Shape::List)])?;
+                let own = account.methods.find(id).filter(|method| method.customer() == Some(customer));
+                let found = own.and_then(|_| retrieve(shown, Noun::Method, id));
+                found.ok_or_else(|| Problem::no_such(Noun::Method, "payment_method", id))?
+            }
+            Call::Write(write) => return exchange::run(desk, request, self.account, write, &self.form),
+        };
+        let body = expand::expanded(&body, &self.form, &|noun, id| account.find(noun, id))?.unwrap_or(body);
+        Ok(Outcome::Reply(Reply::text(200, body)))
     }
+}
+
+fn retrieve(shown: Shown<'_>, noun: Noun, id: &str) -> Option<Vec<u8>> {
+    let object = match noun {
+        Noun::Intent => {
+            let intent = shown.account.intents.find(id)?;
+            return serde_json::to_vec(&view::intent(intent)).ok();
+        }
+        Noun::Event => shown.view(shown.event(id)?)?,
+        Noun::Endpoint if shown.account.endpoints.find(id)?.is_deleted => return None,
+        Noun::Charge | Noun::Customer | Noun::Endpoint | Noun::Method | Noun::Refund | Noun::Setup => {
+            view::object(&shown.account.find(noun, id)?)
+        }
+    };
+    serde_json::to_vec(&object).ok()
 }

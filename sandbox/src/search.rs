@@ -24,17 +24,20 @@ const KNOWN: &[(&str, Shape)] =
 const MAX_PAGE: usize = 100;
 const DEFAULT_PAGE: usize = 10;
 
-pub(crate) fn page<'a>(account: &'a Account, sight: Sight<'a>, form: &Form) -> Result<Found<'a>, Problem> {
+pub(crate) fn page(account: &Account, sight: Sight<'_>, form: &Form) -> Result<Vec<u8>, Problem> {
     form.check(KNOWN)?;
     let query = Query::read(form.text("query").ok_or_else(|| Problem::missing("query"))?)?;
     let (limit, skipped) = (limit(form)?, skipped(form)?);
-    let rows = sight.narrow(account.all(), |row| account.at(row));
-    let intents = rows.iter().rev().filter_map(|row| account.at(*row)).map(|intent| sight.version(intent));
+    let own = &account.intents;
+    let rows = sight.narrow(own.listed(), |row| own.at(row));
+    let intents = rows.iter().rev().filter_map(|row| own.at(*row)).map(|intent| sight.version(intent));
     let mut found = intents.filter(|intent| query.fits(intent)).skip(skipped);
     let data: Vec<_> = found.by_ref().take(limit).map(|intent| view::intent(intent)).collect();
     let has_more = found.next().is_some();
     let next_page = has_more.then(|| skipped.saturating_add(data.len()).to_string());
-    Ok(Found { object: "search_result", data, has_more, next_page, url: "/v1/payment_intents/search" })
+    let found =
+        Found { object: "search_result", data, has_more, next_page, url: "/v1/payment_intents/search" };
+    Ok(serde_json::to_vec(&found).unwrap_or_default())
 }
 
 fn limit(form: &Form) -> Result<usize, Problem> {

@@ -2,6 +2,7 @@
 
 use crate::{
     bank::Bank,
+    courier,
     door::Door,
     line::{self, Fuse, Line},
     message::{Closing, Manner},
@@ -92,8 +93,9 @@ pub async fn serve_bank(bank: Arc<Bank>, listen: SocketAddr, latency: Duration) 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     let address = listener.local_addr()?;
     let (sender, stop) = watch::channel(false);
+    let courier = JoinSet::from_iter([courier::deliver(Arc::clone(&bank))]);
     let (door, closings) = Door::new(bank, latency);
-    let house = House { address, door, connections: JoinSet::new(), closings, stop };
+    let house = House { address, door, connections: JoinSet::new(), _courier: courier, closings, stop };
     let task = tokio::spawn(house.keep(listener));
     Ok(Running { address, stopper: Stopper(sender), task })
 }
@@ -111,6 +113,8 @@ struct House {
     address: SocketAddr,
     door: Door,
     connections: JoinSet<()>,
+    /// Ends with the house.
+    _courier: JoinSet<()>,
     closings: mpsc::UnboundedReceiver<Closing>,
     stop: watch::Receiver<bool>,
 }

@@ -5,6 +5,7 @@ mod absence;
 mod api;
 mod cli;
 mod client;
+mod clients;
 mod crash;
 mod doubts;
 mod simulation;

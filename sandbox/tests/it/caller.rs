@@ -44,6 +44,10 @@ impl Caller<'_> {
         answer(self.send("POST", path, None, body))
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        answer(self.send("DELETE", path, None, ""))
+    }
+
     pub(crate) fn create(&self, body: &str) -> Answer {
         self.post("/v1/payment_intents", body)
     }

@@ -4,6 +4,9 @@
 
 mod caller;
 mod cards;
+mod challenge;
+mod customers;
+mod events;
 mod faults;
 mod http;
 mod keys;
@@ -13,6 +16,8 @@ mod lists;
 mod menu;
 mod orders;
 mod recovery;
+mod refunds;
 mod search;
+mod settling;
 mod sockets;
 mod wire;

@@ -22,7 +22,19 @@ fn append(path: &Path, text: &str) {
 
 /// Everything a caller and the judge can see.
 fn seen(caller: &Caller<'_>) -> Vec<serde_json::Value> {
-    let targets = ["/v1/payment_intents?limit=100", "/_sandbox/ledger", "/_sandbox/captures"];
+    let targets = [
+        "/v1/payment_intents?limit=100",
+        "/v1/charges?limit=100",
+        "/v1/refunds?limit=100",
+        "/v1/customers?limit=100",
+        "/v1/payment_methods?customer=cus_1",
+        "/v1/setup_intents?limit=100",
+        "/v1/events?limit=100",
+        "/v1/webhook_endpoints",
+        "/_sandbox/ledger",
+        "/_sandbox/captures",
+        "/_sandbox/refunds",
+    ];
     targets.map(|target| caller.get(target).body).to_vec()
 }
 
@@ -38,6 +50,12 @@ fn a_reopened_bank_knows_all_it_knew() {
     let declined = first.create(&charge("pm_sandbox_insufficient_funds_1"));
     let id = declined.body["error"]["payment_intent"]["id"].as_str().unwrap().to_owned();
     first.post(&format!("/v1/payment_intents/{}/cancel", first.create("amount=1&currency=usd").id()), "");
+    first.post("/v1/refunds", &format!("payment_intent={}&amount=1", paid.id()));
+    first.post("/v1/customers", "name=Ann");
+    first.post("/v1/payment_methods/pm_card_visa/attach", "customer=cus_1");
+    first.post("/v1/setup_intents", "confirm=true&payment_method=pm_card_authenticationRequired");
+    first.post("/v1/webhook_endpoints", "url=http://127.0.0.1:9/&enabled_events[]=*");
+    let processing = first.create(&charge("pm_sandbox_settles_after_600")).id();
     let before = seen(&first);
     drop(bank);
 
@@ -45,6 +63,7 @@ fn a_reopened_bank_knows_all_it_knew() {
     let again = caller(&bank);
 
     assert_eq!(seen(&again), before);
+    assert_eq!(again.retrieve(&processing).body["status"], "processing");
     assert_eq!(again.get("/_sandbox/clock").body["offset_seconds"], 500);
     let replayed = answer(again.create_under("paid", &format!("{}&metadata[a]=b", charge("pm_card_visa"))));
     assert!(replayed.is_replay());
@@ -54,6 +73,8 @@ fn a_reopened_bank_knows_all_it_knew() {
         "succeeded"
     );
     assert_eq!(answer(again.create_under("cut", &cut)).body["status"], "succeeded");
+    again.travel(1200);
+    assert_eq!(again.retrieve(&processing).body["status"], "succeeded");
 }
 
 #[test]

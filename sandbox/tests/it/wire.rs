@@ -17,12 +17,19 @@ fn an_intent_looks_like_stripes() {
     assert!(id.starts_with("pi_"));
     assert!(answer.body["client_secret"].as_str().unwrap().starts_with(&format!("{id}_secret_")));
     let expected = json!({
-        "id": id, "object": "payment_intent", "amount": 2599, "amount_capturable": 0, "amount_received": 0,
-        "canceled_at": null, "cancellation_reason": null, "capture_method": "automatic",
+        "id": id, "object": "payment_intent", "amount": 2599, "amount_capturable": 0,
+        "amount_details": { "tip": {} }, "amount_received": 0, "application": null,
+        "application_fee_amount": null, "automatic_payment_methods": null, "canceled_at": null,
+        "cancellation_reason": null, "capture_method": "automatic",
         "client_secret": answer.body["client_secret"], "confirmation_method": "automatic", "created": START,
-        "currency": "gbp", "customer": "cus_1", "description": "a book", "last_payment_error": null,
-        "latest_charge": null, "livemode": false, "metadata": { "order": "o-1" }, "next_action": null,
-        "payment_method": null, "payment_method_types": ["card"], "status": "requires_payment_method",
+        "currency": "gbp", "customer": "cus_1", "description": "a book", "invoice": null,
+        "last_payment_error": null, "latest_charge": null, "livemode": false, "metadata": { "order": "o-1" },
+        "next_action": null, "on_behalf_of": null, "payment_method": null,
+        "payment_method_configuration_details": null, "payment_method_options": {},
+        "payment_method_types": ["card"], "processing": null, "receipt_email": null, "review": null,
+        "setup_future_usage": null, "shipping": null, "source": null, "statement_descriptor": null,
+        "statement_descriptor_suffix": "BOOK", "status": "requires_payment_method", "transfer_data": null,
+        "transfer_group": null,
     });
     assert_eq!(answer.body, expected);
     assert_eq!(caller(&bank).retrieve(&id).body, expected);
@@ -151,7 +158,7 @@ fn what_does_not_exist_is_missing() {
     let caller = caller(&bank);
 
     assert_eq!(caller.retrieve("pi_none").body["error"]["code"], "resource_missing");
-    for missing in [caller.retrieve("pi_none"), caller.confirm("pi_none", ""), caller.get("/v1/refunds")] {
+    for missing in [caller.retrieve("pi_none"), caller.confirm("pi_none", ""), caller.get("/v1/coupons")] {
         assert_eq!(missing.status, 404);
     }
 }
