@@ -49,7 +49,8 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> 
             run.review_if_overdue().await?;
             run.ask(&run.exchanges().await?).await
         }
-        RefundStatus::Succeeded | RefundStatus::Failed => run.end(JobEnd::Done).await,
+        // The gateway has told of it again: a refund may fail after it has succeeded.
+        RefundStatus::Succeeded | RefundStatus::Failed => run.ask(&[]).await,
     }
 }
 
@@ -189,7 +190,7 @@ impl Run<'_> {
                 }
                 Finding::Nothing(why) => {
                     self.flows.keep(closing(why)).await?;
-                    return self.end(JobEnd::Again(self.next_look())).await;
+                    return self.later().await;
                 }
                 Finding::More(next) => {
                     self.flows.keep(closing("not on this page".to_owned())).await?;
@@ -197,7 +198,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.end(JobEnd::Again(self.next_look())).await
+        self.later().await
     }
 
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
@@ -210,7 +211,7 @@ impl Run<'_> {
         let counts_from = last_sent_at.unwrap_or(now) + settle;
         if self.refund.status != RefundStatus::Unknown || now < counts_from {
             self.flows.keep(closing).await?;
-            return self.end(JobEnd::Again(self.next_look())).await;
+            return self.later().await;
         }
         let before = exchanges.iter().any(|exchange| {
             let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
@@ -324,6 +325,12 @@ impl Run<'_> {
 
     fn now(&self) -> Time {
         self.flows.clock().now(self.refund.livemode)
+    }
+
+    /// Looks again, unless there is nothing that could change.
+    async fn later(&self) -> Result<(), FlowError> {
+        let is_final = self.refund.status.is_final();
+        self.end(if is_final { JobEnd::Done } else { JobEnd::Again(self.next_look()) }).await
     }
 
     async fn end(&self, end: JobEnd) -> Result<(), FlowError> {

@@ -38,16 +38,9 @@ both! {
 async fn a_request_on_the_wire_is_asked_after_in_a_review_too(database: Database) {
     let world = World::new(database).await;
     let payment = world.pay("pm_card_visa").await;
-    let order = Order {
-        lane: Lane::Payments,
-        livemode: false,
-        owner: "a worker that dies".to_owned(),
-        lease: Duration::from_mins(1),
-        limit: 1,
-    };
-    let claimed = world.flows.store.claim(order).await.unwrap();
+    let claimed = world.claim_one().await;
     let begun = Event::Due { attempt: 1, id: AttemptId::mint(payment.created_at, [1; 10]) };
-    let job = Some((claimed[0].lease.clone(), JobEnd::Keep));
+    let job = Some((claimed.lease.clone(), JobEnd::Keep));
     world.flows.store.commit(Change { job, ..change(&world, &payment, begun) }).await.unwrap();
     let answer = Answer { operation: None, charge: None, amount: None, outcome: Outcome::Succeeded };
     let contradiction = Event::Answered { attempt: 9, answer };

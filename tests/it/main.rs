@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod crash;
 mod doubts;
+mod refunds;
 mod simulation;
 mod store;
 mod support;

@@ -40,6 +40,11 @@ impl Database {
         Self { url: format!("{base}/{name}"), _folder: None }
     }
 
+    /// A fresh one of the same kind.
+    pub(crate) async fn another(&self) -> Self {
+        if self.is_sqlite() { Self::sqlite() } else { Self::postgres().await }
+    }
+
     /// Commits are not forced to the disk: for tests that simulate crashes of the process only.
     pub(crate) fn without_fsync(self) -> Self {
         let url = format!("{}?options=-c%20synchronous_commit=off", self.url);

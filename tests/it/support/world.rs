@@ -5,11 +5,13 @@ use chrono::{DateTime, TimeDelta};
 use dunlin::{
     config::Config,
     domain::{
+        attempt::ExchangeKind,
         clock::Clock,
         payment::{Method, MethodKind, Payment},
+        refund::Refund,
     },
     failpoint::Failpoints,
-    flow::{Flows, Settings, payments::Request},
+    flow::{FlowError, Flows, Settings, payments::Request, refunds},
     gateway::{
         Call, Registry, Reply,
         client::{Client, SendError},
@@ -17,13 +19,15 @@ use dunlin::{
     store::{
         Owner,
         change::{Key, Priority},
+        claim::{Claimed, Order},
     },
     worker,
 };
-use dunlin_jobs::{Lane, Money, PaymentId};
+use dunlin_jobs::{Lane, Money, PaymentId, RefundId};
 use dunlin_sandbox::{Bank, Outcome};
 use futures_util::FutureExt;
-use std::{collections::BTreeMap, sync::Arc};
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The moment at which tests begin.
 pub(crate) const BEGIN: i64 = 1_800_000_000;
@@ -91,6 +95,75 @@ impl World {
         self.flows.store.find_payment(id).await.unwrap().unwrap()
     }
 
+    /// Asks for a refund of a payment, of all that is left where no amount is named.
+    pub(crate) async fn try_refund(
+        &self,
+        payment: PaymentId,
+        amount: Option<i64>,
+        text: &str,
+    ) -> Result<(Refund, bool), FlowError> {
+        let key = key(text, &format!("{payment}:{amount:?}"));
+        let request = refunds::Request { amount, reason: None, metadata: BTreeMap::new(), key };
+        self.flows.create_refund(self.owner, payment, request).await
+    }
+
+    pub(crate) async fn refund(&self, id: RefundId) -> Refund {
+        self.flows.store.find_refund(id).await.unwrap().unwrap()
+    }
+
+    /// What the sandbox has given back, by our refunds' ids, in minor units.
+    pub(crate) fn returned(&self) -> Vec<(String, i64)> {
+        let page = admin(&self.bank, "GET", "refunds", "after=0&limit=10000", "");
+        let told = |refund: &Value| {
+            let id = refund["metadata"]["dunlin_refund"].as_str().unwrap_or_default().to_owned();
+            (id, refund["amount"].as_i64().unwrap())
+        };
+        page["refunds"].as_array().unwrap().iter().map(told).collect()
+    }
+
+    /// Claims one due payment job, as a worker would that then vanishes.
+    pub(crate) async fn claim_one(&self) -> Claimed {
+        let order = Order {
+            lane: Lane::Payments,
+            livemode: false,
+            owner: "a worker that dies".to_owned(),
+            lease: Duration::from_mins(1),
+            limit: 1,
+        };
+        self.flows.store.claim(order).await.unwrap().remove(0)
+    }
+
+    /// Charges at the gateway past dunlin; answers with the charge's id.
+    pub(crate) fn charge_beside(&self, amount: i64) -> String {
+        let body = format!(
+            "amount={amount}&currency=eur&payment_method=pm_card_visa&confirm=true&off_session=true\
+             &metadata%5Bdunlin_payment%5D=beside"
+        );
+        let intent = self.call(ExchangeKind::Create, "/v1/payment_intents", body);
+        intent["latest_charge"].as_str().unwrap().to_owned()
+    }
+
+    /// Gives a charge back at the gateway past dunlin.
+    pub(crate) fn refund_beside(&self, charge: &str) {
+        self.call(ExchangeKind::Refund, "/v1/refunds", format!("charge={charge}"));
+    }
+
+    fn call(&self, kind: ExchangeKind, path: &str, body: String) -> Value {
+        let call = Call { kind, method: "POST", path: path.to_owned(), idempotency_key: None, body };
+        let reply = answer(&self.bank, &call).unwrap();
+        assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+        serde_json::from_slice(&reply.body).unwrap()
+    }
+
+    pub(crate) fn clear_faults(&self) {
+        admin(&self.bank, "DELETE", "faults", "", "");
+    }
+
+    /// Orders faults of the sandbox.
+    pub(crate) fn order(&self, fault: &Value) {
+        admin(&self.bank, "POST", "faults", "", &fault.to_string());
+    }
+
     /// What the sandbox has captured for a payment.
     pub(crate) fn captures(&self, payment: PaymentId) -> usize {
         captures(&self.bank).get(&payment.to_string()).copied().unwrap_or(0)
@@ -101,32 +174,32 @@ impl World {
 pub(crate) fn move_clock(clock: &Clock, bank: &Bank, by: TimeDelta) {
     clock.travel(by.max(TimeDelta::zero()));
     let offset = clock.now(false).timestamp() - BEGIN;
-    let request = dunlin_sandbox::Request {
-        method: "POST".to_owned(),
-        path: "/_sandbox/clock".to_owned(),
-        body: format!("{{\"offset_seconds\":{offset}}}").into_bytes(),
-        ..dunlin_sandbox::Request::default()
-    };
-    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the clock answers") };
-    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    admin(bank, "POST", "clock", "", &format!("{{\"offset_seconds\":{offset}}}"));
 }
 
 /// The captures in the sandbox's ledger, by payment.
 pub(crate) fn captures(bank: &Bank) -> BTreeMap<String, usize> {
-    let request = dunlin_sandbox::Request {
-        method: "GET".to_owned(),
-        path: "/_sandbox/captures".to_owned(),
-        query: "after=0&limit=10000".to_owned(),
-        ..dunlin_sandbox::Request::default()
-    };
-    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the ledger answers") };
-    let page: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let page = admin(bank, "GET", "captures", "after=0&limit=10000", "");
     let mut captures = BTreeMap::new();
     for capture in page["captures"].as_array().unwrap() {
         let payment = capture["metadata"]["dunlin_payment"].as_str().unwrap().to_owned();
         *captures.entry(payment).or_default() += 1;
     }
     captures
+}
+
+/// One of the sandbox's admin calls, which must succeed.
+fn admin(bank: &Bank, method: &str, path: &str, query: &str, body: &str) -> Value {
+    let request = dunlin_sandbox::Request {
+        method: method.to_owned(),
+        path: format!("/_sandbox/{path}"),
+        query: query.to_owned(),
+        body: body.as_bytes().to_vec(),
+        ..dunlin_sandbox::Request::default()
+    };
+    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the sandbox answers its admin") };
+    assert!(reply.status < 300, "{}", String::from_utf8_lossy(&reply.body));
+    serde_json::from_slice(&reply.body).unwrap()
 }
 
 /// A SQLite file in memory: a simulated crash is not one of the machine.
