@@ -13,12 +13,9 @@ use dunlin::{
         Reply,
         client::{Client, SendError},
     },
-    store::{
-        change::{Change, JobEnd, Subject},
-        claim::Order,
-    },
+    store::change::{Change, JobEnd, Subject},
 };
-use dunlin_jobs::{AttemptId, ChangeId, Lane};
+use dunlin_jobs::{AttemptId, ChangeId};
 use futures_util::FutureExt;
 use std::{
     collections::BTreeMap,
@@ -26,7 +23,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 both! {

@@ -7,6 +7,7 @@ mod duplicates;
 mod idempotency;
 mod lifecycle;
 mod reading;
+mod refunds;
 mod requests;
 mod storm;
 
