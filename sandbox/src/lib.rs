@@ -13,6 +13,7 @@ mod challenge;
 mod charge;
 mod clock;
 mod courier;
+mod currency;
 mod customer;
 mod damage;
 mod debit;
@@ -57,8 +58,10 @@ mod setup;
 mod shelf;
 mod signature;
 mod telling;
+mod test_card;
 mod trouble;
 mod turn;
+mod version;
 mod view;
 
 pub use bank::Bank;

@@ -1,6 +1,7 @@
 //! Params are what an endpoint asks for, once a form has been found to say it.
 
 use crate::{
+    currency,
     form::{Form, Shape, number},
     intent::{Confirmation, Usage},
     kind::Kind,
@@ -66,9 +67,11 @@ impl Create {
             let message = format!("The parameter '{name}' can only be passed when 'confirm' is set to true.");
             return Err(Problem::wrong(name, message));
         }
+        let (amount, currency) = (amount(form)?, currency(form)?);
+        currency::check_amount(amount, &currency)?;
         Ok(Self {
-            amount: amount(form)?,
-            currency: currency(form)?,
+            amount,
+            currency,
             method: form.owned("payment_method"),
             customer: form.owned("customer"),
             description: description(form)?,
@@ -237,10 +240,8 @@ pub(crate) fn optional_amount(form: &Form) -> Result<Option<u64>, Problem> {
 
 fn currency(form: &Form) -> Result<String, Problem> {
     let currency = form.owned("currency").ok_or_else(|| Problem::missing("currency"))?;
-    if currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return Ok(currency);
-    }
-    Err(Problem::wrong("currency", format!("Invalid currency: {currency}")))
+    currency::check(&currency)?;
+    Ok(currency)
 }
 
 /// The types of payment methods that are taken; none named, and the currency decides.

@@ -80,11 +80,12 @@ fn decision(verdict: Verdict, attempt: u32, action: Action) -> Decision {
         (Verdict::DeclineFirst { times, decline }, _) if attempt <= times => {
             Decision::Fail(Cause::Declined(decline))
         }
-        (Verdict::Approve | Verdict::DeclineFirst { .. }, _) => Decision::Take,
+        (Verdict::Approve | Verdict::DeclineFirst { .. }, _)
+        | (Verdict::AuthenticateOnSession, Action::Refused) => Decision::Take,
         (Verdict::Authenticate { .. }, Action::Refused) => {
             Decision::Fail(Cause::Declined(Decline::AuthenticationRequired))
         }
-        (Verdict::Authenticate { .. }, Action::Asked) => Decision::Ask,
+        (Verdict::Authenticate { .. } | Verdict::AuthenticateOnSession, Action::Asked) => Decision::Ask,
         (Verdict::Settle { after_seconds, .. }, _) => Decision::Wait { after_seconds },
     }
 }
@@ -98,6 +99,7 @@ fn after(verdict: Verdict, answer: Answer) -> Decision {
         (
             Answer::Approved,
             Verdict::Authenticate { declined: None }
+            | Verdict::AuthenticateOnSession
             | Verdict::Approve
             | Verdict::Decline(_)
             | Verdict::DeclineFirst { .. }
@@ -179,7 +181,7 @@ pub(super) fn begin_setup(
 ) -> Turn {
     let fault = method.behaviour.fault;
     let turn = match method.behaviour.verdict {
-        Verdict::Authenticate { .. } => {
+        Verdict::Authenticate { .. } | Verdict::AuthenticateOnSession => {
             let challenge = asker.challenge(&setup.client_secret, return_url);
             Turn::done(setup.has_status(SetupStatus::RequiresAction { method: method.id.clone(), challenge }))
         }
