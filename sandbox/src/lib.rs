@@ -1,5 +1,6 @@
-//! A payment gateway for tests: it speaks the part of Stripe's wire that charging needs, produces
-//! faults on request, and keeps an append-only ledger of captures, so that it can judge the service.
+//! A payment gateway for tests: it speaks the part of Stripe's wire that taking money and giving it back needs,
+//! produces faults on request, and keeps an append-only ledger of captures and refunds, so that it can judge the
+//! service.
 //!
 //! It shares no code with the service: a mistake in one must not hide the same mistake in the other.
 

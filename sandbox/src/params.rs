@@ -147,7 +147,7 @@ fn confirm(form: &Form) -> Result<Confirm, Problem> {
     let action = if is_refused { Action::Refused } else { Action::Asked };
     Ok(Confirm {
         method: form.owned("payment_method"),
-        return_url: form.owned("return_url"),
+        return_url: return_url(form)?,
         setup_future_usage: usage(form, "setup_future_usage")?,
         action,
     })
@@ -251,6 +251,15 @@ pub(crate) fn types(form: &Form) -> Result<Vec<Kind>, Problem> {
         Kind::named(name).ok_or_else(|| Problem::wrong("payment_method_types", message))
     };
     form.inner("payment_method_types").map(|(_, name)| kind(name)).collect()
+}
+
+/// Where a customer is sent back to, also into an app: `shop://back`.
+pub(crate) fn return_url(form: &Form) -> Result<Option<String>, Problem> {
+    let is_url = |url: &str| url.contains("://") && url.bytes().all(|byte| byte.is_ascii_graphic());
+    match form.text("return_url") {
+        Some(url) if !is_url(url) => Err(Problem::parameter("url_invalid", "return_url", "Not a valid URL")),
+        url => Ok(url.map(str::to_owned)),
+    }
 }
 
 pub(crate) fn usage(form: &Form, name: &str) -> Result<Option<Usage>, Problem> {
