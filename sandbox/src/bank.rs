@@ -17,6 +17,7 @@ use crate::{
     route::{self, Errand},
     telling,
     trouble::Trouble,
+    version,
 };
 use std::{
     path::Path,
@@ -72,6 +73,7 @@ impl Bank {
             return challenge::answer(&mut *self.desk_of_now()?, secret, request).map(Outcome::Reply);
         }
         let errand = route::read(request)?;
+        version::check(request)?;
         Ok(troubled(&mut *self.desk_of_now()?, errand, request))
     }
 
@@ -116,13 +118,13 @@ impl Bank {
     /// Adds the headers that every answer has.
     fn signed(&self, reply: Reply, request: &Request) -> Reply {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut reply = reply.with("request-id", &mint::request(self.requests_salt, number));
-        for name in ["idempotency-key", "stripe-version"] {
-            if let Some(value) = request.header(name) {
-                reply = reply.with(name, value);
-            }
-        }
-        reply
+        let reply = reply
+            .with("request-id", &mint::request(self.requests_salt, number))
+            .with("stripe-version", version::spoken(request));
+        let Some(key) = request.header("idempotency-key") else { return reply };
+        let is_final = reply.status >= 400 && reply.header("stripe-should-retry").is_none();
+        let reply = reply.with("idempotency-key", key);
+        if is_final { reply.with("stripe-should-retry", "false") } else { reply }
     }
 }
 

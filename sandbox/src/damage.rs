@@ -17,7 +17,7 @@ impl Refusal {
             Self::Resetting(pause) => {
                 return Outcome::Closed(None, Closing { manner: Manner::Resetting, pause });
             }
-            Self::Error => failure(),
+            Self::Error => failure().with("stripe-should-retry", "true"),
             Self::Unavailable => Problem::unavailable().reply(),
             Self::RateLimited => {
                 Problem::rate_limited().reply().with("stripe-rate-limited-reason", "global-rate")
@@ -55,7 +55,7 @@ impl Damage {
             Self::Late(delay) => return Outcome::Late(reply, delay),
             Self::Torn => return Outcome::Torn(reply),
             Self::Drip(pause) => return Outcome::Drip(reply, pause),
-            Self::Masked => return Outcome::Reply(failure()),
+            Self::Masked => return Outcome::Reply(failure().with("stripe-should-retry", "true")),
             Self::Unavailable => return Outcome::Reply(Problem::unavailable().reply()),
             Self::KeyInUse => return Outcome::Reply(Problem::key_in_use(key).reply()),
             Self::Garbage => {

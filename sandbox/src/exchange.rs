@@ -7,7 +7,7 @@ use crate::{
     desk::Desk,
     entry::{Answered, Ending, Entry, Executed},
     expand,
-    fault::{Fault, Refusal, Twist},
+    fault::{Fault, Twist},
     form::Form,
     message::{Outcome, Reply, Request},
     mint,
@@ -57,15 +57,14 @@ pub(crate) fn run(
         Some(Fault::Instead(refusal)) if is_first => {
             return refuse(
                 desk,
-                request,
-                refusal,
+                refusal.outcome(request),
                 asked.map(|Asked { key, .. }| Entry::Fault { account, key, at }),
             );
         }
         Some(Fault::Within(Twist::ErrorStored)) => {
             let entry =
                 asked.map(|Asked { key, fingerprint }| Entry::Failed { account, key, fingerprint, at });
-            return refuse(desk, request, Refusal::Error, entry);
+            return refuse(desk, Outcome::Reply(failure()), entry);
         }
         Some(Fault::Within(twist)) => turn.twist(twist),
         Some(Fault::Instead(_) | Fault::After(_)) | None => {}
@@ -101,16 +100,11 @@ fn again(answer: &Stored) -> Reply {
     }
 }
 
-fn refuse(
-    desk: &mut Desk,
-    request: &Request,
-    refusal: Refusal,
-    entry: Option<Entry>,
-) -> Result<Outcome, Problem> {
+fn refuse(desk: &mut Desk, outcome: Outcome, entry: Option<Entry>) -> Result<Outcome, Problem> {
     if let Some(entry) = entry {
         desk.record(entry)?;
     }
-    Ok(refusal.outcome(request))
+    Ok(outcome)
 }
 
 /// What comes of the answer to work that was done.

@@ -1,5 +1,6 @@
-//! A payment gateway for tests: it speaks the part of Stripe's wire that charging needs, produces
-//! faults on request, and keeps an append-only ledger of captures, so that it can judge the service.
+//! A payment gateway for tests: it speaks the part of Stripe's wire that taking money and giving it back needs,
+//! produces faults on request, and keeps an append-only ledger of captures and refunds, so that it can judge the
+//! service.
 //!
 //! It shares no code with the service: a mistake in one must not hide the same mistake in the other.
 
@@ -13,6 +14,7 @@ mod challenge;
 mod charge;
 mod clock;
 mod courier;
+mod currency;
 mod customer;
 mod damage;
 mod debit;
@@ -57,8 +59,10 @@ mod setup;
 mod shelf;
 mod signature;
 mod telling;
+mod test_card;
 mod trouble;
 mod turn;
+mod version;
 mod view;
 
 pub use bank::Bank;

@@ -4,6 +4,7 @@ use crate::{
     debit::{self, Return},
     decline::Decline,
     fault::Fault,
+    test_card,
 };
 
 /// What the card answers and what happens to the exchange that asked it.
@@ -27,6 +28,8 @@ pub(crate) enum Verdict {
     Authenticate {
         declined: Option<Decline>,
     },
+    /// Wants the customer if it is there; was set up for the time when it is not.
+    AuthenticateOnSession,
     /// Takes its time, for ever if it names none, and may come back then.
     Settle {
         after_seconds: Option<i64>,
@@ -44,35 +47,8 @@ impl Behaviour {
             return own(name);
         }
         let name = token.strip_prefix("pm_card_")?;
-        stripes(name.strip_prefix("visa_").unwrap_or(name)).map(|verdict| Self { verdict, fault: None })
+        test_card::verdict(name).map(|verdict| Self { verdict, fault: None })
     }
-}
-
-/// Stripe's public test cards, under their names with and without `visa_`.
-fn stripes(name: &str) -> Option<Verdict> {
-    let decline = match name {
-        "visa" | "mastercard" | "amex" | "pendingRefund" | "refundFail" => return Some(Verdict::Approve),
-        "authenticationRequired" | "threeDSecure2Required" | "threeDSecureRequired" => {
-            return Some(Verdict::Authenticate { declined: None });
-        }
-        "authenticationRequiredChargeDeclinedInsufficientFunds" => {
-            return Some(Verdict::Authenticate { declined: Some(Decline::InsufficientFunds) });
-        }
-        "threeDSecureRequiredChargeDeclined" => {
-            return Some(Verdict::Authenticate { declined: Some(Decline::Generic) });
-        }
-        "chargeDeclined" => Decline::Generic,
-        "chargeDeclinedExpiredCard" => Decline::ExpiredCard,
-        "chargeDeclinedFraudulent" | "radarBlock" => Decline::Fraudulent,
-        "chargeDeclinedIncorrectCvc" => Decline::IncorrectCvc,
-        "chargeDeclinedInsufficientFunds" => Decline::InsufficientFunds,
-        "chargeDeclinedLostCard" => Decline::LostCard,
-        "chargeDeclinedProcessingError" => Decline::ProcessingError,
-        "chargeDeclinedStolenCard" => Decline::StolenCard,
-        "chargeDeclinedVelocityLimitExceeded" => Decline::CardVelocityExceeded,
-        _ => return None,
-    };
-    Some(Verdict::Decline(decline))
 }
 
 /// The sandbox's own cards: declines that are counted, and approvals that meet a fault.

@@ -1,6 +1,7 @@
 //! Params are what an endpoint asks for, once a form has been found to say it.
 
 use crate::{
+    currency,
     form::{Form, Shape, number},
     intent::{Confirmation, Usage},
     kind::Kind,
@@ -66,9 +67,11 @@ impl Create {
             let message = format!("The parameter '{name}' can only be passed when 'confirm' is set to true.");
             return Err(Problem::wrong(name, message));
         }
+        let (amount, currency) = (amount(form)?, currency(form)?);
+        currency::check_amount(amount, &currency)?;
         Ok(Self {
-            amount: amount(form)?,
-            currency: currency(form)?,
+            amount,
+            currency,
             method: form.owned("payment_method"),
             customer: form.owned("customer"),
             description: description(form)?,
@@ -144,7 +147,7 @@ fn confirm(form: &Form) -> Result<Confirm, Problem> {
     let action = if is_refused { Action::Refused } else { Action::Asked };
     Ok(Confirm {
         method: form.owned("payment_method"),
-        return_url: form.owned("return_url"),
+        return_url: return_url(form)?,
         setup_future_usage: usage(form, "setup_future_usage")?,
         action,
     })
@@ -237,10 +240,8 @@ pub(crate) fn optional_amount(form: &Form) -> Result<Option<u64>, Problem> {
 
 fn currency(form: &Form) -> Result<String, Problem> {
     let currency = form.owned("currency").ok_or_else(|| Problem::missing("currency"))?;
-    if currency.len() == 3 && currency.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return Ok(currency);
-    }
-    Err(Problem::wrong("currency", format!("Invalid currency: {currency}")))
+    currency::check(&currency)?;
+    Ok(currency)
 }
 
 /// The types of payment methods that are taken; none named, and the currency decides.
@@ -250,6 +251,15 @@ pub(crate) fn types(form: &Form) -> Result<Vec<Kind>, Problem> {
         Kind::named(name).ok_or_else(|| Problem::wrong("payment_method_types", message))
     };
     form.inner("payment_method_types").map(|(_, name)| kind(name)).collect()
+}
+
+/// Where a customer is sent back to, also into an app: `shop://back`.
+pub(crate) fn return_url(form: &Form) -> Result<Option<String>, Problem> {
+    let is_url = |url: &str| url.contains("://") && url.bytes().all(|byte| byte.is_ascii_graphic());
+    match form.text("return_url") {
+        Some(url) if !is_url(url) => Err(Problem::parameter("url_invalid", "return_url", "Not a valid URL")),
+        url => Ok(url.map(str::to_owned)),
+    }
 }
 
 pub(crate) fn usage(form: &Form, name: &str) -> Result<Option<Usage>, Problem> {

@@ -1,6 +1,7 @@
 //! A problem is an answer that is Stripe's error object and not a card's decline.
 
 use crate::{
+    decline::{Decline, Wording},
     intent::Intent,
     message::Reply,
     noun::Noun,
@@ -19,6 +20,9 @@ pub(crate) struct Problem {
     param: Option<String>,
     intent: Option<Box<Intent>>,
     setup: Option<Box<Setup>>,
+    decline: Option<Decline>,
+    /// What the caller is told about sending it again.
+    retry: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -28,9 +32,14 @@ struct Body<'a> {
 
 #[derive(Serialize)]
 struct Error<'a> {
+    #[serde(flatten)]
+    wording: Option<Wording>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
-    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,20 +51,37 @@ struct Error<'a> {
 
 impl Problem {
     pub(crate) fn reply(&self) -> Reply {
+        let doc_url = |code: &str| format!("https://stripe.com/docs/error-codes/{}", code.replace('_', "-"));
         let error = Error {
+            wording: self.decline.map(Decline::wording),
             code: self.code,
-            message: &self.message,
+            doc_url: self.code.map(doc_url),
+            message: Some(self.message.as_str()).filter(|_| self.decline.is_none()),
             param: self.param.as_deref(),
             payment_intent: self.intent.as_deref().map(view::intent),
             setup_intent: self.setup.as_deref().map(view::setup),
             r#type: self.kind,
         };
-        Reply::json(self.status, &Body { error })
+        let reply = Reply::json(self.status, &Body { error });
+        match self.retry {
+            Some(retry) => reply.with("stripe-should-retry", retry),
+            None => reply,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         let (kind, message) = ("invalid_request_error", message.into());
-        Self { status: 400, kind, code: None, message, param: None, intent: None, setup: None }
+        Self {
+            status: 400,
+            kind,
+            code: None,
+            message,
+            param: None,
+            intent: None,
+            setup: None,
+            decline: None,
+            retry: None,
+        }
     }
 
     pub(crate) fn unauthorized(message: &str) -> Self {
@@ -74,6 +100,11 @@ impl Problem {
     pub(crate) fn no_method(token: &str) -> Self {
         let message = format!("No such PaymentMethod: '{token}'");
         Self::parameter("resource_missing", "payment_method", message)
+    }
+
+    /// A card that says no before anything is charged.
+    pub(crate) fn declined(decline: Decline) -> Self {
+        Self { status: 402, kind: "card_error", decline: Some(decline), ..Self::invalid("") }
     }
 
     pub(crate) fn missing(param: &str) -> Self {
@@ -125,7 +156,7 @@ impl Problem {
              you submitted twice and the first request is still being processed."
         );
         let code = Some("idempotency_key_in_use");
-        Self { status: 409, kind: "idempotency_error", code, ..Self::invalid(message) }
+        Self { status: 409, kind: "idempotency_error", code, retry: Some("true"), ..Self::invalid(message) }
     }
 
     pub(crate) fn rate_limited() -> Self {
@@ -137,11 +168,15 @@ impl Problem {
     pub(crate) fn lock_timeout() -> Self {
         let message = "This object cannot be accessed right now because another API request or Stripe process is \
                        currently accessing it. If you see this error intermittently, retry the request.";
-        Self { status: 429, code: Some("lock_timeout"), ..Self::invalid(message) }
+        Self { status: 429, code: Some("lock_timeout"), retry: Some("true"), ..Self::invalid(message) }
     }
 
     pub(crate) fn unavailable() -> Self {
-        Self { status: 503, ..Self::broken("The service is unavailable; try again later.") }
+        Self {
+            status: 503,
+            retry: Some("true"),
+            ..Self::broken("The service is unavailable; try again later.")
+        }
     }
 
     pub(crate) fn revoked() -> Self {

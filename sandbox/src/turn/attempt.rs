@@ -23,7 +23,6 @@ enum Decision {
     Take,
     Wait { after_seconds: Option<i64> },
     Fail(Cause),
-    Ask,
 }
 
 /// What the customer said to a challenge.
@@ -36,12 +35,11 @@ pub(crate) enum Answer {
 /// Asks the method for the first time.
 pub(super) fn begin(asker: Asker<'_>, intent: &Intent, method: Method, how: Confirm) -> Turn {
     let (attempt, fault) = (intent.attempts.saturating_add(1), method.behaviour.fault);
-    let decision = decision(method.behaviour.verdict, attempt, how.action);
-    if decision == Decision::Ask {
+    let Some(decision) = decision(method.behaviour.verdict, attempt, how.action) else {
         let challenge = asker.challenge(&intent.facts.client_secret, how.return_url);
         let status = Status::RequiresAction { method: method.id, challenge };
         return Turn { fault, ..Turn::done(intent.next(attempt, status)) };
-    }
+    };
     let turn = conclude(asker, intent, attempt, &method, decision);
     Turn { fault, ..turn }
 }
@@ -74,18 +72,20 @@ pub(crate) fn answered(asker: Asker<'_>, object: &Object, answer: Answer) -> Res
     }
 }
 
-fn decision(verdict: Verdict, attempt: u32, action: Action) -> Decision {
+/// What the method says by itself; nothing, where its owner has to be asked.
+fn decision(verdict: Verdict, attempt: u32, action: Action) -> Option<Decision> {
     match (verdict, action) {
-        (Verdict::Decline(decline), _) => Decision::Fail(Cause::Declined(decline)),
+        (Verdict::Decline(decline), _) => Some(Decision::Fail(Cause::Declined(decline))),
         (Verdict::DeclineFirst { times, decline }, _) if attempt <= times => {
-            Decision::Fail(Cause::Declined(decline))
+            Some(Decision::Fail(Cause::Declined(decline)))
         }
-        (Verdict::Approve | Verdict::DeclineFirst { .. }, _) => Decision::Take,
+        (Verdict::Approve | Verdict::DeclineFirst { .. }, _)
+        | (Verdict::AuthenticateOnSession, Action::Refused) => Some(Decision::Take),
         (Verdict::Authenticate { .. }, Action::Refused) => {
-            Decision::Fail(Cause::Declined(Decline::AuthenticationRequired))
+            Some(Decision::Fail(Cause::Declined(Decline::AuthenticationRequired)))
         }
-        (Verdict::Authenticate { .. }, Action::Asked) => Decision::Ask,
-        (Verdict::Settle { after_seconds, .. }, _) => Decision::Wait { after_seconds },
+        (Verdict::Authenticate { .. } | Verdict::AuthenticateOnSession, Action::Asked) => None,
+        (Verdict::Settle { after_seconds, .. }, _) => Some(Decision::Wait { after_seconds }),
     }
 }
 
@@ -98,6 +98,7 @@ fn after(verdict: Verdict, answer: Answer) -> Decision {
         (
             Answer::Approved,
             Verdict::Authenticate { declined: None }
+            | Verdict::AuthenticateOnSession
             | Verdict::Approve
             | Verdict::Decline(_)
             | Verdict::DeclineFirst { .. }
@@ -112,7 +113,7 @@ fn conclude(asker: Asker<'_>, intent: &Intent, attempt: u32, method: &Method, de
         (Decision::Take | Decision::Wait { .. }, Some(_)) => {
             asker.keep(method, intent.facts.customer.as_deref())
         }
-        (Decision::Fail(_) | Decision::Ask, _) | (_, None) => None,
+        (Decision::Fail(_), _) | (_, None) => None,
     };
     let used = kept.as_ref().map_or_else(|| method.id.clone(), |kept| kept.id.clone());
     let charge = |state, amount| Charge {
@@ -147,8 +148,6 @@ fn conclude(asker: Asker<'_>, intent: &Intent, attempt: u32, method: &Method, de
             };
             (Status::RequiresPaymentMethod { failure: Some(failure) }, charge, Ending::Declined)
         }
-        // Whoever asks has no result to conclude with.
-        Decision::Ask => (intent.status.clone(), None, Ending::Done),
     };
     Turn { ending, ..Turn::done(intent.next(attempt, status)).with(charge).with(kept) }
 }
@@ -179,7 +178,7 @@ pub(super) fn begin_setup(
 ) -> Turn {
     let fault = method.behaviour.fault;
     let turn = match method.behaviour.verdict {
-        Verdict::Authenticate { .. } => {
+        Verdict::Authenticate { .. } | Verdict::AuthenticateOnSession => {
             let challenge = asker.challenge(&setup.client_secret, return_url);
             Turn::done(setup.has_status(SetupStatus::RequiresAction { method: method.id.clone(), challenge }))
         }

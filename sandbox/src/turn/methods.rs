@@ -10,6 +10,7 @@ use crate::{
     noun::Noun,
     params,
     problem::Problem,
+    test_card,
 };
 use std::sync::Arc;
 
@@ -59,6 +60,10 @@ pub(super) fn attach(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Pr
     form.check(&[("customer", Shape::One), ("expand", Shape::List)])?;
     let customer = form.text("customer").ok_or_else(|| Problem::missing("customer"))?;
     asker.check_customer(Some(customer))?;
+    let token = asker.own().and_then(|own| own.methods.find(id)).map_or(id, |kept| kept.token.as_str());
+    if let Some(decline) = token.strip_prefix("pm_card_").and_then(test_card::attach_decline) {
+        return Err(Problem::declined(decline));
+    }
     let owner = Owner::Customer(customer.to_owned());
     let method = match asker.own().and_then(|own| own.methods.find(id)) {
         None if Behaviour::of(id).is_some() => asker.new_method(id, owner),

@@ -21,6 +21,7 @@ pub(crate) fn settled(account: &Account, object: &Object) -> Vec<Object> {
                         Verdict::Approve
                         | Verdict::Decline(_)
                         | Verdict::DeclineFirst { .. }
+                        | Verdict::AuthenticateOnSession
                         | Verdict::Authenticate { .. },
                     )
                     | None => None,

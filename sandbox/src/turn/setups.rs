@@ -48,7 +48,7 @@ pub(super) fn create(asker: Asker<'_>, form: &Form) -> Result<Turn, Problem> {
     };
     match (form.flag("confirm")?, method) {
         (true, None) => Err(Problem::missing("payment_method")),
-        (true, Some(method)) => Ok(attempt::begin_setup(asker, &setup, &method, form.owned("return_url"))),
+        (true, Some(method)) => Ok(attempt::begin_setup(asker, &setup, &method, params::return_url(form)?)),
         (false, Some(method)) => {
             Ok(Turn::done(setup.has_status(SetupStatus::RequiresConfirmation { method: method.id })))
         }
@@ -68,7 +68,7 @@ pub(super) fn confirm(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, P
         Problem::unexpected_setup(setup, message.to_owned())
     })?;
     let method = asker.method(method, setup.customer.as_deref())?;
-    Ok(attempt::begin_setup(asker, setup, &method, form.owned("return_url")))
+    Ok(attempt::begin_setup(asker, setup, &method, params::return_url(form)?))
 }
 
 pub(super) fn cancel(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Problem> {

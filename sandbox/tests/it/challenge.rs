@@ -126,3 +126,14 @@ fn the_page_is_where_the_caller_reached_the_bank() {
     let url = created.body["next_action"]["redirect_to_url"]["url"].as_str().unwrap();
     assert!(url.starts_with("http://localhost:12111/challenge/pi_"), "{url}");
 }
+
+#[test]
+fn a_return_url_that_is_none_is_refused() {
+    let bank = bank();
+
+    for url in ["back", "https://shop.test/a%0d%0ax: y", "https://shop.test/a b"] {
+        let refused =
+            caller(&bank).create(&format!("{}&return_url={url}", charge("pm_card_authenticationRequired")));
+        assert_eq!((refused.status, &refused.body["error"]["code"]), (400, &"url_invalid".into()), "{url}");
+    }
+}

@@ -42,7 +42,7 @@ fn an_attached_method_behaves_as_the_token_it_came_from() {
     let caller = caller(&bank);
     let customer = customer(&caller);
     let good = attached(&caller, "pm_card_visa", &customer).id();
-    let bad = attached(&caller, "pm_card_chargeDeclinedLostCard", &customer).id();
+    let bad = attached(&caller, "pm_card_chargeCustomerFail", &customer).id();
     let counted = attached(&caller, "pm_sandbox_insufficient_funds_1", &customer).id();
     let pay = |method: &str| caller.create(&format!("{}&customer={customer}", charge(method)));
 
@@ -52,7 +52,7 @@ fn an_attached_method_behaves_as_the_token_it_came_from() {
 
     assert!(good.starts_with("pm_") && good != "pm_card_visa");
     assert_eq!((&paid.body["status"], &paid.body["payment_method"]), (&"succeeded".into(), &json!(good)));
-    assert_eq!(declined.body["error"]["decline_code"], "lost_card");
+    assert_eq!(declined.body["error"]["decline_code"], "generic_decline");
     assert_eq!((first.status, &second.body["status"]), (402, &"succeeded".into()));
 }
 

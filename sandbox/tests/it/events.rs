@@ -165,7 +165,7 @@ fn the_judge_signs_an_event_for_whoever_asks() {
     let bank = bank();
     let caller = caller(&bank);
     let made = endpoint(&caller, "*");
-    caller.create("amount=1&currency=usd");
+    caller.create("amount=100&currency=usd");
     let event = caller.get("/v1/events").body["data"][0]["id"].as_str().unwrap().to_owned();
     let target = |endpoint: &str| format!("/_sandbox/events/{event}/signed?endpoint={endpoint}&timestamp=7");
 
@@ -184,8 +184,8 @@ fn deliveries_that_were_not_closed_come_again_after_a_restart() {
     let path = dir.path().join("bank.journal");
     let bank = Bank::open(&path).unwrap();
     endpoint(&caller(&bank), "*");
-    caller(&bank).create("amount=1&currency=usd");
-    caller(&bank).create("amount=2&currency=usd");
+    caller(&bank).create("amount=100&currency=usd");
+    caller(&bank).create("amount=100&currency=usd");
     let first = bank.deliveries();
     bank.close_delivery(first[0]);
     let left = bank.post(first[1]).unwrap().body;
@@ -237,7 +237,7 @@ async fn a_post_that_is_not_taken_comes_again() {
 
     let body = format!("url={url}&enabled_events[]=payment_intent.created");
     exchange(&mut stream, &post("/v1/webhook_endpoints", &body)).await;
-    exchange(&mut stream, &post("/v1/payment_intents", "amount=1&currency=usd")).await;
+    exchange(&mut stream, &post("/v1/payment_intents", "amount=100&currency=usd")).await;
     let first = take(&listener, "503 Later").await;
     let second = take(&listener, "204 No Content").await;
 

@@ -68,7 +68,7 @@ fn the_clock_moves_what_is_created_and_never_goes_back() {
     let caller = caller(&bank);
 
     let moved = caller.travel(3600);
-    let created = caller.create("amount=1&currency=usd").body["created"].clone();
+    let created = caller.create("amount=100&currency=usd").body["created"].clone();
     let refused = caller.travel(3599);
 
     assert_eq!(moved.body, json!({ "now": START + 3600, "offset_seconds": 3600 }));

@@ -2,7 +2,7 @@
 
 use crate::caller::{Answer, Caller, START, bank, caller, other_caller};
 
-const PLAIN: &str = "amount=5&currency=eur&customer=";
+const PLAIN: &str = "amount=500&currency=eur&customer=";
 
 /// Five intents, one a minute, of two customers in turn.
 fn five(caller: &Caller<'_>) -> Vec<String> {

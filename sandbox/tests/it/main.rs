@@ -13,6 +13,7 @@ mod keys;
 mod lag;
 mod ledger;
 mod lists;
+mod manners;
 mod menu;
 mod orders;
 mod recovery;

@@ -49,7 +49,7 @@ fn a_reopened_bank_knows_all_it_knew() {
     let paid = answer(first.create_under("paid", &format!("{}&metadata[a]=b", charge("pm_card_visa"))));
     let declined = first.create(&charge("pm_sandbox_insufficient_funds_1"));
     let id = declined.body["error"]["payment_intent"]["id"].as_str().unwrap().to_owned();
-    first.post(&format!("/v1/payment_intents/{}/cancel", first.create("amount=1&currency=usd").id()), "");
+    first.post(&format!("/v1/payment_intents/{}/cancel", first.create("amount=100&currency=usd").id()), "");
     first.post("/v1/refunds", &format!("payment_intent={}&amount=1", paid.id()));
     first.post("/v1/customers", "name=Ann");
     first.post("/v1/payment_methods/pm_card_visa/attach", "customer=cus_1");
@@ -80,9 +80,9 @@ fn a_reopened_bank_knows_all_it_knew() {
 #[test]
 fn ids_do_not_repeat_after_reopening() {
     let (_dir, path) = journal();
-    let first = caller(&Bank::open(&path).unwrap()).create("amount=1&currency=usd").id();
+    let first = caller(&Bank::open(&path).unwrap()).create("amount=100&currency=usd").id();
 
-    let second = caller(&Bank::open(&path).unwrap()).create("amount=1&currency=usd").id();
+    let second = caller(&Bank::open(&path).unwrap()).create("amount=100&currency=usd").id();
 
     assert_ne!(first, second);
 }

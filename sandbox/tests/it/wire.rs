@@ -56,10 +56,10 @@ fn a_parameter_that_is_wrong_is_named() {
         ("amount=-5&currency=usd", "parameter_invalid_integer", "amount"),
         ("amount=1.5&currency=usd", "parameter_invalid_integer", "amount"),
         ("amount=100000000&currency=usd", "amount_too_large", "amount"),
-        ("amount=1&currency=usd&colour=red", "parameter_unknown", "colour"),
-        ("amount=1&currency=usd&metadata=x", "parameter_unknown", "metadata"),
-        ("amount=1&currency=usd&customer=", "parameter_invalid_empty", "customer"),
-        ("amount=1&currency=usd&confirm=true", "parameter_missing", "payment_method"),
+        ("amount=100&currency=usd&colour=red", "parameter_unknown", "colour"),
+        ("amount=100&currency=usd&metadata=x", "parameter_unknown", "metadata"),
+        ("amount=100&currency=usd&customer=", "parameter_invalid_empty", "customer"),
+        ("amount=100&currency=usd&confirm=true", "parameter_missing", "payment_method"),
     ];
     let bank = bank();
 
@@ -86,17 +86,22 @@ fn a_value_that_is_wrong_is_refused() {
     let bank = bank();
 
     for tail in tails {
-        assert_eq!(caller(&bank).create(&format!("amount=1&currency=usd{tail}")).status, 400, "{tail}");
+        assert_eq!(caller(&bank).create(&format!("amount=100&currency=usd{tail}")).status, 400, "{tail}");
     }
     for currency in ["USD", "us", "usdt", "u$d"] {
-        assert_eq!(caller(&bank).create(&format!("amount=1&currency={currency}")).status, 400, "{currency}");
+        assert_eq!(
+            caller(&bank).create(&format!("amount=100&currency={currency}")).status,
+            400,
+            "{currency}"
+        );
     }
 }
 
 #[test]
 fn metadata_has_limits() {
     let bank = bank();
-    let create = |metadata: String| caller(&bank).create(&format!("amount=1&currency=usd{metadata}")).status;
+    let create =
+        |metadata: String| caller(&bank).create(&format!("amount=100&currency=usd{metadata}")).status;
     let many = |count: usize| {
         let pairs: Vec<String> = (0..count).map(|number| format!("&metadata[k{number}]=v")).collect();
         pairs.concat()
@@ -129,7 +134,7 @@ fn an_intent_is_captured_at_most_once() {
 fn a_canceled_intent_takes_no_money() {
     let bank = bank();
     let caller = caller(&bank);
-    let id = caller.create("amount=1&currency=usd&payment_method=pm_card_visa").id();
+    let id = caller.create("amount=100&currency=usd&payment_method=pm_card_visa").id();
 
     let canceled = caller.post(&format!("/v1/payment_intents/{id}/cancel"), "cancellation_reason=abandoned");
     let confirmed = caller.confirm(&id, "");
@@ -144,7 +149,7 @@ fn a_canceled_intent_takes_no_money() {
 #[test]
 fn an_intent_without_a_card_cannot_be_confirmed() {
     let bank = bank();
-    let id = caller(&bank).create("amount=1&currency=usd").id();
+    let id = caller(&bank).create("amount=100&currency=usd").id();
 
     let answer = caller(&bank).confirm(&id, "");
 
