@@ -218,7 +218,7 @@ fn told(error: &figment::Error) -> String {
 }
 
 fn is_secret(key: &str) -> bool {
-    key.ends_with("secret_key") || key == "store.url"
+    key.ends_with("secret_key") || key.ends_with("webhook_secret") || key == "store.url"
 }
 
 #[cfg(test)]
@@ -277,6 +277,15 @@ mod tests {
         let error = Config::load(Some(&path)).unwrap_err().to_string();
 
         assert!(error.contains("gateways.main: secret_key is a test key"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_webhook_secret_is_refused() {
+        let (_folder, path) = written("[gateways.sandbox]\nwebhook_secret = \"\"\n");
+
+        let error = Config::load(Some(&path)).unwrap_err().to_string();
+
+        assert!(error.contains("gateways.sandbox: webhook_secret is empty"), "{error}");
     }
 
     #[test]

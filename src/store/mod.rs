@@ -7,6 +7,7 @@ mod committer;
 mod environment;
 mod events;
 mod exchanges;
+pub mod gateway_events;
 mod history;
 mod idempotency;
 pub mod jobs;

@@ -3,11 +3,14 @@
 
 mod absence;
 mod api;
+mod cancel;
 mod cli;
 mod client;
 mod crash;
 mod doubts;
+mod overdue;
 mod simulation;
 mod store;
 mod support;
 mod tidy;
+mod webhooks;

@@ -9,6 +9,7 @@ mod lifecycle;
 mod reading;
 mod requests;
 mod storm;
+mod webhooks;
 
 use crate::support::{
     database::Database,
