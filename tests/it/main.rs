@@ -6,6 +6,7 @@ mod api;
 mod cancel;
 mod cli;
 mod client;
+mod contract;
 mod crash;
 mod doubts;
 mod overdue;
