@@ -14,8 +14,8 @@ use crate::domain::{
 };
 use dunlin_jobs::Money;
 use secrecy::SecretString;
-use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use serde::{Deserialize, de::IntoDeserializer};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 use webhook::{Notification, WebhookError};
 
 /// What an adapter says of its gateway (S2.9); the classification and the flows go by nothing else.
@@ -172,6 +172,12 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
         now: Time,
     ) -> Result<Notification, WebhookError>;
 
+    /// The call that asks whose account the key is of.
+    fn identify(&self) -> Call;
+
+    /// The gateway's own id of the account, if it told.
+    fn read_identity(&self, reply: &Reply) -> Option<String>;
+
     /// The call that tells a sandbox the time; `None` where the gateway has a clock of its own.
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call>;
 
@@ -215,11 +221,35 @@ pub enum GatewayName {
 }
 
 impl GatewayName {
-    pub fn name(self) -> &'static str {
+    fn facts(self) -> &'static Facts {
         match self {
-            Self::Stripe => stripe::NAME,
+            Self::Stripe => &stripe::FACTS,
         }
     }
+
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Where the gateway itself is.
+    pub fn base_url(self) -> &'static str {
+        self.facts().base_url
+    }
+}
+
+impl FromStr for GatewayName {
+    type Err = serde::de::value::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
+    }
+}
+
+/// What is the same for all accounts of a gateway.
+#[derive(Debug)]
+struct Facts {
+    name: &'static str,
+    base_url: &'static str,
 }
 
 /// An account that can be charged on.

@@ -1,5 +1,6 @@
 //! The store: the only place that knows SQL, over two databases with one text.
 
+pub mod accounts;
 mod batch;
 pub mod change;
 pub mod claim;

@@ -116,6 +116,12 @@ impl Gateway for Bare {
     ) -> Result<Notification, WebhookError> {
         self.0.read_webhook(headers, body, now)
     }
+    fn identify(&self) -> Call {
+        self.0.identify()
+    }
+    fn read_identity(&self, reply: &Reply) -> Option<String> {
+        self.0.read_identity(reply)
+    }
     fn set_clock(&self, offset: TimeDelta) -> Option<Call> {
         self.0.set_clock(offset)
     }

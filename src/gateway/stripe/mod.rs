@@ -9,7 +9,7 @@ mod tests;
 mod webhook;
 
 use super::{
-    AccountConfig, Call, Cancellation, Finding, Gateway, Reading, Reply, Send, Traits, Tried,
+    AccountConfig, Call, Cancellation, Facts, Finding, Gateway, Reading, Reply, Send, Traits, Tried,
     classify::classify,
     webhook::{Notification, WebhookError},
 };
@@ -23,7 +23,7 @@ use dunlin_jobs::Money;
 use secrecy::{ExposeSecret, SecretString};
 use std::{collections::BTreeMap, time::Duration};
 
-pub(super) const NAME: &str = "stripe";
+pub(super) const FACTS: Facts = Facts { name: "stripe", base_url: "https://api.stripe.com" };
 
 /// Pinned: the first version whose declines carry network codes and advice
 /// (docs.stripe.com/changelog/acacia/2025-01-27/charge-outcome-advice-code).
@@ -181,6 +181,14 @@ impl Gateway for Stripe {
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refunding::Answer> {
         refund::find(refund, call, reply)
+    }
+
+    fn identify(&self) -> Call {
+        get("/v1/account".to_owned())
+    }
+
+    fn read_identity(&self, reply: &Reply) -> Option<String> {
+        read::identity(reply)
     }
 
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call> {

@@ -262,6 +262,17 @@ fn decline(error: &CardError) -> Decline {
     }
 }
 
+/// The id of the account that a key is of.
+pub(super) fn identity(reply: &Reply) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Owner {
+        id: String,
+    }
+    let owner: Option<Owner> =
+        serde_json::from_slice(&reply.body).ok().filter(|_: &Owner| reply.status == 200);
+    owner.map(|owner| plain(&owner.id)).filter(|id| !id.is_empty())
+}
+
 /// Ids, statuses and codes.
 pub(super) fn redact(reply: &Reply) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;

@@ -63,6 +63,7 @@ pub(super) async fn a_worker_that_dies_in_its_call_neither_loses_nor_doubles_it(
         id: ExchangeId::mint(now, clock.random()),
         payment: payment.id,
         attempt: 1,
+        refund: None,
         kind: call.kind,
         resend: false,
         method: call.method.to_owned(),
