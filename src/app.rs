@@ -1,6 +1,7 @@
 //! The application: puts the parts together from the configuration, and stops them in order.
 
 use crate::{
+    accounts,
     config::{Config, Environment},
     domain::{clock::Clock, payment::Plan},
     failpoint::{Failpoints, Point},
@@ -86,11 +87,13 @@ async fn start_sandbox(config: &mut Config, program: &Path) -> anyhow::Result<Op
 }
 
 async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
-    let gateways = Registry::new(&config.gateways);
+    let configs = accounts::load(config, &store).await?;
+    let gateways = Registry::new(&configs);
     let client = Client::new(&config.client).context("the client for gateways cannot be built")?;
-    for (name, account) in &config.gateways {
+    for (name, account) in &configs {
         store.ensure_account(name, account.gateway.name(), account.livemode).await?;
     }
+    accounts::verify(&gateways, &store, &client).await?;
     store.refresh_clock().await?;
     if config.store_options().url.starts_with("sqlite") {
         // This process has the file to itself, so whoever held a lease is gone.

@@ -1,12 +1,19 @@
 //! Configuration: defaults that document every key, the environment's file, yours, and variables, in that
 //! order. Each module owns its own settings; this file puts them together and checks what spans them.
 
-use crate::{domain::decline::Policy, failpoint::Point, flow, gateway, http, store, worker};
+use crate::{
+    domain::decline::Policy,
+    failpoint::Point,
+    flow, gateway, http,
+    sealing::{Keyring, SealingConfig},
+    store, worker,
+};
 use figment::{
     Figment,
     error::Kind,
     providers::{Env, Format, Toml},
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -30,6 +37,7 @@ pub struct Config {
     pub payments: flow::Settings,
     pub client: gateway::client::ClientConfig,
     pub gateways: BTreeMap<String, gateway::AccountConfig>,
+    pub sealing: SealingConfig,
     pub sandbox: SandboxConfig,
     pub log: LogConfig,
     pub failpoint: FailpointConfig,
@@ -163,8 +171,16 @@ impl Config {
                 self.sandbox.account
             ));
         }
-        if self.environment == Environment::Production && self.gateways.is_empty() {
-            wrong.push("[gateways] is empty: name at least one account".to_owned());
+        wrong.extend(Keyring::new(&self.sealing).err().map(|error| error.to_string()));
+        if self.environment == Environment::Production
+            && self.gateways.is_empty()
+            && self.sealing.key.expose_secret().is_empty()
+        {
+            wrong.push(
+                "[gateways] is empty: name at least one account, or set sealing.key and keep accounts in the \
+                 database"
+                    .to_owned(),
+            );
         }
         if self.environment == Environment::Production && self.store.url.is_empty() {
             wrong.push("store.url is empty: name the database".to_owned());
@@ -188,7 +204,31 @@ impl Config {
 }
 
 /// Variables that have our prefix and are no settings: they are for the commands that call a server.
-const NOT_SETTINGS: &[&str] = &["url", "api_key", "config", "test_clients", "test_postgres_url"];
+const NOT_SETTINGS: &[&str] = &[
+    "url",
+    "api_key",
+    "config",
+    "test_clients",
+    "test_postgres_url",
+    "gateway_secret_key",
+    "gateway_webhook_secret",
+];
+
+/// The secrets of a gateway account to be kept, where they come in variables.
+#[derive(Debug, Default, Deserialize)]
+pub struct SecretVariables {
+    #[serde(rename = "dunlin_gateway_secret_key")]
+    pub secret_key: Option<SecretString>,
+    #[serde(rename = "dunlin_gateway_webhook_secret")]
+    pub webhook_secret: Option<SecretString>,
+}
+
+impl SecretVariables {
+    pub fn read() -> Result<Self, ConfigError> {
+        let variables = Env::raw().only(&["DUNLIN_GATEWAY_SECRET_KEY", "DUNLIN_GATEWAY_WEBHOOK_SECRET"]);
+        Figment::from(variables).extract().map_err(|error| unreadable(&error))
+    }
+}
 
 /// Figment's error with the key and the place it came from.
 fn unreadable(error: &figment::Error) -> ConfigError {
@@ -218,7 +258,8 @@ fn told(error: &figment::Error) -> String {
 }
 
 fn is_secret(key: &str) -> bool {
-    key.ends_with("secret_key") || key == "store.url"
+    ["secret_key", "webhook_secret", "sealing.key", "old_keys"].iter().any(|name| key.ends_with(name))
+        || key == "store.url"
 }
 
 #[cfg(test)]
@@ -277,6 +318,15 @@ mod tests {
         let error = Config::load(Some(&path)).unwrap_err().to_string();
 
         assert!(error.contains("gateways.main: secret_key is a test key"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_webhook_secret_is_refused() {
+        let (_folder, path) = written("[gateways.sandbox]\nwebhook_secret = \"\"\n");
+
+        let error = Config::load(Some(&path)).unwrap_err().to_string();
+
+        assert!(error.contains("gateways.sandbox: webhook_secret is empty"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! dunlin: a payment processor that is a job queue at heart.
 
+pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod billing_run;
@@ -11,6 +12,7 @@ pub mod flow;
 pub mod gateway;
 pub mod http;
 pub mod sandbox;
+pub mod sealing;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

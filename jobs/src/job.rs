@@ -18,6 +18,8 @@ pub enum Job {
     Refund(Refund),
     /// Look over the tables for what a correct program would not leave there.
     Sweep(Sweep),
+    /// Look at what a gateway has told of its own accord.
+    GatewayEvent(GatewayEvent),
 }
 
 /// See [`Job::Charge`].
@@ -66,6 +68,16 @@ pub struct Sweep {
     pub name: SweepName,
 }
 
+/// See [`Job::GatewayEvent`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayEvent {
+    /// The gateway account that it came to.
+    pub account: String,
+    /// The gateway's own id of the event.
+    pub event: String,
+}
+
 /// The periodic looks over the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,7 +92,7 @@ pub enum SweepName {
 pub enum Lane {
     /// Charges, retries and refunds.
     Payments,
-    /// Questions about attempts whose outcome is not known.
+    /// Questions about attempts whose outcome is not known, and what gateways tell unasked.
     Reconcile,
     /// Sweeps and other housekeeping.
     Upkeep,
@@ -108,7 +120,7 @@ impl fmt::Display for Lane {
 
 impl Job {
     /// Every kind's stored name. A worker claims these only, and leaves kinds that it does not know.
-    pub const KINDS: [&'static str; 5] = ["charge", "retry", "reconcile", "refund", "sweep"];
+    pub const KINDS: [&'static str; 6] = ["charge", "retry", "reconcile", "refund", "sweep", "gateway_event"];
 
     /// The kind's stored name.
     pub fn kind(&self) -> &'static str {
@@ -118,6 +130,7 @@ impl Job {
             Self::Reconcile(_) => "reconcile",
             Self::Refund(_) => "refund",
             Self::Sweep(_) => "sweep",
+            Self::GatewayEvent(_) => "gateway_event",
         }
     }
 
@@ -125,7 +138,7 @@ impl Job {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Charge(_) | Self::Retry(_) | Self::Refund(_) => Lane::Payments,
-            Self::Reconcile(_) => Lane::Reconcile,
+            Self::Reconcile(_) | Self::GatewayEvent(_) => Lane::Reconcile,
             Self::Sweep(_) => Lane::Upkeep,
         }
     }
@@ -137,7 +150,7 @@ impl Job {
             Self::Retry(job) => Some(job.payment),
             Self::Reconcile(job) => Some(job.payment),
             Self::Refund(job) => Some(job.payment),
-            Self::Sweep(_) => None,
+            Self::Sweep(_) | Self::GatewayEvent(_) => None,
         }
     }
 
@@ -152,6 +165,7 @@ impl Job {
             Self::Sweep(job) => match job.name {
                 SweepName::Orphans => "sweep:orphans".to_owned(),
             },
+            Self::GatewayEvent(job) => format!("gateway_event:{}:{}", job.account, job.event),
         }
     }
 }

@@ -13,5 +13,5 @@ mod money;
 pub use id::{
     AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RefundId, RequestId, TenantId,
 };
-pub use job::{Charge, Envelope, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName};
+pub use job::{Charge, Envelope, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName};
 pub use money::{Currency, Money, MoneyError};

@@ -1,7 +1,9 @@
 //! The wire: how jobs are stored and sent. These lines are for ever; a change here breaks what is already queued.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
-use dunlin_jobs::{Charge, Envelope, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName};
+use dunlin_jobs::{
+    Charge, Envelope, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName,
+};
 
 const PAYMENT: &str = "pay_0190000000007000800000000000000a";
 const REFUND: &str = "rfd_0190000000007000800000000000000c";
@@ -10,7 +12,7 @@ fn payment() -> PaymentId {
     PAYMENT.parse().unwrap()
 }
 
-fn golden() -> [(Job, String, String); 5] {
+fn golden() -> [(Job, String, String); 6] {
     let text = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}",{rest}}}"#);
     [
         (
@@ -37,6 +39,11 @@ fn golden() -> [(Job, String, String); 5] {
             Job::Sweep(Sweep { name: SweepName::Orphans }),
             text("sweep", r#""name":"orphans""#),
             "sweep:orphans".to_owned(),
+        ),
+        (
+            Job::GatewayEvent(GatewayEvent { account: "main".to_owned(), event: "evt_1".to_owned() }),
+            text("gateway_event", r#""account":"main","event":"evt_1""#),
+            "gateway_event:main:evt_1".to_owned(),
         ),
     ]
 }

@@ -2,6 +2,7 @@
 
 mod charge;
 mod demo;
+mod gateways;
 mod sandbox;
 mod serve;
 mod setup;
@@ -38,6 +39,9 @@ enum Command {
     Migrate,
     /// Check the configuration and say what is wrong with it.
     CheckConfig,
+    /// Accounts at gateways whose secrets the database keeps, sealed.
+    #[command(subcommand)]
+    Gateways(gateways::Command),
     /// Run the sandbox gateway alone.
     Sandbox(sandbox::Args),
 }
@@ -76,6 +80,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
+        Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
         Command::Sandbox(args) => sandbox::run(args).await,
     }
 }

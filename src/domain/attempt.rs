@@ -127,6 +127,19 @@ pub enum ExchangeKind {
 impl ExchangeKind {
     pub const ALL: [Self; 5] = [Self::Create, Self::Confirm, Self::Query, Self::Cancel, Self::Refund];
 
+    /// Whether it sends the attempt itself.
+    pub fn is_charge(self) -> bool {
+        match self {
+            Self::Create | Self::Confirm => true,
+            Self::Query | Self::Cancel | Self::Refund => false,
+        }
+    }
+
+    /// Whether it may be begun only by whoever holds the lease: money may move by it.
+    pub fn moves_money(self) -> bool {
+        self.is_charge() || self == Self::Refund
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",

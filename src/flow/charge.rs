@@ -24,6 +24,9 @@ const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 /// The reason under which a job waits for working credentials.
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
 
+/// What the verdict of a send begins with whose error the gateway keeps: asking that way again is of no use.
+pub(super) const STORED_ERROR: &str = "stored error";
+
 /// Works on a charge or retry job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
     let Some(payment) = flows.store.payment_of(claimed, payment).await? else {
@@ -117,6 +120,7 @@ impl Run<'_> {
         let flows = self.flows;
         let reading = read(account, payment, &reply);
         let closing = flows.closing(account, exchange, &reply, reading.verdict());
+        reading.alert(payment);
         let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
         flows.store.pass(Point::Answered).await;
         let result =
@@ -162,7 +166,9 @@ impl Run<'_> {
                 let at = self.flows.now(payment) + transport(self.claimed.failures + 1);
                 (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
             }
-            Reading::Unknown(reason) => (Event::Lost { attempt, reason }, JobEnd::Done),
+            Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
+                (Event::Lost { attempt, reason }, JobEnd::Done)
+            }
         }
     }
 
@@ -223,6 +229,16 @@ impl Reading {
             Self::Rejected(_) => "rejected".to_owned(),
             Self::NotSent(reason) => format!("not sent: {reason}"),
             Self::Unknown(reason) => format!("unknown: {reason}"),
+            Self::StoredError(reason) => format!("{STORED_ERROR}: {reason}"),
+            Self::Mismatch(reason) => format!("mismatch: {reason}"),
+        }
+    }
+
+    /// Our keys are made of ids, so one that was used for other bytes means that ids were given twice (S1.8).
+    pub(super) fn alert(&self, payment: &Payment) {
+        if let Self::Mismatch(reason) = self {
+            tracing::error!(payment.id = %payment.id, reason,
+                "{}: its gateway key was used for another request; was a backup restored?", payment.id);
         }
     }
 }
@@ -235,9 +251,7 @@ impl Flows {
         attempt: u32,
     ) -> Result<Option<Exchange>, FlowError> {
         let exchanges = self.store.list_exchanges(payment).await?;
-        Ok(exchanges
-            .into_iter()
-            .find(|exchange| exchange.attempt == attempt && exchange.idempotency_key.is_some()))
+        Ok(exchanges.into_iter().find(|exchange| exchange.attempt == attempt && exchange.kind.is_charge()))
     }
 
     /// A new exchange with the bytes, key and API version of an earlier one.

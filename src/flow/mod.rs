@@ -1,8 +1,11 @@
 //! Flows: the use cases. A flow reads, decides, commits what it is about to do, calls with no transaction
 //! open, decides again, and commits the result, its effects and the finished job together.
 
+mod cancel;
 pub mod charge;
 pub mod clock;
+pub mod gateway_events;
+mod inquiry;
 pub mod payments;
 pub mod reconcile;
 pub mod refund;
@@ -72,6 +75,9 @@ pub enum FlowError {
     /// The idempotency key was used for something else.
     #[error("the Idempotency-Key was used before for another request")]
     KeyReused { payment: PaymentId },
+    /// It is not proven to come from whom it claims to come from.
+    #[error("{0}")]
+    Unproven(String),
     /// Come back later.
     #[error("dunlin cannot take this now: {0}")]
     Later(String),
@@ -91,7 +97,9 @@ pub enum ErrorKind {
 impl FlowError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::Invalid { .. } | Self::KeyReused { .. } => ErrorKind::Caller,
+            Self::NotFound(_) | Self::Invalid { .. } | Self::Unproven(_) | Self::KeyReused { .. } => {
+                ErrorKind::Caller
+            }
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Later(_) | Self::Store(StoreError::Unavailable | StoreError::Conflict) => ErrorKind::Later,
             Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,
@@ -207,7 +215,7 @@ impl Flows {
             idempotency_key: exchange.idempotency_key.clone(),
             body: exchange.body.clone(),
         };
-        if call.idempotency_key.is_some() && !self.may_begin(claimed) {
+        if call.kind.moves_money() && !self.may_begin(claimed) {
             return Err(SendError::NotSent("the lease was too short to begin".to_owned()));
         }
         let result = self.client.send(account, &call, &exchange.api_version).await;

@@ -5,12 +5,12 @@ use crate::{
     domain::{
         attempt::Attempt,
         card::looks_like_card_number,
-        payment::{Event, Method, Payment, Status},
+        payment::{Method, Payment, Status},
     },
     failpoint::Point,
     store::{
         Filter, Owner, Transition,
-        change::{CommitError, Committed, Create, Exchange, Key, Priority, Subject},
+        change::{Committed, Create, Exchange, Key, Priority, Subject},
         jobs::JobView,
     },
 };
@@ -139,27 +139,6 @@ impl Flows {
         let exchanges = self.store.list_exchanges(id).await?;
         let jobs = self.store.list_jobs(id).await?;
         Ok(Story { payment, history, exchanges, jobs })
-    }
-
-    /// Stops a payment, unless an attempt is open at the gateway (S1.19).
-    pub async fn cancel_payment(&self, owner: Owner, id: PaymentId) -> Result<Payment, FlowError> {
-        let payment = self.load_payment(owner, id).await?;
-        if payment.status == Status::Canceled {
-            return Ok(payment);
-        }
-        let change = self.change("api", Subject::Event(id, Event::Cancel));
-        match self.store.offer(change).await {
-            Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment")),
-            Err(CommitError::Refused(_)) => Err(FlowError::Conflict {
-                code: "payment_not_cancelable",
-                detail: format!(
-                    "the payment is {}: only one that waits for an attempt can be canceled",
-                    payment.status.name()
-                ),
-                payment: Some(id),
-            }),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Waits until the gateway has had its say, or the time is over; answers with the payment as it is then.

@@ -1,15 +1,20 @@
 //! Reconcile: finds out what became of an attempt that is still open. A lost answer is a question to ask,
 //! never a reason to charge again.
 
-use super::{FlowError, Flows, Worked};
+use super::{
+    FlowError, Flows, Worked, cancel,
+    cancel::CANCELED,
+    charge::STORED_ERROR,
+    inquiry::{ABSENT, Inquiry},
+};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus},
+        attempt::{Attempt, AttemptStatus, Outcome},
         clock::Time,
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Call, Finding, Reading, Send, Tried},
+    gateway::{Cancellation, Finding, Reading, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -18,31 +23,35 @@ use crate::{
 use chrono::TimeDelta;
 use dunlin_jobs::Reconcile;
 
-/// How many pages of a listing one look may read.
-const MAX_PAGES: usize = 50;
 /// Two looks that find nothing count as two only when they are this far apart (S1.9).
 const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
-/// What the verdict of a look that found nothing begins with, in the exchange's row.
-const ABSENT: &str = "absent";
-/// The verdict of a resend whose stored error was replayed: asking that way again is of no use.
-const REPLAYED_ERROR: &str = "replayed error";
 
 /// Works on a reconcile job.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(), FlowError> {
     let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
-    let Some(attempt) = payment.open_attempt().filter(|attempt| attempt.n == job.attempt).cloned() else {
+    let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt).cloned() else {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     match attempt.status {
+        AttemptStatus::Unknown if look.cannot_be_asked()? => look.leave_to_a_person().await,
         AttemptStatus::Unknown => {
             look.review_if_overdue().await?;
             look.resolve().await
         }
-        AttemptStatus::Pending | AttemptStatus::RequiresAction => look.ask(&[], attempt.first_sent_at).await,
+        AttemptStatus::Pending | AttemptStatus::RequiresAction => {
+            look.review_if_overdue().await?;
+            look.ask(&[], attempt.first_sent_at).await
+        }
         AttemptStatus::Sending => look.again().await,
+        // Canceled while no attempt was open at the gateway, which may still hold an operation of ours.
+        AttemptStatus::Declined | AttemptStatus::Rejected | AttemptStatus::Canceled
+            if payment.status == Status::Canceled =>
+        {
+            look.withdraw().await
+        }
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
         | AttemptStatus::Succeeded
@@ -53,7 +62,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     }
 }
 
-/// One look at one open attempt.
+/// One look at one attempt.
 struct Look<'a> {
     flows: &'a Flows,
     claimed: &'a Claimed,
@@ -72,7 +81,7 @@ impl Look<'_> {
             .into_iter()
             .filter(|exchange| exchange.attempt == self.attempt.n)
             .collect();
-        let first = exchanges.iter().find(|exchange| exchange.idempotency_key.is_some());
+        let first = exchanges.iter().find(|exchange| exchange.kind.is_charge());
         match first.filter(|_| self.may_resend(&exchanges)) {
             Some(first) => {
                 let first = first.clone();
@@ -87,8 +96,53 @@ impl Look<'_> {
 
     /// When the attempt's request last left, as far as is known: absence is evidence only well after that.
     fn last_sent_at(&self, exchanges: &[Exchange]) -> Time {
-        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
+        let sent = exchanges.iter().filter(|exchange| exchange.kind.is_charge());
         sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
+    }
+
+    /// S2.10: the gateway knows neither keys nor our reference, and its own id never reached us.
+    fn cannot_be_asked(&self) -> Result<bool, FlowError> {
+        let traits = self.flows.account(self.payment)?.gateway.traits();
+        Ok(traits.runs_at_most_once() && self.payment.operation.is_none())
+    }
+
+    async fn leave_to_a_person(&self) -> Result<(), FlowError> {
+        let reason =
+            format!("the outcome of attempt {} is unknown, and the gateway cannot be asked", self.attempt.n);
+        self.review(reason).await?;
+        self.flows.end_job(&self.claimed.lease, JobEnd::Done).await
+    }
+
+    /// Cancels what a canceled payment has left open at the gateway, until the gateway confirms it.
+    async fn withdraw(&self) -> Result<(), FlowError> {
+        let account = self.flows.account(self.payment)?;
+        let exchanges = self.flows.store.list_exchanges(self.payment.id).await?;
+        let confirmed = exchanges.iter().filter_map(|exchange| exchange.closed.as_ref());
+        let is_over = confirmed.map(|closing| closing.verdict.as_str()).any(|verdict| verdict == CANCELED);
+        let call = account.gateway.cancel(self.payment, self.attempt.n).filter(|_| !is_over);
+        let Some(call) = call else {
+            return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
+        };
+        let exchange = self.flows.exchange(account, self.payment, self.attempt.n, &call);
+        if !self.flows.open(self.claimed, &exchange).await? {
+            return Ok(());
+        }
+        let reply = self.flows.send(account, self.claimed, &exchange).await;
+        let cancellation = cancel::read(account, self.payment, &reply);
+        let closing = self.flows.closing(account, &exchange, &reply, cancel::verdict(&cancellation));
+        match cancellation {
+            Cancellation::Canceled => {
+                self.note(closing).await?;
+                self.flows.end_job(&self.claimed.lease, JobEnd::Done).await
+            }
+            Cancellation::Answered(answer) if answer.outcome != Outcome::Pending => {
+                self.conclude(Event::Answered { attempt: self.attempt.n, answer }, closing).await
+            }
+            Cancellation::Answered(_) | Cancellation::Unknown(_) => {
+                self.note(closing).await?;
+                self.again().await
+            }
+        }
     }
 
     fn may_resend(&self, exchanges: &[Exchange]) -> bool {
@@ -98,16 +152,16 @@ impl Look<'_> {
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
         let useless = |exchange: &Exchange| {
-            exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(REPLAYED_ERROR))
+            exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(STORED_ERROR))
         };
-        traits.replay_safe && age < limit && !exchanges.iter().any(useless)
+        traits.key_supported && age < limit && !exchanges.iter().any(useless)
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
     async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
         let account = self.flows.account(self.payment)?;
         let exchange = self.flows.same_bytes(self.payment, first);
-        if !self.open(&exchange).await? {
+        if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(true);
         }
         let reply = self.flows.send(account, self.claimed, &exchange).await;
@@ -116,11 +170,7 @@ impl Look<'_> {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
         };
-        let replayed = reply
-            .as_ref()
-            .is_ok_and(|reply| reply.status >= 500 && reply.headers.contains_key("idempotent-replayed"));
-        let verdict = if replayed { REPLAYED_ERROR.to_owned() } else { reading.verdict() };
-        let closing = self.flows.closing(account, &exchange, &reply, verdict);
+        let closing = self.flows.closing(account, &exchange, &reply, reading.verdict());
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
@@ -131,7 +181,8 @@ impl Look<'_> {
                 self.conclude(Event::Rejected { attempt, rejection }, closing).await?;
                 Ok(true)
             }
-            Reading::NotSent(_) | Reading::Unknown(_) => {
+            Reading::NotSent(_) | Reading::Unknown(_) | Reading::StoredError(_) | Reading::Mismatch(_) => {
+                reading.alert(self.payment);
                 self.note(closing).await?;
                 Ok(false)
             }
@@ -140,66 +191,36 @@ impl Look<'_> {
 
     /// Asks the gateway by its own id, or by a complete listing.
     async fn ask(&self, exchanges: &[Exchange], last_sent_at: Time) -> Result<(), FlowError> {
-        let account = self.flows.account(self.payment)?;
-        let attempts = self.flows.store.list_attempts(self.payment.id).await?;
-        // An attempt that was never charged has no charge; the last one that was is what the intent still names.
-        let mut earlier = attempts.iter().rev().filter(|attempt| attempt.n < self.attempt.n);
-        let tried = Tried {
-            payment: self.payment,
-            n: self.attempt.n,
-            first_sent_at: self.attempt.first_sent_at,
-            last_sent_at,
-            earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
-        };
-        let mut call = account.gateway.query(tried);
-        for _ in 0..MAX_PAGES {
-            let exchange = self.flows.exchange(account, self.payment, self.attempt.n, &call);
-            if !self.open(&exchange).await? {
-                return Ok(());
-            }
-            let reply = self.flows.send(account, self.claimed, &exchange).await;
-            self.flows.store.pass(Point::AfterAsk).await;
-            let finding = match &reply {
-                Ok(reply) => account.gateway.read_query(tried, &call, reply),
-                Err(error) => Finding::Nothing(error.to_string()),
-            };
-            let closing = |verdict: String| self.flows.closing(account, &exchange, &reply, verdict);
-            let attempt = self.attempt.n;
-            match finding {
-                Finding::Answered(answer) => {
-                    let verdict = Reading::Answered(answer.clone()).verdict();
-                    return self.conclude(Event::Answered { attempt, answer }, closing(verdict)).await;
-                }
-                Finding::Canceled => {
-                    return self.conclude(Event::Canceled { attempt }, closing("canceled".to_owned())).await;
-                }
-                Finding::Absent => {
-                    return self.absent(tried, exchanges, closing(ABSENT.to_owned())).await;
-                }
-                Finding::Nothing(why) => {
-                    self.note(closing(why)).await?;
-                    return self.again().await;
-                }
-                Finding::More(next) => {
-                    self.note(closing("not on this page".to_owned())).await?;
-                    call = Call { ..next };
-                }
+        let Self { flows, claimed, payment, attempt } = *self;
+        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+        if !inquiry.is_possible()? {
+            return self.again().await;
+        }
+        let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
+        let attempt = attempt.n;
+        match finding {
+            Finding::Answered(answer) => self.conclude(Event::Answered { attempt, answer }, closing).await,
+            Finding::Canceled => self.conclude(Event::Canceled { attempt }, closing).await,
+            Finding::Absent => self.absent(last_sent_at, exchanges, closing).await,
+            Finding::More(_) | Finding::Nothing(_) => {
+                self.note(closing).await?;
+                self.again().await
             }
         }
-        self.again().await
     }
 
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(
         &self,
-        tried: Tried<'_>,
+        last_sent_at: Time,
         exchanges: &[Exchange],
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
         let now = self.flows.now(self.payment);
-        let settle_delay = self.flows.account(self.payment)?.gateway.traits().settle_delay;
-        let settle = TimeDelta::from_std(settle_delay).unwrap_or(TimeDelta::MAX);
-        let counts_from = tried.last_sent_at + settle;
+        let traits = self.flows.account(self.payment)?.gateway.traits();
+        // The gateway may have worked on the request for this long before there was anything to be listed.
+        let shows_after = traits.max_timeout + traits.settle_delay;
+        let counts_from = last_sent_at + TimeDelta::from_std(shows_after).unwrap_or(TimeDelta::MAX);
         if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
             self.note(closing).await?;
             return self.again().await;
@@ -213,19 +234,6 @@ impl Look<'_> {
         }
         self.note(closing).await?;
         self.flows.end_job(&self.claimed.lease, JobEnd::Again(now + BETWEEN_ABSENCES)).await
-    }
-
-    /// Commits the exchange before a byte leaves; false when the job has passed to another worker.
-    async fn open(&self, exchange: &Exchange) -> Result<bool, FlowError> {
-        let opening = Worked::note(JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
-        match self.flows.happen(self.claimed, opening).await {
-            Ok(_) => {
-                self.flows.store.pass(Point::BeforeAsk).await;
-                Ok(true)
-            }
-            Err(CommitError::LeaseLost) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Runs exactly what a synchronous answer runs (S1.14), and ends the job if the attempt is closed by it.
@@ -257,15 +265,20 @@ impl Look<'_> {
         self.flows.end_job(&self.claimed.lease, JobEnd::Again(self.next_poll())).await
     }
 
-    /// After a day a person is told, whatever becomes of this look, and asking goes on (S1.10).
+    /// After a day a person is told, whatever becomes of this look, and asking goes on (S1.10). What was accepted
+    /// and never finished is no clearer than what was never answered.
     async fn review_if_overdue(&self) -> Result<(), FlowError> {
         let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
         let limit = i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
-        if age.num_seconds() < limit || matches!(self.payment.status, Status::NeedsReview { .. }) {
+        if age.num_seconds() < limit || self.payment.status.review_reason().is_some() {
             return Ok(());
         }
-        let reason =
-            format!("the outcome of attempt {} is unknown for {} h", self.attempt.n, age.num_hours());
+        let Attempt { n, status, .. } = self.attempt;
+        self.review(format!("the outcome of attempt {n} is {} for {} h", status.name(), age.num_hours()))
+            .await
+    }
+
+    async fn review(&self, reason: String) -> Result<(), FlowError> {
         tracing::error!(payment.id = %self.payment.id, "{} needs a look: {reason}", self.payment.id);
         let step = Worked::event(self.payment, Event::Review { reason }, JobEnd::Keep);
         match self.flows.happen(self.claimed, step).await {

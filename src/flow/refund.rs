@@ -109,7 +109,9 @@ impl Run<'_> {
                 let at = self.now() + transport(self.claimed.failures + 1);
                 (Event::NotSent { reason: reason.clone() }, JobEnd::Failed(at, reason))
             }
-            Reading::Unknown(reason) => (Event::Lost { reason }, again),
+            Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
+                (Event::Lost { reason }, again)
+            }
         };
         self.flows.store.pass(Point::Answered).await;
         self.conclude(event, end, Some(closing)).await
@@ -152,7 +154,11 @@ impl Run<'_> {
             Reading::Rejected(Rejection::Invalid(reason)) => {
                 self.conclude(Event::Rejected { reason }, end, Some(closing)).await
             }
-            Reading::Rejected(Rejection::Credentials(_)) | Reading::NotSent(_) | Reading::Unknown(_) => {
+            Reading::Rejected(Rejection::Credentials(_))
+            | Reading::NotSent(_)
+            | Reading::Unknown(_)
+            | Reading::StoredError(_)
+            | Reading::Mismatch(_) => {
                 self.flows.keep(closing).await?;
                 self.ask(&self.exchanges().await?).await
             }
@@ -204,8 +210,8 @@ impl Run<'_> {
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(&self, exchanges: &[Exchange], closing: ExchangeWrite) -> Result<(), FlowError> {
         let now = self.now();
-        let settle =
-            TimeDelta::from_std(self.account.gateway.traits().settle_delay).unwrap_or(TimeDelta::MAX);
+        let traits = self.account.gateway.traits();
+        let settle = TimeDelta::from_std(traits.max_timeout + traits.settle_delay).unwrap_or(TimeDelta::MAX);
         let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
         let last_sent_at = sent.map(|exchange| exchange.opened_at).max().or(self.refund.first_sent_at);
         let counts_from = last_sent_at.unwrap_or(now) + settle;
@@ -287,7 +293,7 @@ impl Run<'_> {
         let traits = self.account.gateway.traits();
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        traits.replay_safe && self.refund.first_sent_at.is_some_and(|sent| self.now() - sent < limit)
+        traits.key_supported && self.refund.first_sent_at.is_some_and(|sent| self.now() - sent < limit)
     }
 
     /// The exchanges of this refund, first one first.
@@ -353,5 +359,7 @@ fn verdict(reading: &Reading<Answer>) -> String {
         Reading::Rejected(_) => "rejected".to_owned(),
         Reading::NotSent(reason) => format!("not sent: {reason}"),
         Reading::Unknown(reason) => format!("unknown: {reason}"),
+        Reading::StoredError(reason) => format!("stored error: {reason}"),
+        Reading::Mismatch(reason) => format!("mismatch: {reason}"),
     }
 }

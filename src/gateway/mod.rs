@@ -1,8 +1,10 @@
 //! Gateways: who moves the money. An adapter only translates, from a payment to the call that charges it and
 //! from an answer to what it means; [`client`] is what calls.
 
+mod classify;
 pub mod client;
 mod stripe;
+pub mod webhook;
 
 use crate::domain::{
     attempt::{Answer, ExchangeKind, Rejection},
@@ -12,27 +14,40 @@ use crate::domain::{
 };
 use dunlin_jobs::Money;
 use secrecy::SecretString;
-use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use serde::{Deserialize, de::IntoDeserializer};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
+use webhook::{Notification, WebhookError};
 
-/// What an adapter says of its gateway (S2.9).
+/// What an adapter says of its gateway (S2.9); the classification and the flows go by nothing else.
 #[expect(clippy::struct_excessive_bools, reason = "each is one yes or no that S2.9 asks of an adapter")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traits {
     /// The same bytes under the same key are executed once, and answered the same.
-    pub replay_safe: bool,
+    pub key_supported: bool,
     /// How long the gateway remembers a key.
     pub key_ttl: Duration,
-    /// An error that was answered once is answered again under its key.
+    /// An error that was answered once is answered again under its key, so that asking that way ends.
     pub replays_errors: bool,
-    /// The same key with other parameters is refused.
-    pub compares_parameters: bool,
-    /// The rate limiter stands before execution, so its 429 proves that nothing was executed.
-    pub limiter_before_execution: bool,
+    /// The same key with other parameters is refused, so that what a key answers is about our bytes.
+    pub param_compare: bool,
+    /// The rate limiter stands before the key is looked at, so that its 429 proves that nothing was executed.
+    pub limiter_before_idempotency: bool,
     /// A complete listing can be matched on our reference.
     pub query_by_reference: bool,
     /// How long an operation may take to appear in a listing: absence proves nothing earlier.
     pub settle_delay: Duration,
+    /// An operation can be canceled by our key alone, before the gateway's id of it is known.
+    pub cancel_by_key: bool,
+    /// How long the gateway may work on a request, whether or not somebody still waits for its answer.
+    pub max_timeout: Duration,
+}
+
+impl Traits {
+    /// Whether the gateway can be asked what became of an attempt in no way at all: neither by the same bytes
+    /// again nor by our reference (S2.10).
+    pub fn runs_at_most_once(&self) -> bool {
+        !self.key_supported && !self.query_by_reference
+    }
 }
 
 /// One HTTP call, as it will be stored and sent: byte for byte the same each time (S1.5).
@@ -83,6 +98,21 @@ pub enum Reading<A = Answer> {
     NotSent(String),
     /// It may have been executed.
     Unknown(String),
+    /// It may have been executed, and sending it again brings the same error.
+    StoredError(String),
+    /// It may have been executed; the key was used for other bytes than ours, which a person should know.
+    Mismatch(String),
+}
+
+/// What an answer to a cancellation proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The gateway has canceled the operation; nobody can complete it any more.
+    Canceled,
+    /// It could not be canceled, for it has come to this.
+    Answered(Answer),
+    /// It may have been canceled, or not.
+    Unknown(String),
 }
 
 /// What an answer to a question proves.
@@ -128,6 +158,25 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn query_refund(&self, refund: &Refund) -> Call;
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer>;
+    /// The call that cancels the payment's operation; `None` while the gateway's id of it is needed and not known.
+    fn cancel(&self, payment: &Payment, n: u32) -> Option<Call>;
+
+    fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation;
+
+    /// Reads what the gateway tells of its own accord, by header names in lower case. It counts only once it is
+    /// proven to come from the gateway (S4.12).
+    fn read_webhook(
+        &self,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+        now: Time,
+    ) -> Result<Notification, WebhookError>;
+
+    /// The call that asks whose account the key is of.
+    fn identify(&self) -> Call;
+
+    /// The gateway's own id of the account, if it told.
+    fn read_identity(&self, reply: &Reply) -> Option<String>;
 
     /// The call that tells a sandbox the time; `None` where the gateway has a clock of its own.
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call>;
@@ -147,6 +196,9 @@ pub struct AccountConfig {
     pub livemode: bool,
     pub base_url: String,
     pub secret_key: SecretString,
+    /// What the gateway signs its webhooks with; without it none is taken.
+    #[serde(default)]
+    pub webhook_secret: Option<SecretString>,
     /// A sandbox whose clock follows the test clock; only with such accounts may test time be advanced.
     #[serde(default)]
     pub follows_test_clock: bool,
@@ -169,11 +221,35 @@ pub enum GatewayName {
 }
 
 impl GatewayName {
-    pub fn name(self) -> &'static str {
+    fn facts(self) -> &'static Facts {
         match self {
-            Self::Stripe => stripe::NAME,
+            Self::Stripe => &stripe::FACTS,
         }
     }
+
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Where the gateway itself is.
+    pub fn base_url(self) -> &'static str {
+        self.facts().base_url
+    }
+}
+
+impl FromStr for GatewayName {
+    type Err = serde::de::value::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
+    }
+}
+
+/// What is the same for all accounts of a gateway.
+#[derive(Debug)]
+struct Facts {
+    name: &'static str,
+    base_url: &'static str,
 }
 
 /// An account that can be charged on.
@@ -198,16 +274,19 @@ impl Registry {
             let gateway: Arc<dyn Gateway> = match config.gateway {
                 GatewayName::Stripe => Arc::new(stripe::Stripe::new(config)),
             };
-            let account = Account {
+            Account {
                 name: name.clone(),
                 livemode: config.livemode,
                 base_url: config.base_url.trim_end_matches('/').to_owned(),
                 follows_test_clock: config.follows_test_clock,
                 gateway,
-            };
-            (name.clone(), account)
+            }
         };
-        Self { accounts: configs.iter().map(account).collect() }
+        Self::of_accounts(configs.iter().map(account))
+    }
+
+    pub fn of_accounts(accounts: impl IntoIterator<Item = Account>) -> Self {
+        Self { accounts: accounts.into_iter().map(|account| (account.name.clone(), account)).collect() }
     }
 
     pub fn find(&self, name: &str) -> Option<&Account> {

@@ -54,7 +54,7 @@ pub(super) struct Body(pub(super) Bytes);
 impl FromRequest<Api> for Body {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
@@ -62,6 +62,18 @@ impl FromRequest<Api> for Body {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", detail).about("Content-Type"));
         }
+        Raw::from_request(request, api).await.map(|Raw(bytes)| Self(bytes))
+    }
+}
+
+/// The bytes of a body, of whatever type, at most the endpoint's size.
+#[derive(Debug)]
+pub(super) struct Raw(pub(super) Bytes);
+
+impl FromRequest<Api> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _api: &Api) -> Result<Self, Problem> {
         let Limit(limit) = request.extensions().get().copied().unwrap_or(Limit(256 * 1024));
         read(request.into_body(), limit).await.map(Self)
     }

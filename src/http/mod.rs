@@ -3,6 +3,7 @@
 
 mod batch;
 mod extract;
+mod gateway_webhooks;
 mod health;
 mod json;
 mod page;
@@ -107,6 +108,7 @@ fn router(api: Api) -> Router {
     let single = Router::new()
         .merge(payments::routes())
         .merge(refunds::routes())
+        .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .layer(Extension(Limit(api.settings.max_body_bytes)));
     let batch = batch::routes().layer(Extension(Limit(api.settings.max_batch_body_bytes)));

@@ -96,6 +96,7 @@ impl From<FlowError> for Problem {
         let kind = error.kind();
         let detail = error.to_string();
         match error {
+            FlowError::Unproven(_) => Self::new(StatusCode::BAD_REQUEST, "signature_invalid", detail),
             FlowError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             FlowError::Invalid { field, detail } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about(field)

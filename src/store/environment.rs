@@ -1,4 +1,4 @@
-//! The surroundings of payments: tenants, gateway accounts, and the test clock.
+//! The surroundings of payments: tenants, and the test clock.
 
 use super::{Store, StoreError, row::At, text::on};
 use chrono::TimeDelta;
@@ -34,24 +34,6 @@ impl Store {
                 .rows_affected()
         });
         Ok(Tenant { id, name: name.to_owned() })
-    }
-
-    /// Notes a configured gateway account, so that its payments can be told apart by environment for ever.
-    pub async fn ensure_account(&self, name: &str, gateway: &str, livemode: bool) -> Result<(), StoreError> {
-        const TEXT: &str = "INSERT INTO gateway_accounts (name, gateway, livemode, created_at) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-        let now = At(self.clock.now(true));
-        on!(&self.writer, |db, _pick| {
-            sqlx::query(TEXT)
-                .bind(name)
-                .bind(gateway)
-                .bind(livemode)
-                .bind(now)
-                .execute(db)
-                .await?
-                .rows_affected()
-        });
-        Ok(())
     }
 
     /// Reads how far test time is ahead, so that all replicas agree on it.

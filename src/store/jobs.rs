@@ -115,6 +115,13 @@ impl Store {
     }
 }
 
+impl Tx {
+    /// Inserts jobs beside other rows of a transaction that the committer has no part in.
+    pub(super) async fn insert_jobs(&mut self, rows: &[JobRow]) -> Result<u64, StoreError> {
+        self.write(INSERT, rows).await
+    }
+}
+
 /// A new row of `jobs`.
 #[derive(Debug, Serialize)]
 pub(super) struct JobRow {
@@ -137,11 +144,13 @@ pub(super) struct JobRow {
 }
 
 impl JobRow {
-    /// A job about a payment. What a payment brings about later waits behind what somebody waits for now.
+    /// A job of an environment. What a payment brings about later waits behind what somebody waits for now.
     pub(super) fn new(clock: &Clock, livemode: bool, job: &Job, at: Time) -> Self {
         let priority = match job {
             Job::Retry(_) => Priority::Bulk,
-            Job::Charge(_) | Job::Reconcile(_) | Job::Refund(_) | Job::Sweep(_) => Priority::Interactive,
+            Job::Charge(_) | Job::Reconcile(_) | Job::Refund(_) | Job::Sweep(_) | Job::GatewayEvent(_) => {
+                Priority::Interactive
+            }
         };
         Self { livemode, ..Self::planted(clock, job, at) }.with_priority(priority)
     }

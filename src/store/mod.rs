@@ -1,5 +1,6 @@
 //! The store: the only place that knows SQL, over two databases with one text.
 
+pub mod accounts;
 mod batch;
 pub mod change;
 pub mod claim;
@@ -7,6 +8,7 @@ mod committer;
 mod environment;
 mod events;
 mod exchanges;
+pub mod gateway_events;
 mod history;
 mod idempotency;
 pub mod jobs;

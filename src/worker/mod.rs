@@ -6,7 +6,7 @@ mod held;
 
 use crate::{
     domain::decline::transport,
-    flow::{ErrorKind, FlowError, Flows, charge, reconcile, refund, sweep},
+    flow::{ErrorKind, FlowError, Flows, charge, gateway_events, reconcile, refund, sweep},
     store::{
         StoreError,
         change::JobEnd,
@@ -185,6 +185,7 @@ pub async fn work(flows: &Flows, claimed: &Claimed) {
         Job::Reconcile(job) => reconcile::run(flows, claimed, *job).await,
         Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
+        Job::GatewayEvent(job) => gateway_events::run(flows, claimed, job).await,
     };
     if let Err(error) = result {
         fail(flows, claimed, &error).await;

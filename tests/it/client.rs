@@ -100,6 +100,7 @@ fn account(url: &str) -> Account {
         livemode: false,
         base_url: url.to_owned(),
         secret_key: "sk_test_secret".to_owned().into(),
+        webhook_secret: None,
         follows_test_clock: false,
     };
     Registry::new(&BTreeMap::from([("main".to_owned(), config)])).find("main").unwrap().clone()

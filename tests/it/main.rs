@@ -3,13 +3,17 @@
 
 mod absence;
 mod api;
+mod cancel;
 mod cli;
 mod client;
 mod clients;
+mod contract;
 mod crash;
 mod doubts;
+mod overdue;
 mod refunds;
 mod simulation;
 mod store;
 mod support;
 mod tidy;
+mod webhooks;

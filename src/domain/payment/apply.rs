@@ -51,7 +51,8 @@ impl Payment {
             (Verdict::Doubt, Event::Lost { reason, .. }) => Some(next.doubt(&reason)),
             (Verdict::Conclude, Event::Answered { answer, .. }) => next.conclude(answer),
             (Verdict::Reject, Event::Rejected { rejection, .. }) => Some(next.reject(rejection)),
-            (Verdict::Cancel, _) => Some(next.cancel()),
+            (Verdict::Cancel, Event::Cancel) => Some(next.cancel()),
+            (Verdict::Cancel, _) => Some(next.canceled_there()),
             (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
             (

@@ -63,15 +63,28 @@ impl Next<'_> {
 
     pub(super) fn hold(mut self, reason: &str) -> Step {
         let reconcile = self.reconcile();
-        // A request that may be on the wire while a person looks is a doubt, not a sending.
-        if self.payment.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Sending) {
+        // What may be on the wire, or was accepted and never finished, is a doubt while a person looks.
+        if self.payment.open_attempt().is_some_and(|attempt| attempt.status != AttemptStatus::Planned) {
             self.set_attempt(AttemptStatus::Unknown);
         }
         self.payment.status = Status::NeedsReview { reason: reason.to_owned() };
         self.done(reason.to_owned(), vec![reconcile, Effect::Emit(EventType::NeedsReview)])
     }
 
-    pub(super) fn cancel(mut self) -> Step {
+    /// Canceled by us, with nothing open. What earlier attempts have left at the gateway is canceled by a job.
+    pub(super) fn cancel(self) -> Step {
+        let withdraw = self.payment.operation.as_ref().map(|_| {
+            let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+            let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
+            Effect::Enqueue(job, self.now)
+        });
+        let mut step = self.canceled_there();
+        step.effects.extend(withdraw);
+        step
+    }
+
+    /// Canceled by the gateway, which has nothing left of it.
+    pub(super) fn canceled_there(mut self) -> Step {
         if self.payment.open_attempt().is_some() {
             self.set_attempt(AttemptStatus::Canceled);
         }
@@ -123,20 +136,26 @@ impl Next<'_> {
                 None
             }
             Outcome::RequiresAction => {
-                let reconcile = self.reconcile();
                 self.set_attempt(AttemptStatus::RequiresAction);
-                self.payment.status = Status::RequiresAction;
-                let effects = vec![reconcile, Effect::Emit(EventType::RequiresAction)];
-                Some(self.done("the customer has to act".to_owned(), effects))
+                let told = (Status::RequiresAction, Some(EventType::RequiresAction));
+                Some(self.wait("the customer has to act", told))
             }
             Outcome::Pending if known == Some(AttemptStatus::Pending) => None,
             Outcome::Pending => {
-                let reconcile = self.reconcile();
                 self.set_attempt(AttemptStatus::Pending);
-                self.payment.status = Status::Processing;
-                Some(self.done("accepted by the gateway, the result comes later".to_owned(), vec![reconcile]))
+                Some(self.wait("accepted by the gateway, the result comes later", (Status::Processing, None)))
             }
         }
+    }
+
+    /// The end is still to come, and is asked after. A review ends by an end, not by the word that there is none.
+    fn wait(mut self, detail: &str, (status, event): (Status, Option<EventType>)) -> Step {
+        let mut effects = vec![self.reconcile()];
+        if !self.in_review() {
+            self.payment.status = status;
+            effects.extend(event.map(Effect::Emit));
+        }
+        self.done(detail.to_owned(), effects)
     }
 
     fn declined(mut self, decline: Decline) -> Step {

@@ -245,13 +245,31 @@ fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
 
 #[test]
 fn a_payment_without_an_open_attempt_is_canceled_at_once() {
-    for payment in [pending(), step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment]
-    {
+    let declined = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
+    let reconcile = Job::Reconcile(Reconcile { payment: declined.id, attempt: 1 });
+    let withdraw = Effect::Enqueue(reconcile, declined.updated_at + TimeDelta::seconds(1));
+
+    // What a decline has left at the gateway is canceled there too.
+    for (payment, jobs) in [(pending(), vec![]), (declined, vec![withdraw])] {
         let step = step(&payment, Event::Cancel);
 
         assert_eq!(step.payment.status, Status::Canceled);
-        assert_eq!(step.effects, [Effect::Emit(EventType::Canceled)]);
+        assert_eq!(step.effects, [vec![Effect::Emit(EventType::Canceled)], jobs].concat());
     }
+}
+
+#[test]
+fn a_review_ends_by_an_end_and_not_by_the_word_that_there_is_none() {
+    let overdue = step(&sending(), answered(1, "ch_1", Outcome::Pending)).payment;
+    let held = step(&overdue, review()).payment;
+    assert_eq!(status_of(&held), ("needs_review", Some(AttemptStatus::Unknown)));
+
+    let settling = step(&held, answered(1, "ch_1", Outcome::Pending));
+    let paid = step(&settling.payment, answered(1, "ch_1", Outcome::Succeeded)).payment;
+
+    assert_eq!(status_of(&settling.payment), ("needs_review", Some(AttemptStatus::Pending)));
+    assert!(settling.effects.iter().all(|effect| matches!(effect, Effect::Enqueue(..))));
+    assert_eq!(status_of(&paid), ("succeeded", Some(AttemptStatus::Succeeded)));
 }
 
 // S1.19

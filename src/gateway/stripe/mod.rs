@@ -6,18 +6,24 @@ mod read;
 mod refund;
 #[cfg(test)]
 mod tests;
+mod webhook;
 
-use super::{AccountConfig, Call, Finding, Gateway, Reading, Reply, Send, Traits, Tried};
+use super::{
+    AccountConfig, Call, Cancellation, Facts, Finding, Gateway, Reading, Reply, Send, Traits, Tried,
+    classify::classify,
+    webhook::{Notification, WebhookError},
+};
 use crate::domain::{
     attempt::ExchangeKind,
+    clock::Time,
     payment::Payment,
     refund::{self as refunding, Refund},
 };
 use dunlin_jobs::Money;
 use secrecy::{ExposeSecret, SecretString};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-pub(super) const NAME: &str = "stripe";
+pub(super) const FACTS: Facts = Facts { name: "stripe", base_url: "https://api.stripe.com" };
 
 /// Pinned: the first version whose declines carry network codes and advice
 /// (docs.stripe.com/changelog/acacia/2025-01-27/charge-outcome-advice-code).
@@ -33,17 +39,21 @@ const SKEW: Duration = HOUR;
 #[derive(Debug)]
 pub(super) struct Stripe {
     secret_key: SecretString,
+    webhook_secret: Option<SecretString>,
     livemode: bool,
     follows_test_clock: bool,
     traits: Traits,
 }
 
-/// Why the account's key cannot be right, if so: Stripe's keys say which mode they are of
+/// Why the account's secrets cannot be right, if so: Stripe's keys say which mode they are of
 /// (docs.stripe.com/keys).
 pub(super) fn mistake(config: &AccountConfig) -> Option<String> {
     let key = config.secret_key.expose_secret();
     let (wanted, other) = if config.livemode { ("live", "test") } else { ("test", "live") };
     let is_of = |mode: &str| ["sk", "rk"].iter().any(|kind| key.starts_with(&format!("{kind}_{mode}_")));
+    if config.webhook_secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
+        return Some("webhook_secret is empty: anybody could sign with it".to_owned());
+    }
     is_of(other).then(|| format!("secret_key is a {other} key, but livemode asks for a {wanted} one"))
 }
 
@@ -51,18 +61,10 @@ impl Stripe {
     pub(super) fn new(config: &AccountConfig) -> Self {
         Self {
             secret_key: config.secret_key.clone(),
+            webhook_secret: config.webhook_secret.clone(),
             livemode: config.livemode,
             follows_test_clock: config.follows_test_clock,
-            traits: Traits {
-                replay_safe: true,
-                // docs.stripe.com/api/idempotent_requests: keys can be removed after at least 24 hours.
-                key_ttl: 24 * HOUR,
-                replays_errors: true,
-                compares_parameters: true,
-                limiter_before_execution: true,
-                query_by_reference: true,
-                settle_delay: 2 * HOUR,
-            },
+            traits: traits(),
         }
     }
 
@@ -118,7 +120,31 @@ impl Gateway for Stripe {
     }
 
     fn read_charge(&self, payment: &Payment, send: Send, reply: &Reply) -> Reading {
-        read::charge(payment, send, reply)
+        classify(&self.traits, send, read::charge(payment, reply))
+    }
+
+    fn cancel(&self, payment: &Payment, n: u32) -> Option<Call> {
+        let intent = payment.operation.as_ref()?;
+        Some(Call {
+            kind: ExchangeKind::Cancel,
+            method: "POST",
+            path: format!("/v1/payment_intents/{intent}/cancel"),
+            idempotency_key: Some(self.key(payment, n, ExchangeKind::Cancel)),
+            body: String::new(),
+        })
+    }
+
+    fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation {
+        read::cancel(payment, reply)
+    }
+
+    fn read_webhook(
+        &self,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+        now: Time,
+    ) -> Result<Notification, WebhookError> {
+        webhook::read(self.webhook_secret.as_ref(), self.livemode, (headers, body), now)
     }
 
     fn query(&self, tried: Tried<'_>) -> Call {
@@ -146,7 +172,7 @@ impl Gateway for Stripe {
     }
 
     fn read_refund(&self, send: Send, reply: &Reply) -> Reading<refunding::Answer> {
-        refund::read(send, reply)
+        classify(&self.traits, send, refund::read(reply))
     }
 
     fn query_refund(&self, refund: &Refund) -> Call {
@@ -155,6 +181,14 @@ impl Gateway for Stripe {
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refunding::Answer> {
         refund::find(refund, call, reply)
+    }
+
+    fn identify(&self) -> Call {
+        get("/v1/account".to_owned())
+    }
+
+    fn read_identity(&self, reply: &Reply) -> Option<String> {
+        read::identity(reply)
     }
 
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call> {
@@ -177,6 +211,24 @@ impl Gateway for Stripe {
             ("stripe-version", api_version.to_owned().into()),
             ("content-type", "application/x-www-form-urlencoded".to_owned().into()),
         ]
+    }
+}
+
+/// What Stripe is like, by its documentation.
+fn traits() -> Traits {
+    Traits {
+        key_supported: true,
+        // docs.stripe.com/api/idempotent_requests: keys can be removed after at least 24 hours.
+        key_ttl: 24 * HOUR,
+        replays_errors: true,
+        param_compare: true,
+        limiter_before_idempotency: true,
+        query_by_reference: true,
+        settle_delay: 2 * HOUR,
+        // An intent is canceled by its id.
+        cancel_by_key: false,
+        // How long Stripe's own libraries wait for an answer.
+        max_timeout: Duration::from_secs(80),
     }
 }
 

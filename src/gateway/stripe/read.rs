@@ -1,11 +1,14 @@
 //! What Stripe's answers prove.
 
 use super::{
-    super::{Finding, Reading, Reply, Send, Tried},
+    super::{
+        Cancellation, Finding, Reply, Tried,
+        classify::{Heard, Said},
+    },
     REFERENCE, money,
 };
 use crate::domain::{
-    attempt::{Answer, Outcome, Rejection},
+    attempt::{Answer, Outcome},
     card::looks_like_card_number,
     decline::Decline,
     payment::Payment,
@@ -13,7 +16,7 @@ use crate::domain::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Intent {
     id: String,
     status: String,
@@ -32,12 +35,12 @@ struct Intent {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Failed {
-    pub(super) error: CardError,
+struct Failed {
+    error: CardError,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct CardError {
+#[derive(Debug, Clone, Deserialize)]
+struct CardError {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
@@ -69,67 +72,100 @@ pub(super) enum Looked {
     More(String),
 }
 
-/// Sorts the answer to a create or a confirm by what it proves (S1.8).
-pub(super) fn charge(payment: &Payment, send: Send, reply: &Reply) -> Reading {
-    let error = serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error);
-    match reply.status {
+/// Says in our words what an answer to a create or a confirm says.
+pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
+    let error = error_of(reply);
+    let said = match reply.status {
         200..=299 => match serde_json::from_slice::<Intent>(&reply.body) {
             Ok(intent) => confirmed(payment, &intent),
-            Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
+            Err(_) => Said::Nothing(format!("HTTP {}: the answer cannot be read", reply.status)),
         },
-        402 => match error {
-            Some(error) if error.kind == "card_error" => Reading::Answered(declined(payment, &error)),
-            _ => Reading::Unknown("HTTP 402: a decline that cannot be read".to_owned()),
+        402 => match error.as_ref().filter(|error| error.kind == "card_error") {
+            Some(error) => Said::Result(declined(payment, error)),
+            None => Said::Nothing("HTTP 402: a decline that cannot be read".to_owned()),
         },
-        _ => unexecuted(error.as_ref(), send, reply),
-    }
-}
-
-/// What an answer proves that is neither a success nor a decline (S1.8).
-pub(super) fn unexecuted<A>(error: Option<&CardError>, send: Send, reply: &Reply) -> Reading<A> {
-    let code = error.and_then(|error| error.code.as_deref());
-    let say = |what: &str| {
-        let message = error.and_then(|error| error.message.as_deref()).unwrap_or(what);
-        format!("HTTP {}: {message}", reply.status)
+        _ => unexecuted(reply),
     };
-    match (reply.status, send) {
-        (401 | 403, Send::First) => Reading::Rejected(Rejection::Credentials(say("the key was refused"))),
-        // A limiter's 429 stands before execution; a lock's does not.
-        (429, Send::First) if code != Some("lock_timeout") => Reading::NotSent(say("too many requests")),
-        (400 | 404 | 422, _) if is_about_another_call(error) => {
-            Reading::Unknown(say("the answer is not about this call"))
+    Heard { said, replayed: is_replayed(reply) }
+}
+
+/// What an answer says that is neither a result nor a decline.
+pub(super) fn unexecuted<A>(reply: &Reply) -> Said<A> {
+    let error = error_of(reply);
+    let code = error.as_ref().and_then(|error| error.code.as_deref());
+    let kind = error.as_ref().map(|error| error.kind.as_str());
+    let say = |what: &str| say(reply.status, error.as_ref(), what);
+    match reply.status {
+        401 | 403 => Said::Credentials(say("the key was refused")),
+        // A lock's 429 comes after the limiter, out of the execution.
+        429 if code == Some("lock_timeout") => Said::Nothing(say("another request holds the object")),
+        429 => Said::Limited(say("too many requests")),
+        400 | 404 | 422 if kind == Some("idempotency_error") => {
+            Said::Mismatch(say("the key was used for another request"))
         }
-        // A refusal that the key did not keep is not about the first send: the key may be another account's.
-        (400 | 404 | 422, Send::Again) if !reply.headers.contains_key("idempotent-replayed") => {
-            Reading::Unknown(say("the request was refused this time"))
+        // An intent that stands elsewhere than expected: the attempt's own result is still out there.
+        400 | 404 | 422 if kind.is_none() || code == Some(UNEXPECTED_STATE) => {
+            Said::Nothing(say("the answer is not about this call"))
         }
-        (400 | 404 | 422, _) => Reading::Rejected(Rejection::Invalid(say("the request was refused"))),
-        // 409, 429, 5xx, redirects, and a resend's 401 and 403 say nothing about the first send.
-        (_, Send::First | Send::Again) => Reading::Unknown(say("no result")),
+        400 | 404 | 422 => Said::Refused(say("the request was refused")),
+        500..=599 => Said::Failed(say("no result")),
+        // 409 and redirects say nothing about the first send.
+        _ => Said::Nothing(say("no result")),
     }
 }
 
-/// A key that was used with other parameters, or an intent that stands elsewhere than expected: the attempt's
-/// own result is still out there.
-fn is_about_another_call(error: Option<&CardError>) -> bool {
-    error.is_none_or(|error| {
-        error.kind == "idempotency_error" || error.code.as_deref() == Some("payment_intent_unexpected_state")
-    })
+/// The code of a refusal because the intent has a status that does not take the call.
+const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
+
+pub(super) fn is_replayed(reply: &Reply) -> bool {
+    reply.headers.contains_key("idempotent-replayed")
 }
 
-fn confirmed(payment: &Payment, intent: &Intent) -> Reading {
+fn error_of(reply: &Reply) -> Option<CardError> {
+    serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error)
+}
+
+fn say(status: u16, error: Option<&CardError>, what: &str) -> String {
+    let message = error.and_then(|error| error.message.as_deref()).map(plain);
+    format!("HTTP {status}: {}", message.as_deref().unwrap_or(what))
+}
+
+fn confirmed(payment: &Payment, intent: &Intent) -> Said<Answer> {
     if intent.livemode != payment.livemode {
-        return Reading::Unknown(format!("the answer for {} is of the other environment", payment.id));
+        return Said::Nothing(format!("the answer for {} is of the other environment", payment.id));
     }
     match intent.status.as_str() {
-        "succeeded" => Reading::Answered(answer(intent, Outcome::Succeeded)),
-        "processing" => Reading::Answered(answer(intent, Outcome::Pending)),
-        "requires_action" => Reading::Answered(answer(intent, Outcome::RequiresAction)),
+        "succeeded" => Said::Result(answer(intent, Outcome::Succeeded)),
+        "processing" => Said::Result(answer(intent, Outcome::Pending)),
+        "requires_action" => Said::Result(answer(intent, Outcome::RequiresAction)),
         "requires_payment_method" => match decline_of(intent) {
-            Some(decline) => Reading::Answered(answer(intent, Outcome::Declined(decline))),
-            None => Reading::Unknown(format!("the intent of {} was not confirmed", payment.id)),
+            Some(decline) => Said::Result(answer(intent, Outcome::Declined(decline))),
+            None => Said::Nothing(format!("the intent of {} was not confirmed", payment.id)),
         },
-        other => Reading::Unknown(format!("the intent of {} is {other}", payment.id)),
+        other => Said::Nothing(format!("the intent of {} is {other}", payment.id)),
+    }
+}
+
+/// What became of an intent that was to be canceled. A refusal names the intent as it stands; one that the key
+/// has kept names it as it stood, of which only an end can still be true.
+pub(super) fn cancel(payment: &Payment, reply: &Reply) -> Cancellation {
+    let error = error_of(reply);
+    let refused = error.as_ref().is_some_and(|error| error.code.as_deref() == Some(UNEXPECTED_STATE));
+    let intent = match reply.status {
+        200 => serde_json::from_slice::<Intent>(&reply.body).ok(),
+        400 if refused => error.as_ref().and_then(|error| error.payment_intent.as_deref().cloned()),
+        _ => None,
+    };
+    let ours = intent.filter(|intent| {
+        Some(&intent.id) == payment.operation.as_ref() && intent.livemode == payment.livemode
+    });
+    let unknown = |what: &str| Cancellation::Unknown(say(reply.status, error.as_ref(), what));
+    let Some(intent) = ours else { return unknown("the cancellation was not confirmed") };
+    match intent.status.as_str() {
+        "canceled" => Cancellation::Canceled,
+        "succeeded" => Cancellation::Answered(answer(&intent, Outcome::Succeeded)),
+        "processing" if !is_replayed(reply) => Cancellation::Answered(answer(&intent, Outcome::Pending)),
+        _ => unknown("the cancellation was refused"),
     }
 }
 
@@ -224,6 +260,17 @@ fn decline(error: &CardError) -> Decline {
         advice: error.advice_code.clone(),
         message: error.message.as_deref().map(plain),
     }
+}
+
+/// The id of the account that a key is of.
+pub(super) fn identity(reply: &Reply) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Owner {
+        id: String,
+    }
+    let owner: Option<Owner> =
+        serde_json::from_slice(&reply.body).ok().filter(|_: &Owner| reply.status == 200);
+    owner.map(|owner| plain(&owner.id)).filter(|id| !id.is_empty())
 }
 
 /// Ids, statuses and codes.

@@ -1,9 +1,12 @@
 //! Refunds at Stripe: by the charge that is given back, found again by our reference in their metadata.
 
 use super::{
-    super::{Call, Finding, Reading, Reply, Send},
+    super::{
+        Call, Finding, Reply,
+        classify::{Heard, Said},
+    },
     form, get, money,
-    read::{Failed, plain, unexecuted},
+    read::{is_replayed, plain, unexecuted},
 };
 use crate::domain::{
     attempt::ExchangeKind,
@@ -55,16 +58,16 @@ pub(super) fn order(refund: &Refund, key: String) -> Result<Call, String> {
     })
 }
 
-/// Sorts the answer to an order by what it proves (S1.8).
-pub(super) fn read(send: Send, reply: &Reply) -> Reading<Answer> {
-    let error = serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error);
-    if !(200..=299).contains(&reply.status) {
-        return unexecuted(error.as_ref(), send, reply);
-    }
-    match serde_json::from_slice::<Object>(&reply.body) {
-        Ok(object) => Reading::Answered(answer(&object)),
-        Err(_) => Reading::Unknown(format!("HTTP {}: the answer cannot be read", reply.status)),
-    }
+/// Says in our words what the answer to an order says.
+pub(super) fn read(reply: &Reply) -> Heard<Answer> {
+    let said = match reply.status {
+        200..=299 => match serde_json::from_slice::<Object>(&reply.body) {
+            Ok(object) => Said::Result(answer(&object)),
+            Err(_) => Said::Nothing(format!("HTTP {}: the answer cannot be read", reply.status)),
+        },
+        _ => unexecuted(reply),
+    };
+    Heard { said, replayed: is_replayed(reply) }
 }
 
 pub(super) fn question(refund: &Refund, starting_after: Option<&str>) -> Call {

@@ -10,6 +10,7 @@ mod reading;
 mod refunds;
 mod requests;
 mod storm;
+mod webhooks;
 
 use crate::support::{
     database::Database,

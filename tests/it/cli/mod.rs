@@ -2,6 +2,7 @@
 
 mod charge;
 mod demo;
+mod gateways;
 mod settings;
 mod starting;
 

@@ -1,6 +1,6 @@
 //! A world to test in: a database, a sandbox called in process, and a clock that the test holds.
 
-use super::database::Database;
+use super::{database::Database, webhooks};
 use chrono::{DateTime, TimeDelta};
 use dunlin::{
     config::Config,
@@ -212,7 +212,11 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn gateways() -> Registry {
-    Registry::new(&Config::load(None).unwrap().gateways)
+    let mut accounts = Config::load(None).unwrap().gateways;
+    for account in accounts.values_mut() {
+        account.webhook_secret = Some(webhooks::SECRET.to_owned().into());
+    }
+    Registry::new(&accounts)
 }
 
 /// The bank called in process, as the wire would.

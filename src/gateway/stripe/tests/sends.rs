@@ -1,115 +1,10 @@
-//! Stripe's answers as they are on the wire, and what each of them proves.
+//! What is sent to charge, and what the answers to it prove.
 
 use super::*;
-use crate::domain::{
-    attempt::{Answer, Outcome, Rejection},
-    decline::Decline,
-    payment::{Method, MethodKind, Status},
-};
-use chrono::{DateTime, TimeDelta, Utc};
-use dunlin_jobs::{PaymentId, TenantId};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-fn at(hours: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).unwrap() + TimeDelta::hours(hours)
-}
-
-fn stripe() -> Stripe {
-    Stripe::new(&AccountConfig {
-        gateway: super::super::GatewayName::Stripe,
-        livemode: false,
-        base_url: "https://api.stripe.com".to_owned(),
-        secret_key: "sk_test_1".to_owned().into(),
-        follows_test_clock: true,
-    })
-}
-
-fn money(minor: i64, code: &str) -> Money {
-    Money::new(minor, code.parse().unwrap()).unwrap()
-}
-
-fn payment() -> Payment {
-    Payment {
-        id: PaymentId::mint(at(0), [1; 10]),
-        tenant: TenantId::mint(at(0), [2; 10]),
-        livemode: false,
-        money: money(1250, "EUR"),
-        method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
-        customer: None,
-        reference: None,
-        description: None,
-        metadata: BTreeMap::new(),
-        account: "main".to_owned(),
-        status: Status::Processing,
-        version: 2,
-        operation: None,
-        attempt: None,
-        declines: 0,
-        refunded: 0,
-        refunding: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
-}
-
-/// The payment after its first attempt was declined.
-fn second() -> Payment {
-    Payment { operation: Some("pi_1".to_owned()), declines: 1, ..payment() }
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    Reply { status, headers: BTreeMap::new(), body: body.to_string().into_bytes() }
-}
-
-fn intent(status: &str, charge: Option<&str>) -> Value {
-    json!({
-        "id": "pi_1", "object": "payment_intent", "status": status, "amount": 1250,
-        "amount_received": if status == "succeeded" { 1250 } else { 0 }, "currency": "eur",
-        "latest_charge": charge, "last_payment_error": null,
-        "metadata": { "dunlin_payment": payment().id.to_string() },
-    })
-}
-
-fn with_error(mut intent: Value) -> Value {
-    intent["last_payment_error"] = json!({
-        "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
-        "network_decline_code": "51", "advice_code": "try_again_later", "message": "no funds",
-    });
-    intent
-}
-
-fn error(kind: &str, code: &str) -> Value {
-    json!({ "error": { "type": kind, "code": code, "message": "said so" } })
-}
-
-fn decline(charge: Option<&str>, intent: &Value) -> Value {
-    let mut error = with_error(intent.clone())["last_payment_error"].clone();
-    error["charge"] = json!(charge);
-    error["payment_intent"] = intent.clone();
-    json!({ "error": error })
-}
+use crate::domain::attempt::Rejection;
 
 fn read(send: Send, status: u16, body: &Value) -> Reading {
     stripe().read_charge(&payment(), send, &reply(status, body))
-}
-
-fn answer(charge: Option<&str>, outcome: Outcome) -> Answer {
-    Answer {
-        operation: Some("pi_1".to_owned()),
-        charge: charge.map(str::to_owned),
-        amount: Some(money(1250, "EUR")),
-        outcome,
-    }
-}
-
-fn no_funds() -> Outcome {
-    Outcome::Declined(Decline {
-        code: "insufficient_funds".to_owned(),
-        network_code: Some("51".to_owned()),
-        advice: Some("try_again_later".to_owned()),
-        message: Some("no funds".to_owned()),
-    })
 }
 
 fn name(reading: &Reading) -> &'static str {
@@ -119,6 +14,8 @@ fn name(reading: &Reading) -> &'static str {
         Reading::Rejected(Rejection::Credentials(_)) => "credentials",
         Reading::NotSent(_) => "not sent",
         Reading::Unknown(_) => "unknown",
+        Reading::StoredError(_) => "stored error",
+        Reading::Mismatch(_) => "mismatch",
     }
 }
 
@@ -148,7 +45,7 @@ fn answers_are_classified_by_what_they_prove() {
         (400, &invalid, "invalid", "unknown"),
         (404, &invalid, "invalid", "unknown"),
         (422, &invalid, "invalid", "unknown"),
-        (400, &replayed, "unknown", "unknown"),
+        (400, &replayed, "mismatch", "mismatch"),
         (400, &elsewhere, "unknown", "unknown"),
         (400, &unreadable, "unknown", "unknown"),
         (
@@ -290,104 +187,6 @@ fn a_later_attempt_confirms_the_intent_of_the_first() {
 
     assert_eq!((call.kind, call.path.as_str()), (ExchangeKind::Confirm, "/v1/payment_intents/pi_1/confirm"));
     assert_eq!(call.body, "payment_method=pm_1&off_session=true");
-}
-
-fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
-    Tried { payment, n, first_sent_at: at(0), last_sent_at: at(6), earlier_charge }
-}
-
-fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {
-    let stripe = stripe();
-    stripe.read_query(tried, &stripe.query(tried), &reply(status, body))
-}
-
-// S1.9
-#[test]
-fn an_intent_that_is_known_is_asked_for_by_its_id() {
-    let payment = second();
-    let tried = tried(&payment, 2, Some("ch_1"));
-
-    let call = stripe().query(tried);
-
-    assert_eq!(
-        (call.kind, call.method, call.path.as_str()),
-        (ExchangeKind::Query, "GET", "/v1/payment_intents/pi_1")
-    );
-    assert_eq!(call.idempotency_key, None);
-    let succeeded = Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded));
-    assert_eq!(ask(tried, 200, &intent("succeeded", Some("ch_2"))), succeeded);
-    assert_eq!(ask(tried, 200, &intent("canceled", None)), Finding::Canceled);
-    for status in [401, 404, 429, 500] {
-        assert!(matches!(ask(tried, status, &error("api_error", "")), Finding::Nothing(_)), "{status}");
-    }
-    assert!(matches!(ask(tried, 200, &json!("HTML")), Finding::Nothing(_)));
-    assert!(matches!(ask(tried, 200, &intent("brand_new", None)), Finding::Nothing(_)));
-}
-
-// S1.17
-#[test]
-fn the_failure_of_the_charge_before_is_no_answer() {
-    let payment = second();
-    let failed = |charge| with_error(intent("requires_payment_method", Some(charge)));
-
-    let earlier = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_1"));
-    let own = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_2"));
-
-    assert_eq!(earlier, Finding::Absent);
-    assert_eq!(own, Finding::Answered(answer(Some("ch_2"), no_funds())));
-}
-
-#[test]
-fn an_intent_that_was_never_confirmed_was_never_charged() {
-    let payment = second();
-    for status in ["requires_confirmation", "requires_payment_method"] {
-        assert_eq!(ask(tried(&payment, 2, Some("ch_1")), 200, &intent(status, None)), Finding::Absent);
-    }
-}
-
-fn page(intents: &[Value], has_more: bool) -> Value {
-    json!({ "object": "list", "data": intents, "has_more": has_more })
-}
-
-// S1.9
-#[test]
-fn an_intent_that_is_not_known_is_looked_for_in_a_complete_listing() {
-    let payment = payment();
-    let tried = tried(&payment, 1, None);
-    let mut stranger = intent("succeeded", Some("ch_9"));
-    stranger["id"] = json!("pi_9");
-    stranger["metadata"] = json!({});
-
-    let found = ask(tried, 200, &page(&[stranger.clone(), intent("succeeded", Some("ch_1"))], true));
-    let absent = ask(tried, 200, &page(std::slice::from_ref(&stranger), false));
-    let more = ask(tried, 200, &page(std::slice::from_ref(&stranger), true));
-
-    assert_eq!(found, Finding::Answered(answer(Some("ch_1"), Outcome::Succeeded)));
-    assert_eq!(absent, Finding::Absent);
-    let Finding::More(next) = more else { panic!("{more:?}") };
-    assert!(next.path.ends_with("&starting_after=pi_9"), "{}", next.path);
-    // A page that does not get further, or claims more behind nothing, proves nothing.
-    let stuck = stripe().read_query(tried, &next, &reply(200, &page(&[stranger], true)));
-    assert!(matches!(stuck, Finding::Nothing(_)), "{stuck:?}");
-    assert!(matches!(ask(tried, 200, &page(&[], true)), Finding::Nothing(_)));
-    assert!(matches!(ask(tried, 200, &intent("succeeded", None)), Finding::Nothing(_)));
-    assert!(matches!(ask(tried, 500, &page(&[], false)), Finding::Nothing(_)));
-}
-
-// S1.9: an intent that a resend made is younger than the first send.
-#[test]
-fn the_listing_reaches_from_the_first_send_to_well_after_the_last() {
-    let payment = payment();
-
-    let call = stripe().query(tried(&payment, 1, None));
-
-    let bound = |name: &str| {
-        let pairs: BTreeMap<String, String> =
-            serde_urlencoded::from_str(call.path.split_once('?').unwrap().1).unwrap();
-        DateTime::from_timestamp(pairs[name].parse().unwrap(), 0).unwrap()
-    };
-    assert!(bound("created[gte]") < at(0));
-    assert!(bound("created[lte]") >= at(6 + 2));
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Accounts at gateways, put together: those of the configuration and those whose secrets the database keeps,
+//! each held to the gateway's own account that it was at first.
+
+use crate::{
+    config::Config,
+    gateway::{Account, AccountConfig, Registry, client::Client},
+    sealing::{Keyring, Secrets},
+    store::{Store, accounts::KeptAccount},
+};
+use anyhow::{Context, bail};
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+
+/// Every account, its secrets open.
+pub async fn load(config: &Config, store: &Store) -> anyhow::Result<BTreeMap<String, AccountConfig>> {
+    let keyring = Keyring::new(&config.sealing)?;
+    let mut accounts = config.gateways.clone();
+    for kept in store.list_kept_accounts().await? {
+        let name = kept.name.clone();
+        if accounts.contains_key(&name) {
+            bail!(
+                "the gateway account {name} is configured, and kept in the database too: take it out of \
+                 [gateways], or run `dunlin gateways remove {name}`"
+            );
+        }
+        let account = open(&keyring, &kept).with_context(|| format!("the gateway account {name}"))?;
+        accounts.insert(name, account);
+    }
+    Ok(accounts)
+}
+
+/// An account as the configuration would have it.
+pub fn open(keyring: &Keyring, kept: &KeptAccount) -> anyhow::Result<AccountConfig> {
+    let Secrets { secret_key, webhook_secret } = keyring.open(&kept.name, &kept.sealed)?;
+    let account = AccountConfig {
+        gateway: kept.gateway.parse()?,
+        livemode: kept.livemode,
+        base_url: kept.base_url.clone(),
+        secret_key: secret_key.into(),
+        webhook_secret: webhook_secret.map(Into::into),
+        follows_test_clock: false,
+    };
+    if let Some(mistake) = account.mistake() {
+        bail!(mistake);
+    }
+    Ok(account)
+}
+
+/// Refuses accounts whose key has become another's: its payments would be asked after where they never were.
+pub async fn verify(registry: &Registry, store: &Store, client: &Client) -> anyhow::Result<()> {
+    // A sandbox has no account to lose.
+    let accounts = [true, false].into_iter().flat_map(|livemode| registry.of(livemode));
+    let accounts = accounts.filter(|account| !account.follows_test_clock);
+    let told = join_all(accounts.map(async |account| (account, identify(account, client).await))).await;
+    for (account, identity) in told {
+        match identity {
+            Ok(identity) => hold_to(store, &account.name, &identity).await?,
+            // The gateway may be down, or the key may not be allowed to ask; charges will tell.
+            Err(error) => tracing::warn!(gateway.name = %account.name,
+                "whose account {} is cannot be told: {error:#}", account.name),
+        }
+    }
+    Ok(())
+}
+
+/// The gateway's own id of the account.
+pub async fn identify(account: &Account, client: &Client) -> anyhow::Result<String> {
+    let reply = client.send(account, &account.gateway.identify(), account.gateway.api_version()).await?;
+    let identity = account.gateway.read_identity(&reply);
+    identity.with_context(|| format!("the gateway answered HTTP {}", reply.status))
+}
+
+/// Whether an account is still the one that it was when it was first used here.
+pub async fn hold_to(store: &Store, name: &str, identity: &str) -> anyhow::Result<()> {
+    let known = store.find_account(name).await?.and_then(|known| known.identity);
+    match known {
+        Some(known) if known != identity => bail!(
+            "the key of the gateway account {name} is of {identity}, but {name} has always been {known}: set a key \
+             of {known}, or give {identity} a name of its own"
+        ),
+        Some(_) => Ok(()),
+        None => Ok(store.note_identity(name, identity).await?),
+    }
+}

@@ -1,0 +1,148 @@
+//! Gateway events: what a gateway tells unasked is kept as it came, and makes us look; what counts is what the
+//! look finds (S1.13, S1.14).
+
+use super::{FlowError, Flows, Worked, inquiry::Inquiry};
+use crate::{
+    domain::{
+        attempt::{Attempt, AttemptStatus},
+        payment::{Event, Payment},
+    },
+    gateway::{Finding, webhook::WebhookError},
+    store::{
+        change::{CommitError, ExchangeWrite, JobEnd},
+        claim::Claimed,
+        gateway_events::{Hurried, Told},
+    },
+};
+use chrono::TimeDelta;
+use dunlin_jobs::{GatewayEvent, Job, Reconcile};
+use std::collections::BTreeMap;
+
+/// How soon a question that was in hand when the event came is asked again.
+const SOON: TimeDelta = TimeDelta::seconds(2);
+
+impl Flows {
+    /// Takes in what a gateway tells of an account; false if it was known. Only what is proven to come from the
+    /// gateway is kept, and it is kept before it is believed (S4.12).
+    pub async fn take_gateway_event(
+        &self,
+        account: &str,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+    ) -> Result<bool, FlowError> {
+        let account = self.gateways.find(account).ok_or(FlowError::NotFound("gateway account"))?;
+        // A gateway signs by its own clock, which is the system's unless it follows ours.
+        let now = self.clock().now(!account.follows_test_clock);
+        let read = account.gateway.read_webhook(headers, body, now);
+        let notification = match read {
+            Ok(notification) => notification,
+            Err(WebhookError::NotConfigured) => {
+                tracing::warn!(gateway.name = %account.name,
+                    "a webhook came for {}, which has no webhook_secret", account.name);
+                return Err(FlowError::NotFound("gateway account"));
+            }
+            Err(error @ (WebhookError::Forged(_) | WebhookError::Unreadable)) => {
+                tracing::warn!(gateway.name = %account.name, %error, "a webhook was refused: {error}");
+                return Err(FlowError::Unproven(error.to_string()));
+            }
+        };
+        let told = Told {
+            account: account.name.clone(),
+            event: notification.id,
+            livemode: account.livemode,
+            kind: notification.kind,
+            payment: notification.payment,
+            body: String::from_utf8_lossy(body).into_owned(),
+        };
+        Ok(self.store.keep_gateway_event(&told).await?)
+    }
+}
+
+/// Works on a gateway event: has the payment that it names looked at.
+pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result<(), FlowError> {
+    let Some(told) = flows.store.find_gateway_event(&job.account, &job.event).await? else {
+        return flows.end_job(&claimed.lease, JobEnd::Park("its event does not exist".to_owned())).await;
+    };
+    let payment = match told.payment {
+        Some(id) => flows.store.find_payment(id).await?,
+        None => None,
+    };
+    // A gateway speaks of its own payments only: another account's are none of its business.
+    let ours = |payment: &Payment| payment.account == told.account && payment.livemode == told.livemode;
+    let done = || flows.end_job(&claimed.lease, JobEnd::Done);
+    let Some(payment) = payment.filter(ours) else { return done().await };
+    let Some(attempt) = payment.attempt.clone() else { return done().await };
+    match attempt.status {
+        AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction => {
+            hurry(flows, claimed, &payment, attempt.n).await
+        }
+        // Whoever sends it has the answer, or vanishes, and then it is asked after. And a late word never moves a
+        // success back (S1.13).
+        AttemptStatus::Sending | AttemptStatus::Succeeded => done().await,
+        AttemptStatus::Planned
+        | AttemptStatus::Declined
+        | AttemptStatus::Rejected
+        | AttemptStatus::Canceled
+        | AttemptStatus::Duplicate => look_again(flows, claimed, &payment, &attempt).await,
+    }
+}
+
+/// An open attempt has its question waiting; it is asked now.
+async fn hurry(flows: &Flows, claimed: &Claimed, payment: &Payment, attempt: u32) -> Result<(), FlowError> {
+    let job = Reconcile { payment: payment.id, attempt };
+    let now = flows.now(payment);
+    let end = match flows.store.hurry(job, now).await? {
+        Hurried::Due => JobEnd::Done,
+        // It may have asked before the gateway knew what it tells now.
+        Hurried::InHand => JobEnd::Again(now + SOON),
+        Hurried::Missing => {
+            flows.store.adopt(payment.livemode, &Job::Reconcile(job), now).await?;
+            JobEnd::Done
+        }
+    };
+    flows.end_job(&claimed.lease, end).await
+}
+
+/// An attempt that we hold for closed, or for never sent: a success of it would contradict us.
+async fn look_again(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    attempt: &Attempt,
+) -> Result<(), FlowError> {
+    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: flows.now(payment) };
+    if !inquiry.is_possible()? {
+        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+    }
+    let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
+    match finding {
+        Finding::Answered(answer) => {
+            let event = Event::Answered { attempt: attempt.n, answer };
+            conclude(flows, claimed, Worked::event(payment, event, JobEnd::Done), closing).await
+        }
+        Finding::Canceled | Finding::Absent => {
+            conclude(flows, claimed, Worked::note(JobEnd::Done), closing).await
+        }
+        Finding::More(_) | Finding::Nothing(_) => {
+            let later = flows.now(payment) + crate::domain::decline::transport(claimed.failures + 1);
+            let end = JobEnd::Failed(later, "the gateway did not tell more".to_owned());
+            conclude(flows, claimed, Worked::note(end), closing).await
+        }
+    }
+}
+
+async fn conclude(
+    flows: &Flows,
+    claimed: &Claimed,
+    worked: Worked,
+    closing: ExchangeWrite,
+) -> Result<(), FlowError> {
+    match flows.happen(claimed, worked.with(closing.clone())).await {
+        Ok(committed) => {
+            super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
+            Ok(())
+        }
+        Err(CommitError::LeaseLost) => flows.keep(closing).await,
+        Err(error) => Err(error.into()),
+    }
+}

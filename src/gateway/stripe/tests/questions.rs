@@ -1,0 +1,172 @@
+//! What is asked about an attempt, how its operation is canceled, and what the answers to that prove.
+
+use super::*;
+
+fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
+    Tried { payment, n, first_sent_at: at(0), last_sent_at: at(6), earlier_charge }
+}
+
+fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {
+    let stripe = stripe();
+    stripe.read_query(tried, &stripe.query(tried), &reply(status, body))
+}
+
+// S1.9
+#[test]
+fn an_intent_that_is_known_is_asked_for_by_its_id() {
+    let payment = second();
+    let tried = tried(&payment, 2, Some("ch_1"));
+
+    let call = stripe().query(tried);
+
+    assert_eq!(
+        (call.kind, call.method, call.path.as_str()),
+        (ExchangeKind::Query, "GET", "/v1/payment_intents/pi_1")
+    );
+    assert_eq!(call.idempotency_key, None);
+    let succeeded = Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded));
+    assert_eq!(ask(tried, 200, &intent("succeeded", Some("ch_2"))), succeeded);
+    assert_eq!(ask(tried, 200, &intent("canceled", None)), Finding::Canceled);
+    for status in [401, 404, 429, 500] {
+        assert!(matches!(ask(tried, status, &error("api_error", "")), Finding::Nothing(_)), "{status}");
+    }
+    assert!(matches!(ask(tried, 200, &json!("HTML")), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 200, &intent("brand_new", None)), Finding::Nothing(_)));
+}
+
+// S1.17
+#[test]
+fn the_failure_of_the_charge_before_is_no_answer() {
+    let payment = second();
+    let failed = |charge| with_error(intent("requires_payment_method", Some(charge)));
+
+    let earlier = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_1"));
+    let own = ask(tried(&payment, 2, Some("ch_1")), 200, &failed("ch_2"));
+
+    assert_eq!(earlier, Finding::Absent);
+    assert_eq!(own, Finding::Answered(answer(Some("ch_2"), no_funds())));
+}
+
+#[test]
+fn an_intent_that_was_never_confirmed_was_never_charged() {
+    let payment = second();
+    for status in ["requires_confirmation", "requires_payment_method"] {
+        assert_eq!(ask(tried(&payment, 2, Some("ch_1")), 200, &intent(status, None)), Finding::Absent);
+    }
+}
+
+fn page(intents: &[Value], has_more: bool) -> Value {
+    json!({ "object": "list", "data": intents, "has_more": has_more })
+}
+
+// S1.9
+#[test]
+fn an_intent_that_is_not_known_is_looked_for_in_a_complete_listing() {
+    let payment = payment();
+    let tried = tried(&payment, 1, None);
+    let mut stranger = intent("succeeded", Some("ch_9"));
+    stranger["id"] = json!("pi_9");
+    stranger["metadata"] = json!({});
+
+    let found = ask(tried, 200, &page(&[stranger.clone(), intent("succeeded", Some("ch_1"))], true));
+    let absent = ask(tried, 200, &page(std::slice::from_ref(&stranger), false));
+    let more = ask(tried, 200, &page(std::slice::from_ref(&stranger), true));
+
+    assert_eq!(found, Finding::Answered(answer(Some("ch_1"), Outcome::Succeeded)));
+    assert_eq!(absent, Finding::Absent);
+    let Finding::More(next) = more else { panic!("{more:?}") };
+    assert!(next.path.ends_with("&starting_after=pi_9"), "{}", next.path);
+    // A page that does not get further, or claims more behind nothing, proves nothing.
+    let stuck = stripe().read_query(tried, &next, &reply(200, &page(&[stranger], true)));
+    assert!(matches!(stuck, Finding::Nothing(_)), "{stuck:?}");
+    assert!(matches!(ask(tried, 200, &page(&[], true)), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 200, &intent("succeeded", None)), Finding::Nothing(_)));
+    assert!(matches!(ask(tried, 500, &page(&[], false)), Finding::Nothing(_)));
+}
+
+// S1.9: an intent that a resend made is younger than the first send.
+#[test]
+fn the_listing_reaches_from_the_first_send_to_well_after_the_last() {
+    let payment = payment();
+
+    let call = stripe().query(tried(&payment, 1, None));
+
+    let bound = |name: &str| {
+        let pairs: BTreeMap<String, String> =
+            serde_urlencoded::from_str(call.path.split_once('?').unwrap().1).unwrap();
+        DateTime::from_timestamp(pairs[name].parse().unwrap(), 0).unwrap()
+    };
+    assert!(bound("created[gte]") < at(0));
+    assert!(bound("created[lte]") >= at(6 + 2));
+}
+
+// S1.6
+#[test]
+fn an_intent_is_canceled_by_its_id_under_a_key_of_its_own() {
+    let payment = second();
+
+    let call = stripe().cancel(&payment, 1).unwrap();
+
+    let key = format!("dunlin:test:{}:{}:1:cancel", payment.tenant, payment.id);
+    assert_eq!(
+        (call.kind, call.method, call.path.as_str()),
+        (ExchangeKind::Cancel, "POST", "/v1/payment_intents/pi_1/cancel")
+    );
+    assert_eq!(call.idempotency_key, Some(key));
+    assert_eq!(stripe().cancel(&super::payment(), 1), None);
+}
+
+// S1.8
+#[test]
+fn a_cancellation_counts_only_where_the_intent_is_named_as_it_stands() {
+    let refused = |status: &str| {
+        let mut error = error("invalid_request_error", "payment_intent_unexpected_state");
+        error["error"]["payment_intent"] = intent(status, Some("ch_1"));
+        error
+    };
+    let mut stranger = intent("canceled", None);
+    stranger["id"] = json!("pi_9");
+    let mut live = intent("canceled", None);
+    live["livemode"] = json!(true);
+    for (status, body, expected) in [
+        (200, intent("canceled", None), "canceled"),
+        (400, refused("canceled"), "canceled"),
+        (400, refused("succeeded"), "answered"),
+        (400, refused("processing"), "answered"),
+        (400, refused("requires_action"), "unknown"),
+        (400, error("invalid_request_error", "payment_intent_unexpected_state"), "unknown"),
+        (400, error("idempotency_error", ""), "unknown"),
+        (200, stranger, "unknown"),
+        (200, live, "unknown"),
+        (200, intent("requires_action", None), "unknown"),
+        (401, error("invalid_request_error", ""), "unknown"),
+        (404, error("invalid_request_error", "resource_missing"), "unknown"),
+        (409, error("idempotency_error", ""), "unknown"),
+        (429, error("rate_limit_error", ""), "unknown"),
+        (500, error("api_error", ""), "unknown"),
+        (200, json!("HTML"), "unknown"),
+    ] {
+        let read = stripe().read_cancel(&second(), &reply(status, &body));
+        let name = match read {
+            Cancellation::Canceled => "canceled",
+            Cancellation::Answered(_) => "answered",
+            Cancellation::Unknown(_) => "unknown",
+        };
+        assert_eq!(name, expected, "HTTP {status} {body}");
+    }
+}
+
+#[test]
+fn a_refusal_that_the_key_has_kept_tells_only_of_ends() {
+    let replayed = |status: &str| {
+        let mut error = error("invalid_request_error", "payment_intent_unexpected_state");
+        error["error"]["payment_intent"] = intent(status, Some("ch_1"));
+        let mut reply = reply(400, &error);
+        reply.headers.insert("idempotent-replayed".to_owned(), "true".to_owned());
+        stripe().read_cancel(&second(), &reply)
+    };
+
+    assert_eq!(replayed("canceled"), Cancellation::Canceled);
+    assert!(matches!(replayed("succeeded"), Cancellation::Answered(_)));
+    assert!(matches!(replayed("processing"), Cancellation::Unknown(_)));
+}

@@ -1,0 +1,216 @@
+//! Stripe's webhooks: the signature over the raw bytes, and the few facts that say where to look
+//! (docs.stripe.com/webhooks/signature).
+
+use super::{
+    super::webhook::{Notification, WebhookError},
+    REFERENCE,
+};
+use crate::domain::clock::Time;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+/// How old, or how far ahead, a signature may be.
+const TOLERANCE_S: i64 = 300;
+/// The longest id and type of an event that are kept.
+const MAX_NAME: usize = 255;
+
+/// The types that tell of a charge; any other is kept and left alone.
+const FOLLOWED: [&str; 5] = [
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.canceled",
+];
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    livemode: bool,
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    object: Object,
+}
+
+#[derive(Debug, Deserialize)]
+struct Object {
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Reads an event whose signature is good.
+pub(super) fn read(
+    secret: Option<&SecretString>,
+    livemode: bool,
+    (headers, body): (&BTreeMap<String, String>, &[u8]),
+    now: Time,
+) -> Result<Notification, WebhookError> {
+    let secret = secret.ok_or(WebhookError::NotConfigured)?;
+    let header = headers.get("stripe-signature").ok_or(WebhookError::Forged("there is no signature"))?;
+    check(secret, header, body, now)?;
+    let event: Event = serde_json::from_slice(body).map_err(|_| WebhookError::Unreadable)?;
+    let nameable = |name: &str| !name.is_empty() && name.len() <= MAX_NAME && name.is_ascii();
+    if !nameable(&event.id) || !nameable(&event.kind) {
+        return Err(WebhookError::Unreadable);
+    }
+    let followed = event.livemode == livemode && FOLLOWED.contains(&event.kind.as_str());
+    let reference = event.data.object.metadata.as_ref().and_then(|metadata| metadata.get(REFERENCE));
+    let payment = reference.filter(|_| followed).and_then(|reference| reference.parse().ok());
+    Ok(Notification { id: event.id, kind: event.kind, payment })
+}
+
+/// The header is `t=SECONDS,v1=HEX`, with a `v1` for each secret while one is replaced by another.
+fn check(secret: &SecretString, header: &str, body: &[u8], now: Time) -> Result<(), WebhookError> {
+    let parts = || header.split(',').filter_map(|part| part.trim().split_once('='));
+    let signed_at = parts().find(|(name, _)| *name == "t").map(|(_, value)| value);
+    let signed_at = signed_at.ok_or(WebhookError::Forged("the signature has no time"))?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .map_err(|_| WebhookError::NotConfigured)?;
+    mac.update(signed_at.as_bytes());
+    mac.update(b".");
+    mac.update(body);
+    // `verify_slice` takes the same time for each wrong signature.
+    let is_good =
+        |value: &str| hex::decode(value).is_ok_and(|signature| mac.clone().verify_slice(&signature).is_ok());
+    if !parts().any(|(name, value)| name == "v1" && is_good(value)) {
+        return Err(WebhookError::Forged("the signature is not of this body and secret"));
+    }
+    let signed_at: i64 =
+        signed_at.parse().map_err(|_| WebhookError::Forged("the signature's time is no number"))?;
+    if signed_at.abs_diff(now.timestamp()) > TOLERANCE_S.unsigned_abs() {
+        return Err(WebhookError::Forged("the signature is too old, or a clock is wrong"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use serde_json::{Value, json};
+
+    const PAYMENT: &str = "pay_0190000000007000800000000000000a";
+    const NOW: i64 = 1_800_000_000;
+
+    fn secret() -> SecretString {
+        "whsec_1".to_owned().into()
+    }
+
+    fn sign(secret: &str, at: i64, body: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(format!("{at}.{body}").as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    }
+
+    fn event(kind: &str) -> Value {
+        let object = json!({ "object": "payment_intent", "metadata": { REFERENCE: PAYMENT } });
+        json!({ "id": "evt_1", "type": kind, "livemode": false, "data": { "object": object } })
+    }
+
+    fn read_signed(header: &str, body: &str) -> Result<Notification, WebhookError> {
+        let headers = BTreeMap::from([("stripe-signature".to_owned(), header.to_owned())]);
+        let now = DateTime::from_timestamp(NOW, 0).unwrap();
+        read(Some(&secret()), false, (&headers, body.as_bytes()), now)
+    }
+
+    fn read_good(event: &Value) -> Result<Notification, WebhookError> {
+        let body = event.to_string();
+        read_signed(&format!("t={NOW},v1={}", sign("whsec_1", NOW, &body)), &body)
+    }
+
+    #[test]
+    fn a_signed_event_names_the_payment_to_look_at() {
+        let read = read_good(&event("payment_intent.succeeded")).unwrap();
+
+        assert_eq!((read.id.as_str(), read.kind.as_str()), ("evt_1", "payment_intent.succeeded"));
+        assert_eq!(read.payment, PAYMENT.parse().ok());
+    }
+
+    // Another implementation of HMAC, Python's, gives this signature for these bytes.
+    #[test]
+    fn the_signature_is_over_the_time_a_dot_and_the_bytes() {
+        assert_eq!(
+            sign("whsec_test_secret", 12_345, "{\"id\":\"evt_1\"}"),
+            "b99ec5f59dd69a44f5bcfd252ab7bc3d1bd191bd61c9b9ea85139b856a73bc6f"
+        );
+    }
+
+    #[test]
+    fn any_one_of_several_signatures_will_do() {
+        let body = event("payment_intent.succeeded").to_string();
+        let (old, new) = (sign("whsec_0", NOW, &body), sign("whsec_1", NOW, &body));
+
+        for header in [
+            format!("t={NOW},v1={old},v1={new}"),
+            format!("t={NOW},v1={new},v1={old}"),
+            format!("t={NOW}, v1=zz, v0=00, v1={new}"),
+        ] {
+            assert!(read_signed(&header, &body).is_ok(), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_signed_by_the_secret_is_refused() {
+        let body = event("payment_intent.succeeded").to_string();
+        let good = sign("whsec_1", NOW, &body);
+
+        for header in [
+            String::new(),
+            format!("t={NOW}"),
+            format!("v1={good}"),
+            format!("t={NOW},v1="),
+            format!("t={NOW},v0={good}"),
+            format!("t={NOW},v1={}", sign("whsec_0", NOW, &body)),
+            format!("t={NOW},v1={}", &good[..62]),
+            format!("t={},v1={good}", NOW + 1),
+        ] {
+            assert!(matches!(read_signed(&header, &body), Err(WebhookError::Forged(_))), "{header}");
+        }
+        let header = format!("t={NOW},v1={good}");
+        assert!(matches!(read_signed(&header, &format!("{body} ")), Err(WebhookError::Forged(_))));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_five_minutes_either_way() {
+        let body = event("payment_intent.succeeded").to_string();
+        for (at, good) in [(-301, false), (-300, true), (300, true), (301, false)] {
+            let at = NOW + at;
+            let header = format!("t={at},v1={}", sign("whsec_1", at, &body));
+            assert_eq!(read_signed(&header, &body).is_ok(), good, "{at}");
+        }
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_taken() {
+        let now = DateTime::from_timestamp(NOW, 0).unwrap();
+
+        let read = read(None, false, (&BTreeMap::new(), b"{}"), now);
+
+        assert_eq!(read, Err(WebhookError::NotConfigured));
+    }
+
+    #[test]
+    fn what_is_not_followed_points_at_nothing() {
+        let mut other_environment = event("payment_intent.succeeded");
+        other_environment["livemode"] = json!(true);
+        let mut stranger = event("payment_intent.succeeded");
+        stranger["data"]["object"]["metadata"] = json!({});
+        let mut bare = event("payment_intent.succeeded");
+        bare["data"]["object"] = json!({ "object": "balance" });
+
+        for event in [event("brand.new"), other_environment, stranger, bare] {
+            assert_eq!(read_good(&event).map(|read| read.payment), Ok(None), "{event}");
+        }
+        for unreadable in [json!({}), json!([]), json!({ "id": 1 })] {
+            assert_eq!(read_good(&unreadable), Err(WebhookError::Unreadable), "{unreadable}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+-- What gateways tell of their own accord, as it came, and accounts whose secrets are kept here, sealed.
+
+CREATE TABLE gateway_events (
+    account TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    livemode BOOLEAN NOT NULL,
+    type TEXT NOT NULL,
+    payment_id TEXT,
+    body TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (account, event_id)
+);
+
+ALTER TABLE gateway_accounts ADD COLUMN base_url TEXT;
+-- The gateway's own id of the account, to which a changed key must still belong.
+ALTER TABLE gateway_accounts ADD COLUMN identity TEXT;
+-- The secrets under a key of their own, and that key under the one from the configuration.
+ALTER TABLE gateway_accounts ADD COLUMN sealed TEXT;
+ALTER TABLE gateway_accounts ADD COLUMN sealed_at TEXT;
