@@ -6,6 +6,7 @@ use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus},
         payment::{Event, Payment},
+        refund::Refund,
     },
     gateway::{Finding, webhook::WebhookError},
     store::{
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{GatewayEvent, Job, Reconcile};
+use dunlin_jobs::{GatewayEvent, Job, Reconcile, RefundId};
 use std::collections::BTreeMap;
 
 /// How soon a question that was in hand when the event came is asked again.
@@ -52,6 +53,7 @@ impl Flows {
             livemode: account.livemode,
             kind: notification.kind,
             payment: notification.payment,
+            refund: notification.refund,
             body: String::from_utf8_lossy(body).into_owned(),
         };
         Ok(self.store.keep_gateway_event(&told).await?)
@@ -63,6 +65,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     let Some(told) = flows.store.find_gateway_event(&job.account, &job.event).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its event does not exist".to_owned())).await;
     };
+    if let Some(refund) = told.refund {
+        return look_at_refund(flows, claimed, &told, refund).await;
+    }
     let payment = match told.payment {
         Some(id) => flows.store.find_payment(id).await?,
         None => None,
@@ -74,7 +79,8 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     let Some(attempt) = payment.attempt.clone() else { return done().await };
     match attempt.status {
         AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction => {
-            hurry(flows, claimed, &payment, attempt.n).await
+            let job = Job::Reconcile(Reconcile { payment: payment.id, attempt: attempt.n });
+            hurry(flows, claimed, &job, payment.livemode).await
         }
         // Whoever sends it has the answer, or vanishes, and then it is asked after. And a late word never moves a
         // success back (S1.13).
@@ -87,16 +93,31 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     }
 }
 
-/// An open attempt has its question waiting; it is asked now.
-async fn hurry(flows: &Flows, claimed: &Claimed, payment: &Payment, attempt: u32) -> Result<(), FlowError> {
-    let job = Reconcile { payment: payment.id, attempt };
-    let now = flows.now(payment);
+/// A refund's own job asks, also where it had come to its end: a bank may send money back.
+async fn look_at_refund(
+    flows: &Flows,
+    claimed: &Claimed,
+    told: &Told,
+    id: RefundId,
+) -> Result<(), FlowError> {
+    let refund = flows.store.find_refund(id).await?;
+    let ours = |refund: &Refund| refund.account == told.account && refund.livemode == told.livemode;
+    let Some(refund) = refund.filter(ours) else {
+        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+    };
+    let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
+    hurry(flows, claimed, &job, refund.livemode).await
+}
+
+/// What is open has its question waiting; it is asked now.
+async fn hurry(flows: &Flows, claimed: &Claimed, job: &Job, livemode: bool) -> Result<(), FlowError> {
+    let now = flows.clock().now(livemode);
     let end = match flows.store.hurry(job, now).await? {
         Hurried::Due => JobEnd::Done,
         // It may have asked before the gateway knew what it tells now.
         Hurried::InHand => JobEnd::Again(now + SOON),
         Hurried::Missing => {
-            flows.store.adopt(payment.livemode, &Job::Reconcile(job), now).await?;
+            flows.store.adopt(livemode, job, now).await?;
             JobEnd::Done
         }
     };

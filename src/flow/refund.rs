@@ -1,6 +1,6 @@
 //! Refund: carries a refund to its end. One job sends it, and asks what became of it while that is open.
 
-use super::{FlowError, Flows, Worked, charge::PARKED_FOR_CREDENTIALS};
+use super::{FlowError, Flows, Worked, charge::PARKED_FOR_CREDENTIALS, inquiry::ABSENT};
 use crate::{
     domain::{
         attempt::Rejection,
@@ -22,8 +22,6 @@ use dunlin_jobs::ExchangeId;
 const MAX_PAGES: usize = 50;
 /// Two looks that find nothing count as two only when they are this far apart (S1.9).
 const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
-/// What the verdict of a look that found nothing begins with, in the exchange's row.
-const ABSENT: &str = "absent";
 
 /// Works on a refund's job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> Result<(), FlowError> {
@@ -138,7 +136,7 @@ impl Run<'_> {
             return self.ask(&exchanges).await;
         };
         let exchange = self.same_bytes(first);
-        if !self.open(&exchange).await? {
+        if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(());
         }
         let reply = self.flows.send(self.account, self.claimed, &exchange).await;
@@ -171,7 +169,7 @@ impl Run<'_> {
         let mut call = gateway.query_refund(self.refund);
         for _ in 0..MAX_PAGES {
             let exchange = self.exchange(&call);
-            if !self.open(&exchange).await? {
+            if !self.flows.open(self.claimed, &exchange).await? {
                 return Ok(());
             }
             let reply = self.flows.send(self.account, self.claimed, &exchange).await;
@@ -257,19 +255,6 @@ impl Run<'_> {
                 let is_ours = matches!(error, CommitError::RefundRefused(_));
                 if is_ours { self.end(JobEnd::Again(self.now())).await } else { Ok(()) }
             }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Commits the exchange before a byte leaves; false when the job has passed to another worker.
-    async fn open(&self, exchange: &Exchange) -> Result<bool, FlowError> {
-        let opening = Worked::note(JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
-        match self.flows.happen(self.claimed, opening).await {
-            Ok(_) => {
-                self.flows.store.pass(Point::BeforeAsk).await;
-                Ok(true)
-            }
-            Err(CommitError::LeaseLost) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

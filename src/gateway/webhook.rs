@@ -1,6 +1,6 @@
 //! Webhooks of gateways: what one tells of its own accord, and why it may not be believed.
 
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{PaymentId, RefundId};
 
 /// A notification that is proven to come from the gateway. It is a reason to look, never an answer (S1.13).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Notification {
     pub kind: String,
     /// The payment to look at; none where the event is of a type that we do not follow, or about nothing of ours.
     pub payment: Option<PaymentId>,
+    /// The refund to look at, where it is about one.
+    pub refund: Option<RefundId>,
 }
 
 /// Why a notification is not taken.

@@ -3,14 +3,19 @@
 use crate::support::{both, database::Database, webhooks, world, world::World};
 use chrono::TimeDelta;
 use dunlin::{
-    domain::payment::{Payment, Status},
+    domain::{
+        payment::{Payment, Status},
+        refund::RefundStatus,
+    },
     flow::FlowError,
 };
+use serde_json::json;
 use std::collections::BTreeMap;
 
 both! {
     a_notification_is_a_reason_to_look_and_not_an_answer
     an_event_that_comes_twice_is_kept_once
+    a_refund_that_a_bank_sends_back_is_looked_at_again
     a_late_failure_never_moves_a_success_back
     a_success_of_a_canceled_payment_comes_before_a_person
     what_is_not_proven_is_not_kept
@@ -66,6 +71,30 @@ async fn an_event_that_comes_twice_is_kept_once(database: Database) {
     let kept = world.flows.store.find_gateway_event("sandbox", "evt_1").await.unwrap().unwrap();
     assert_eq!(kept.payment, Some(payment.id));
     assert!(kept.body.contains("payment_intent.succeeded"));
+}
+
+async fn a_refund_that_a_bank_sends_back_is_looked_at_again(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_refundFail").await;
+    world.run_due_jobs().await;
+    let (refund, _) = world.try_refund(payment.id, None, "key").await.unwrap();
+    world.run_due_jobs().await;
+    assert_eq!(world.refund(refund.id).await.status, RefundStatus::Succeeded);
+    world.travel(TimeDelta::days(3)).await;
+
+    let metadata = json!({ "dunlin_payment": payment.id, "dunlin_refund": refund.id });
+    let object = json!({ "object": "refund", "status": "failed", "metadata": metadata });
+    let event =
+        json!({ "id": "evt_1", "type": "refund.failed", "livemode": false, "data": { "object": object } });
+    let (body, at) = (event.to_string(), world.flows.clock().now(false).timestamp());
+    let headers = webhooks::headers(at, &body);
+    world.flows.take_gateway_event("sandbox", &headers, body.as_bytes()).await.unwrap();
+    world.run_due_jobs().await;
+
+    assert_eq!(world.refund(refund.id).await.status, RefundStatus::Failed);
+    let payment = world.payment(payment.id).await;
+    assert_eq!((payment.refunded, payment.refunding), (0, 0));
+    assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap(), []);
 }
 
 async fn a_late_failure_never_moves_a_success_back(database: Database) {

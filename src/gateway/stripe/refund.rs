@@ -16,7 +16,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Where our reference stands in a refund's metadata.
-const REFERENCE: &str = "dunlin_refund";
+pub(super) const REFERENCE: &str = "dunlin_refund";
 
 /// docs.stripe.com/api/refunds/object
 #[derive(Debug, Deserialize)]
@@ -39,11 +39,12 @@ struct List {
 
 pub(super) fn order(refund: &Refund, key: String) -> Result<Call, String> {
     let (amount, _) = money::to_stripe(refund.money)?;
-    let reference = format!("metadata[{REFERENCE}]");
+    let (reference, of) = (format!("metadata[{REFERENCE}]"), format!("metadata[{}]", super::REFERENCE));
     let mut fields = vec![
         ("charge", refund.charge.clone()),
         ("amount", amount.to_string()),
         (reference.as_str(), refund.id.to_string()),
+        (of.as_str(), refund.payment.to_string()),
     ];
     if refund.cause == Cause::Duplicate {
         fields.push(("reason", "duplicate".to_owned()));

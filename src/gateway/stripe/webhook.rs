@@ -3,7 +3,7 @@
 
 use super::{
     super::webhook::{Notification, WebhookError},
-    REFERENCE,
+    REFERENCE, refund,
 };
 use crate::domain::clock::Time;
 use hmac::{Hmac, KeyInit, Mac};
@@ -17,13 +17,16 @@ const TOLERANCE_S: i64 = 300;
 /// The longest id and type of an event that are kept.
 const MAX_NAME: usize = 255;
 
-/// The types that tell of a charge; any other is kept and left alone.
-const FOLLOWED: [&str; 5] = [
+/// The types that tell of a charge or of a refund; any other is kept and left alone.
+const FOLLOWED: [&str; 8] = [
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.processing",
     "payment_intent.requires_action",
     "payment_intent.canceled",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -62,9 +65,10 @@ pub(super) fn read(
         return Err(WebhookError::Unreadable);
     }
     let followed = event.livemode == livemode && FOLLOWED.contains(&event.kind.as_str());
-    let reference = event.data.object.metadata.as_ref().and_then(|metadata| metadata.get(REFERENCE));
-    let payment = reference.filter(|_| followed).and_then(|reference| reference.parse().ok());
-    Ok(Notification { id: event.id, kind: event.kind, payment })
+    let metadata = event.data.object.metadata.filter(|_| followed).unwrap_or_default();
+    let payment = metadata.get(REFERENCE).and_then(|reference| reference.parse().ok());
+    let refund = metadata.get(refund::REFERENCE).and_then(|reference| reference.parse().ok());
+    Ok(Notification { id: event.id, kind: event.kind, payment, refund })
 }
 
 /// The header is `t=SECONDS,v1=HEX`, with a `v1` for each secret while one is replaced by another.
@@ -132,6 +136,18 @@ mod tests {
 
         assert_eq!((read.id.as_str(), read.kind.as_str()), ("evt_1", "payment_intent.succeeded"));
         assert_eq!(read.payment, PAYMENT.parse().ok());
+    }
+
+    #[test]
+    fn a_refunds_event_names_the_refund_too() {
+        let id = "rfd_0190000000007000800000000000000b";
+        let mut event = event("refund.failed");
+        event["data"]["object"] = json!({ "object": "refund",
+            "metadata": { REFERENCE: PAYMENT, refund::REFERENCE: id } });
+
+        let read = read_good(&event).unwrap();
+
+        assert_eq!((read.payment, read.refund), (PAYMENT.parse().ok(), id.parse().ok()));
     }
 
     // Another implementation of HMAC, Python's, gives this signature for these bytes.

@@ -6,6 +6,7 @@ CREATE TABLE gateway_events (
     livemode BOOLEAN NOT NULL,
     type TEXT NOT NULL,
     payment_id TEXT COLLATE "C",
+    refund_id TEXT,
     body TEXT NOT NULL,
     received_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (account, event_id)

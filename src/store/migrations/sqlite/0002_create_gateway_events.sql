@@ -6,6 +6,7 @@ CREATE TABLE gateway_events (
     livemode BOOLEAN NOT NULL,
     type TEXT NOT NULL,
     payment_id TEXT,
+    refund_id TEXT,
     body TEXT NOT NULL,
     received_at TEXT NOT NULL,
     PRIMARY KEY (account, event_id)
