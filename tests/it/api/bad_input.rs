@@ -107,7 +107,7 @@ async fn amounts_follow_their_currency() {
         assert_problem(&refused, 422, "invalid_field", Some("amount"));
     }
     assert!(api.list("").await.is_empty());
-    for (key, amount, currency) in [("a", 1250, "KWD"), ("b", 1, "JPY"), ("c", 99_999_999, "eur")] {
+    for (key, amount, currency) in [("a", 1250, "KWD"), ("b", 100, "JPY"), ("c", 99_999_999, "eur")] {
         let taken = api.create(key, &with(amount, currency)).await;
         assert_eq!(taken.status, 201, "{}", taken.body);
         let id = super::id(&taken.body);
