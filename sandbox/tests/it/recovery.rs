@@ -127,6 +127,21 @@ fn a_journal_that_captures_twice_is_refused() {
 }
 
 #[test]
+fn a_journal_that_gives_back_more_than_was_taken_is_refused() {
+    let (_dir, path) = journal();
+    let bank = Bank::open(&path).unwrap();
+    let paid = caller(&bank).create(&charge("pm_card_visa")).id();
+    caller(&bank).post("/v1/refunds", &format!("payment_intent={paid}"));
+    drop(bank);
+    let last = fs::read_to_string(&path).unwrap().lines().last().unwrap().to_owned();
+    append(&path, &format!("{}\n", last.replace("\"refunded\":1000", "\"refunded\":1001")));
+
+    let error = Bank::open(&path).unwrap_err();
+
+    assert!(format!("{error:#}").contains("more is refunded than was charged"), "{error:#}");
+}
+
+#[test]
 fn a_bank_waits_for_its_journal_until_the_one_before_lets_go() {
     let (_dir, path) = journal();
     let holder = Bank::open(&path).unwrap();
