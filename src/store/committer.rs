@@ -199,6 +199,7 @@ async fn transact(
         if changes.is_empty() {
             claim::need_not_last(&mut tx).await?;
         }
+        store.pass(Point::BatchBegun).await?;
         let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
@@ -227,6 +228,7 @@ async fn transact(
         if outcome.enqueued {
             line.enqueued.notify_waiters();
         }
+        store.failpoints.at(Point::Rung).await;
         return Ok(outcome.answers);
     }
     Err(StoreError::Unavailable)

@@ -101,7 +101,9 @@ impl Claimer {
     }
 
     async fn hand_over(&self, claimed: Claimed, slot: OwnedSemaphorePermit) {
-        self.pool.flows.store.pass(crate::failpoint::Point::Claimed).await;
+        if self.pool.flows.store.pass(crate::failpoint::Point::Claimed).await.is_err() {
+            return;
+        }
         let holding = self.pool.held.hold(claimed.lease.job);
         // The channel holds as many as there are slots, so this does not wait; closed, the lease runs out.
         let _ = self.jobs.send(Leased { claimed, holding, _slot: slot }).await;

@@ -94,7 +94,7 @@ impl Place {
             "method": { "type": "card", "payment_method": charge.method },
         });
         let nth = nth.to_string();
-        let mut dying = self.serve(&[("DUNLIN_FAILPOINT__HOLD", point), ("DUNLIN_FAILPOINT__NTH", &nth)]);
+        let mut dying = self.serve(&[("DUNLIN_FAILPOINT__POINT", point), ("DUNLIN_FAILPOINT__NTH", &nth)]);
         let caller = dying.client();
         let sent = tokio::spawn({
             let (body, key) = (body.clone(), charge.key.clone());
