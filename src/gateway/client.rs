@@ -75,7 +75,11 @@ impl Client {
     }
 
     pub fn in_process(answer: InProcess) -> Self {
-        Self { wire: Wire::InProcess(answer), timeout: Duration::from_secs(1), failpoints: Failpoints::default() }
+        Self {
+            wire: Wire::InProcess(answer),
+            timeout: Duration::from_secs(1),
+            failpoints: Failpoints::default(),
+        }
     }
 
     /// How long a call takes at most.
@@ -88,7 +92,10 @@ impl Client {
             Wire::Http(http) => http,
             Wire::InProcess(answer) => return answer(call).await,
         };
-        self.failpoints.pass(Point::Calling).await.map_err(|broken| SendError::NotSent(broken.to_string()))?;
+        self.failpoints
+            .pass(Point::Calling)
+            .await
+            .map_err(|broken| SendError::NotSent(broken.to_string()))?;
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|error| SendError::NotSent(error.to_string()))?;
         let mut request = http.request(method, format!("{}{}", account.base_url, call.path));

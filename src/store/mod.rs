@@ -18,6 +18,7 @@ mod payments;
 mod recent;
 mod refunds;
 mod row;
+pub mod scratch;
 mod text;
 
 pub use environment::Tenant;
