@@ -4,7 +4,11 @@ use super::plan::{Charge, Plan};
 use anyhow::{Context, bail};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// How long one request may take; the longest waits until the jobs of a moment are done.
 const ANSWER_WITHIN: Duration = Duration::from_secs(70);
@@ -16,6 +20,7 @@ pub(super) struct Caller {
     http: reqwest::Client,
     url: String,
     key: String,
+    refused: Mutex<String>,
 }
 
 /// The payments that were answered with 201, by reference; more than one id where a key was forgotten.
@@ -24,7 +29,7 @@ pub(super) type Taken = BTreeMap<String, Vec<String>>;
 impl Caller {
     pub(super) fn new(url: String, key: String) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
-        Ok(Self { http, url, key })
+        Ok(Self { http, url, key, refused: Mutex::default() })
     }
 
     /// Sends every charge under its key, once.
@@ -60,6 +65,11 @@ impl Caller {
         }
     }
 
+    /// What the last request that went wrong was told.
+    pub(super) fn refused(&self) -> String {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Lets test time pass, each job run when it is due, until it has worked.
     pub(super) async fn advance(&self, by: chrono::TimeDelta) {
         let body = json!({ "by_s": by.num_seconds() });
@@ -85,6 +95,14 @@ impl Caller {
     }
 
     async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+        let result = self.try_post(path, key, body).await;
+        if let Err(error) = &result {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = format!("{path}: {error:#}");
+        }
+        result
+    }
+
+    async fn try_post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         let mut request = self
             .http
             .post(format!("{}{path}", self.url))
@@ -98,7 +116,7 @@ impl Caller {
         let status = answer.status();
         let bytes = answer.bytes().await?;
         if !status.is_success() {
-            bail!("{status}");
+            bail!("{status} {}", String::from_utf8_lossy(&bytes));
         }
         Ok(serde_json::from_slice(&bytes)?)
     }

@@ -10,9 +10,10 @@ use super::{
 use crate::failpoint::Deed;
 use chrono::TimeDelta;
 use std::time::Duration;
+use tokio::time::timeout;
 
-/// How long a process may take to come to rest; without a blow that takes so long, none takes a tenth of it.
-const REST_WITHIN: Duration = Duration::from_secs(40);
+/// How long a process may take to take what is handed to it, and then to come to rest.
+const WITHIN: Duration = Duration::from_secs(25);
 /// How much test time a process sees that is hit: enough for what is asked after, and for some retries.
 const TROUBLED: TimeDelta = TimeDelta::days(10);
 /// How much the last one sees: longer than the longest schedule of retries.
@@ -34,12 +35,22 @@ pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     let mut complaints = Vec::new();
     let mut blows_fallen = 0;
     for blow in &plan.blows {
-        let suffered = suffer(plan, room, blow, &mut taken).await?;
-        blows_fallen += usize::from(suffered.fallen);
-        complaints.extend(suffered.complaint);
+        let mut life = Life::start(room, Some(blow))?;
+        let strike = life.strike();
+        let complaint = tokio::select! {
+            () = strike, if blow.deed == Deed::Hold => None,
+            complaint = suffer(plan, room, blow, &mut life, &mut taken) => complaint,
+        };
+        blows_fallen += usize::from(life.was_struck());
+        life.kill().await;
+        complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
         room.pass_time(blow.downtime).await?;
     }
-    complaints.extend(heal(plan, room, &mut taken).await?);
+    let mut life = Life::start(room, None)?;
+    let url = life.door().await?;
+    let complaint = work(plan, &Caller::new(url, room.key()?)?, HEALED, &mut taken).await;
+    life.kill().await;
+    complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
     let mut verdict = verdict::judge(plan, room, &taken).await?;
     for complaint in complaints {
         verdict.stuck(complaint);
@@ -47,62 +58,26 @@ pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     Ok(Ended { verdict, blows_fallen })
 }
 
-struct Suffered {
-    fallen: bool,
-    complaint: Option<String>,
-}
-
-/// The life of a process that is hit. One that is not killed by it has to come to rest by itself.
-async fn suffer(plan: &Plan, room: &Room, blow: &Blow, taken: &mut Taken) -> anyhow::Result<Suffered> {
-    let mut life = Life::start(room, Some(blow))?;
-    let strike = life.strike();
-    let rested = tokio::select! {
-        () = strike, if blow.deed == Deed::Hold => true,
-        rested = tokio::time::timeout(REST_WITHIN, play(plan, room, blow, &mut life, taken)) => rested.is_ok(),
+/// What is asked of a process that is hit. Unless it ends by that, it has to get over it by itself.
+async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &mut Taken) -> Option<String> {
+    let Ok(url) = life.door().await else { return None };
+    let caller = match room.key().and_then(|key| Caller::new(url, key)) {
+        Ok(caller) => caller,
+        Err(error) => return Some(format!("{error:#}")),
     };
-    let fallen = life.was_struck();
-    life.kill().await;
-    let complaint = (!rested).then(|| {
-        format!("a process did not come to rest by itself after {:?}:\n{}", blow, life.last_words())
-    });
-    Ok(Suffered { fallen, complaint })
-}
-
-/// What is asked of a process that is hit. How it answers is its affair: the next one is asked again.
-async fn play(
-    plan: &Plan,
-    room: &Room,
-    blow: &Blow,
-    life: &mut Life,
-    taken: &mut Taken,
-) -> anyhow::Result<()> {
-    let url = life.door().await?;
-    let caller = Caller::new(url, room.key()?)?;
-    caller.send(plan, taken).await;
     if blow.moment == Moment::Stopping {
+        caller.send(plan, taken).await;
         tokio::time::sleep(ON_THE_WIRE).await;
-        life.stop().await;
-    } else {
-        caller.advance(TROUBLED).await;
+        return timeout(WITHIN, life.stop()).await.err().map(|_| "it did not stop".to_owned());
     }
-    Ok(())
+    work(plan, &caller, TROUBLED, taken).await
 }
 
-/// The life of the last process, in which nothing goes wrong any more.
-async fn heal(plan: &Plan, room: &Room, taken: &mut Taken) -> anyhow::Result<Option<String>> {
-    let mut life = Life::start(room, None)?;
-    let work = async {
-        let url = life.door().await?;
-        let caller = Caller::new(url, room.key()?)?;
-        caller.send_until_taken(plan, taken).await;
-        caller.advance(HEALED).await;
-        anyhow::Ok(())
-    };
-    let rested = tokio::time::timeout(REST_WITHIN, work).await;
-    life.kill().await;
-    Ok(match rested {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("the last process: {error:#}")),
-        Err(_) => Some(format!("the last process did not come to rest:\n{}", life.last_words())),
-    })
+/// Hands over all charges and lets time pass until nothing is due; says what took too long.
+async fn work(plan: &Plan, caller: &Caller, time: TimeDelta, taken: &mut Taken) -> Option<String> {
+    if timeout(WITHIN, caller.send_until_taken(plan, taken)).await.is_err() {
+        return Some(format!("a process did not take all charges; it said {}", caller.refused()));
+    }
+    let rested = timeout(WITHIN, caller.advance(time)).await;
+    rested.err().map(|_| format!("a process did not come to rest; it said {}", caller.refused()))
 }

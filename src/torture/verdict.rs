@@ -87,7 +87,7 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
         let payments = payments.get(&charge.reference).map_or(&[][..], Vec::as_slice);
         let captured = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
         verdict.take(charge, payments, captured);
-        for payment in payments.iter().filter(|payment| !payment.status.is_final()) {
+        for payment in payments {
             verdict.doubt(charge, payment, store).await?;
         }
         for id in taken.get(&charge.reference).into_iter().flatten() {
@@ -146,14 +146,12 @@ impl Verdict {
         }
     }
 
-    /// A payment that is not at its end: its customer's turn, or ours, or nobody's.
+    /// At the end of a cell nothing is left to do but to wait for a retry, or for the customer.
     async fn doubt(&mut self, charge: &Charge, payment: &Payment, store: &Store) -> anyhow::Result<()> {
-        if payment.status == Status::RequiresAction && charge.end == End::Refused {
-            return Ok(());
-        }
         let jobs = store.list_jobs(payment.id).await?;
+        let rests = payment.status.is_final() || payment.status == Status::RequiresAction;
         let waits = payment.waits_until().is_some() && jobs.iter().any(|job| job.state == "live");
-        if !waits {
+        if !(waits || rests && jobs.is_empty()) {
             let told = format!("{} ({}) is {}", payment.id, charge.method, payment.status.name());
             self.stuck(format!("{told} with the jobs {jobs:?}"));
         }

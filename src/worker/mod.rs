@@ -103,7 +103,7 @@ impl Workers {
 }
 
 async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
-    let heartbeat = tokio::spawn(renew(Arc::clone(&pool)));
+    let heartbeat = tokio::spawn(beat(Arc::clone(&pool)));
     let mut monitor = Monitor::new().should_restart(|_, _| true);
     let mut claimers = Vec::new();
     for (lane, concurrency) in pool.settings.lanes.clone() {
@@ -146,8 +146,15 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     monitor.abort();
 }
 
+/// The heartbeat, for as long as the process lives.
+async fn beat(pool: Arc<Pool>) {
+    while AssertUnwindSafe(renew(&pool)).catch_unwind().await.is_err() {
+        tracing::error!("the heartbeat panicked; it begins again");
+    }
+}
+
 /// One heartbeat renews all leases that the process holds, at a third of their length.
-async fn renew(pool: Arc<Pool>) {
+async fn renew(pool: &Pool) {
     let mut beat = tokio::time::interval(pool.settings.lease() / 3);
     loop {
         beat.tick().await;

@@ -16,4 +16,5 @@ mod simulation;
 mod store;
 mod support;
 mod tidy;
+mod torture;
 mod webhooks;
