@@ -1,3 +1,6 @@
-//! Torture: real processes that are hurt and must get over it.
+//! Torture: real processes that are killed, broken and stopped, and doubts at their worst.
 
+mod cells;
+mod doubts;
 mod panics;
+mod stopped;
