@@ -66,7 +66,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
         Progress::Done(cells) => progress.set_position(cells),
         Progress::Failed { seed, plan, complaints } => progress.suspend(|| {
             note(format_args!("seed {seed} failed: {plan}"));
-            complaints.iter().for_each(|complaint| note(format_args!("  {complaint}")));
+            for complaint in complaints {
+                note(format_args!("  {complaint}"));
+            }
         }),
     };
     let mut terminate = signal(SignalKind::terminate())?;

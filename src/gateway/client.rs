@@ -70,6 +70,7 @@ impl Client {
         Ok(Self { wire: Wire::Http(http), timeout: config.timeout(), failpoints: Failpoints::default() })
     }
 
+    #[must_use]
     pub fn with_failpoints(self, failpoints: Failpoints) -> Self {
         Self { failpoints, ..self }
     }
@@ -166,6 +167,6 @@ impl fmt::Debug for Client {
             Wire::Http(_) => "http",
             Wire::InProcess(_) => "in process",
         };
-        f.debug_struct("Client").field("wire", &wire).field("timeout", &self.timeout).finish()
+        f.debug_struct("Client").field("wire", &wire).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

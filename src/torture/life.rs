@@ -78,7 +78,7 @@ impl Life {
         let mut struck = self.struck.clone();
         async move {
             if struck.wait_for(|struck| *struck).await.is_err() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -194,18 +194,20 @@ impl Dice {
     /// Three to six, with what the moment needs among them.
     fn charges(&mut self, seed: u64, moment: Moment) -> Vec<Charge> {
         let count = 3 + self.throw(4);
+        let needed = match moment {
+            Moment::Doubting => &DOUBTFUL[..],
+            Moment::Waiting | Moment::Stopping => &SLOW,
+            Moment::Rescuing => &OTHERS[..1],
+            Moment::Starting | Moment::Charging => &[],
+        };
         let mut charges = Vec::with_capacity(count);
         for n in 0..count {
-            let (method, end) = match moment {
-                Moment::Doubting if n < 2 => self.pick(&DOUBTFUL),
-                Moment::Waiting | Moment::Stopping if n < 2 => self.pick(&SLOW),
-                Moment::Rescuing if n < 2 => ("pm_card_visa", End::Captured),
-                _ => match self.throw(14) {
-                    0..=2 => self.pick(&DOUBTFUL),
-                    3 => self.pick(&SLOW),
-                    _ => self.pick(&OTHERS),
-                },
+            let any = match self.throw(14) {
+                0..=2 => &DOUBTFUL[..],
+                3 => &SLOW,
+                _ => &OTHERS,
             };
+            let (method, end) = self.pick(if n < 2 && !needed.is_empty() { needed } else { any });
             charges.push(Charge { reference: format!("{seed}-{n}"), method, end });
         }
         charges

@@ -85,8 +85,8 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
     let payments = payments_of(plan, store).await?;
     for charge in &plan.charges {
         let payments = payments.get(&charge.reference).map_or(&[][..], Vec::as_slice);
-        let captured = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
-        verdict.take(charge, payments, captured);
+        let times = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
+        verdict.take(charge, payments, times);
         for payment in payments {
             verdict.doubt(charge, payment, store).await?;
         }

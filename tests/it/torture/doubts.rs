@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 both! {
     nothing_is_sent_again_after_its_keys_life_unless_it_was_asked_after_before
-    nine_of_ten_lost_answers_are_found_within_minutes_of_being_known
+    lost_answers_are_found_within_minutes_of_being_known_however_late_the_listing
 }
 
 /// How long nobody looks: around the last moment for a resend, around the key's life, and long after both.
@@ -61,7 +61,7 @@ async fn late_resends(world: &World, payment: PaymentId) -> usize {
     late.filter(|(at, _)| !asked(*at)).count()
 }
 
-/// One payment in ten loses its answer, in each of the ways there are.
+/// How an answer is lost: each of the ways there are.
 const LOST: [&str; 5] = [
     "pm_sandbox_lost_before",
     "pm_sandbox_lost_after",
@@ -74,14 +74,12 @@ const LOSSES: usize = 100;
 const LATEST: i64 = 15 * 60;
 
 // S1.10, S1.11
-async fn nine_of_ten_lost_answers_are_found_within_minutes_of_being_known(database: Database) {
+async fn lost_answers_are_found_within_minutes_of_being_known_however_late_the_listing(database: Database) {
     let mut world = World::new(database).await;
     world.flows.client = late_listing(world.flows.clock().clone(), Arc::clone(&world.bank));
     let mut doubtful = Vec::new();
-    for n in 0..10 * LOSSES {
-        let lost = (n % 10 == 0).then(|| LOST[n / 10 % LOST.len()]);
-        let payment = world.pay(lost.unwrap_or("pm_card_visa")).await;
-        doubtful.extend(lost.map(|method| (payment.id, method)));
+    for method in LOST.into_iter().cycle().take(LOSSES) {
+        doubtful.push((world.pay(method).await.id, method));
     }
     let begun = world.flows.clock().now(false);
 
@@ -100,7 +98,7 @@ async fn nine_of_ten_lost_answers_are_found_within_minutes_of_being_known(databa
     }
     waits.sort_unstable();
     let p95 = waits[waits.len() * 95 / 100];
-    assert!(p95 <= TimeDelta::minutes(5), "p95 {p95}, {waits:?}");
+    assert!(p95 <= TimeDelta::minutes(5), "p95 {p95}, longest {:?}", waits.last());
 }
 
 /// The bank in process, but that a listing shows each intent only some time after it was made.

@@ -55,10 +55,10 @@ async fn take_over(slow: &Serve, database: &Database, path: &Path, id: &str) -> 
     slow.signal("STOP");
     let other = slow.start_beside(database, path, &BRISK);
     let caller = other.client();
-    let show = format!("/v1/payments/{id}");
+    let its_path = format!("/v1/payments/{id}");
     until(async || {
         let _ = caller.post("/v1/test_clock/advance", None, &json!({ "by_s": 10 })).await;
-        caller.get(&show).await.body["status"] == "succeeded"
+        caller.get(&its_path).await.body["status"] == "succeeded"
     })
     .await;
     slow.signal("CONT");
