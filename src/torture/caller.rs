@@ -70,9 +70,9 @@ impl Caller {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets a day pass, each job run when it is due.
-    pub(super) async fn pass_a_day(&self) {
-        let body = json!({ "by_s": 86_400 });
+    /// Lets five days pass, each job run when it is due.
+    pub(super) async fn pass_five_days(&self) {
+        let body = json!({ "by_s": 5 * 86_400 });
         while self.post("/v1/test_clock/advance", None, &body).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }

@@ -11,13 +11,13 @@ use crate::failpoint::Deed;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a process may take to take what is handed to it, and to do what is due on a day; on a machine that has
+/// How long a process may take to take what is handed to it, and to do what is due in five days; on a machine that has
 /// nothing else to do, it takes a hundredth of it.
 const WITHIN: Duration = Duration::from_mins(1);
-/// How many days of test time a process sees that is hit: enough for doubts, and for some retries.
-const TROUBLED: u32 = 10;
+/// How many times five days of test time a process sees that is hit: enough for doubts, and for some retries.
+const TROUBLED: u32 = 2;
 /// How many the last one sees: more than the longest schedule of retries has.
-const HEALED: u32 = 50;
+const HEALED: u32 = 10;
 /// After this long a slow call is on the wire.
 const ON_THE_WIRE: Duration = Duration::from_millis(60);
 
@@ -74,16 +74,14 @@ async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &
 }
 
 /// Hands over all charges and lets time pass until nothing is due; says what took too long.
-async fn work(plan: &Plan, caller: &Caller, days: u32, taken: &mut Taken) -> Option<String> {
+async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Option<String> {
     if timeout(WITHIN, caller.send_until_taken(plan, taken)).await.is_err() {
         return Some(format!("a process did not take all charges; it said {}", caller.refused()));
     }
-    for day in 1..=days {
-        if timeout(WITHIN, caller.pass_a_day()).await.is_err() {
-            return Some(format!(
-                "a process did not come to rest on day {day}; it said {}",
-                caller.refused()
-            ));
+    for time in 1..=times {
+        if timeout(WITHIN, caller.pass_five_days()).await.is_err() {
+            let (day, refused) = (5 * time, caller.refused());
+            return Some(format!("a process did not come to rest by day {day}; it said {refused}"));
         }
     }
     None
