@@ -8,7 +8,6 @@ mod cli;
 mod client;
 mod clients;
 mod contract;
-mod crash;
 mod doubts;
 mod overdue;
 mod refunds;
