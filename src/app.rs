@@ -51,16 +51,18 @@ impl App {
 
     /// Takes no more, finishes what runs, and closes the database.
     pub async fn stop(self) {
+        let _ = self.flows.store.pass(Point::Stopping).await;
         // Side by side, so that both together end within the grace that an orchestrator gives.
         tokio::join!(self.server.drain(), self.workers.drain());
+        let _ = self.flows.store.pass(Point::Stopped).await;
         self.flows.store.close().await;
     }
 }
 
 /// Opens the database as the configuration has it.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    let failpoints = match Point::from_name(&config.failpoint.hold) {
-        Some(point) => Failpoints::hold(point, config.failpoint.nth),
+    let failpoints = match Point::from_name(&config.failpoint.point) {
+        Some(point) => Failpoints::act(point, config.failpoint.nth, config.failpoint.deed),
         None => Failpoints::default(),
     };
     let first_poll = config.payments.unknown_polls_s.first().copied().unwrap_or(5);
@@ -90,6 +92,7 @@ async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
     let configs = accounts::load(config, &store).await?;
     let gateways = Registry::new(&configs);
     let client = Client::new(&config.client).context("the client for gateways cannot be built")?;
+    let client = client.with_failpoints(store.failpoints().clone());
     for (name, account) in &configs {
         store.ensure_account(name, account.gateway.name(), account.livemode).await?;
     }
@@ -107,6 +110,7 @@ async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
     for job in sweep::ALL {
         store.plant(&Job::Sweep(job), store.clock().now(true)).await?;
     }
+    store.pass(Point::Planted).await?;
     Ok(Flows { store, gateways, client, settings: config.payments.clone() })
 }
 

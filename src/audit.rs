@@ -51,20 +51,19 @@ struct Page {
 }
 
 #[derive(Debug, Deserialize)]
-struct Capture {
-    seq: u64,
+pub(crate) struct Capture {
+    pub(crate) seq: u64,
     amount: i64,
     metadata: HashMap<String, String>,
 }
 
 /// Reads both sides whole and compares them.
 pub async fn compare(store: &Store, sandbox: SocketAddr) -> anyhow::Result<Findings> {
-    let captures = read_ledger(sandbox).await?;
+    let captures = read_ledger(sandbox, 0).await?;
     let mut findings = Findings { captures_seen: captures.len().try_into()?, ..Findings::default() };
     let mut by_payment: HashMap<String, Vec<i64>> = HashMap::new();
     for capture in captures {
-        let payment = capture.metadata.get("dunlin_payment").cloned().unwrap_or_default();
-        by_payment.entry(payment).or_default().push(capture.amount);
+        by_payment.entry(capture.payment().to_owned()).or_default().push(capture.amount);
     }
     findings.double_captures =
         by_payment.values().map(|amounts| u64::try_from(amounts.len() - 1).unwrap_or(0)).sum();
@@ -81,6 +80,13 @@ pub async fn compare(store: &Store, sandbox: SocketAddr) -> anyhow::Result<Findi
     findings.lost += u64::try_from(by_payment.len())?;
     findings.resolved_unknowns = u64::try_from(store.count_once_unknown().await?)?;
     Ok(findings)
+}
+
+impl Capture {
+    /// The payment that it was made for.
+    pub(crate) fn payment(&self) -> &str {
+        self.metadata.get("dunlin_payment").map_or("", String::as_str)
+    }
 }
 
 impl Findings {
@@ -103,12 +109,13 @@ impl Findings {
     }
 }
 
-async fn read_ledger(sandbox: SocketAddr) -> anyhow::Result<Vec<Capture>> {
+/// The captures after the one with that number.
+pub(crate) async fn read_ledger(sandbox: SocketAddr, seen: u64) -> anyhow::Result<Vec<Capture>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build()?;
     let mut captures: Vec<Capture> = Vec::new();
     loop {
-        let after = captures.last().map_or(0, |capture| capture.seq);
+        let after = captures.last().map_or(seen, |capture| capture.seq);
         let url = format!("http://{sandbox}/_sandbox/captures?after={after}&limit=5000");
         let body = http.get(url).send().await?.error_for_status()?.bytes().await?;
         let page: Page = serde_json::from_slice(&body).context("the sandbox's ledger cannot be read")?;

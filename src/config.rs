@@ -3,7 +3,7 @@
 
 use crate::{
     domain::decline::Policy,
-    failpoint::Point,
+    failpoint::{Deed, Point},
     flow, gateway, http,
     sealing::{Keyring, SealingConfig},
     store, worker,
@@ -86,8 +86,9 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailpointConfig {
-    pub hold: String,
+    pub point: String,
     pub nth: u32,
+    pub deed: Deed,
 }
 
 /// Why the configuration cannot be used; each names the key and the remedy.
@@ -143,13 +144,13 @@ impl Config {
         if self.payments.unknown_polls_s.is_empty() || self.payments.unknown_polls_s.contains(&0) {
             wrong.push("payments.unknown_polls_s must list at least one delay, and none of 0".to_owned());
         }
-        if !self.failpoint.hold.is_empty() && Point::from_name(&self.failpoint.hold).is_none() {
+        if !self.failpoint.point.is_empty() && Point::from_name(&self.failpoint.point).is_none() {
             let known: Vec<_> = Point::ALL.iter().map(|point| point.name()).collect();
-            wrong.push(format!("failpoint.hold: no such point; one of {}", known.join(", ")));
+            wrong.push(format!("failpoint.point: no such point; one of {}", known.join(", ")));
         }
         let live: Vec<_> = self.gateways.iter().filter(|(_, account)| account.livemode).collect();
-        if !live.is_empty() && !self.failpoint.hold.is_empty() {
-            wrong.push("failpoint.hold must be empty where a gateway account is live".to_owned());
+        if !live.is_empty() && !self.failpoint.point.is_empty() {
+            wrong.push("failpoint.point must be empty where a gateway account is live".to_owned());
         }
         for (name, account) in live {
             if !account.base_url.starts_with("https://") {
@@ -333,11 +334,11 @@ mod tests {
     fn a_live_account_needs_tls_and_no_failpoint() {
         let (_folder, path) = written(
             "[gateways.main]\ngateway = \"stripe\"\nlivemode = true\nbase_url = \"http://example.com\"\n\
-             secret_key = \"sk_live_x\"\n[failpoint]\nhold = \"charge.before_send\"\n",
+             secret_key = \"sk_live_x\"\n[failpoint]\npoint = \"charge.before_send\"\n",
         );
 
         let error = Config::load(Some(&path)).unwrap_err().to_string();
 
-        assert!(error.contains("https://") && error.contains("failpoint.hold must be empty"), "{error}");
+        assert!(error.contains("https://") && error.contains("failpoint.point must be empty"), "{error}");
     }
 }

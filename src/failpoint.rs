@@ -1,13 +1,15 @@
-//! Failpoints: named places where a test stops the program, to kill it there or to choose who goes next.
+//! Failpoints: named places where a test stops the program, breaks what happens there, or chooses who goes next.
 //!
 //! They are compiled in, switched on by configuration, and refused in live mode.
 
+use serde::Deserialize;
 use std::{
     fmt,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,19 +34,46 @@ macro_rules! points {
 }
 
 points! {
+    Migrating "start.migrating",
+    Migrated "start.migrated",
+    Planted "start.planted",
+    Received "http.received",
     Asked "commit.asked",
     BatchTaken "commit.taken",
+    BatchBegun "commit.begun",
+    Keyed "commit.keyed",
+    Locked "commit.locked",
+    HalfWritten "commit.half_written",
     BatchWritten "commit.written",
     BatchCommitted "commit.committed",
+    Rung "commit.rung",
     Accepted "http.accepted",
     Claimed "job.claimed",
+    Begun "job.begun",
+    Looked "charge.looked",
+    Rescuing "charge.rescuing",
     BeforeIntent "charge.before_intent",
     BeforeSend "charge.before_send",
+    Calling "call.begun",
+    UnderWay "call.under_way",
+    Headed "call.headers_read",
+    Read "call.body_read",
     AfterSend "charge.after_send",
     Answered "charge.answered",
     AfterCharge "charge.committed",
+    Renewing "lease.renewing",
+    DoubtLooked "reconcile.looked",
+    Resending "reconcile.resending",
     BeforeAsk "reconcile.before_ask",
     AfterAsk "reconcile.after_ask",
+    Concluding "reconcile.concluding",
+    Concluded "reconcile.concluded",
+    SweepBegun "sweep.begun",
+    SweepListed "sweep.listed",
+    SweepEnding "sweep.ending",
+    Stopping "stop.begun",
+    Releasing "stop.releasing",
+    Stopped "stop.done",
 }
 
 impl Point {
@@ -52,7 +81,45 @@ impl Point {
     pub fn is_the_committers(self) -> bool {
         matches!(self, Self::BatchTaken | Self::BatchWritten | Self::BatchCommitted)
     }
+
+    /// Whether a scheduler is asked there: the steps between which others may come.
+    fn is_a_step(self) -> bool {
+        self.is_the_committers()
+            || matches!(
+                self,
+                Self::Asked
+                    | Self::Accepted
+                    | Self::Claimed
+                    | Self::BeforeIntent
+                    | Self::BeforeSend
+                    | Self::AfterSend
+                    | Self::Answered
+                    | Self::AfterCharge
+                    | Self::BeforeAsk
+                    | Self::AfterAsk
+            )
+    }
 }
+
+/// What is done at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// Stay there until the process is killed.
+    Hold,
+    /// Stay there for a while, then go on.
+    Stall,
+    Panic,
+    /// What is to happen there fails, and has no effect.
+    Fail,
+    /// It takes effect, and the answer is lost: of a COMMIT. Elsewhere it fails.
+    Lose,
+}
+
+/// How long a stall lasts.
+const STALL: Duration = Duration::from_millis(500);
+/// After this long a call that has no answer yet is under way.
+const UNDER_WAY: Duration = Duration::from_millis(5);
 
 /// What is to happen at the points. The default is nothing.
 #[derive(Clone, Default)]
@@ -62,8 +129,8 @@ pub struct Failpoints(Mode);
 enum Mode {
     #[default]
     Off,
-    /// Say so on standard error at the nth visit, and stay there until the process is killed.
-    Hold { point: Point, visits_left: Arc<AtomicU32> },
+    /// Say so on standard error at the nth visit, and do the deed.
+    Act { point: Point, deed: Deed, visits_left: Arc<AtomicU32> },
     /// Ask a scheduler before each step.
     Ask(mpsc::UnboundedSender<Visit>),
 }
@@ -88,26 +155,39 @@ pub enum CommitFault {
     LostBefore,
 }
 
+/// A failpoint made it fail.
+#[derive(Debug, thiserror::Error)]
+#[error("failpoint {} made it fail", .0.name())]
+pub struct Broken(Point);
+
 impl Failpoints {
-    pub fn hold(point: Point, nth: u32) -> Self {
-        Self(Mode::Hold { point, visits_left: Arc::new(AtomicU32::new(nth)) })
+    pub fn act(point: Point, nth: u32, deed: Deed) -> Self {
+        Self(Mode::Act { point, deed, visits_left: Arc::new(AtomicU32::new(nth)) })
     }
 
     pub fn ask(scheduler: mpsc::UnboundedSender<Visit>) -> Self {
         Self(Mode::Ask(scheduler))
     }
 
+    /// Passes a point where something may fail.
+    pub async fn pass(&self, point: Point) -> Result<(), Broken> {
+        match self.at(point).await {
+            CommitFault::None => Ok(()),
+            CommitFault::LostAfter | CommitFault::LostBefore => Err(Broken(point)),
+        }
+    }
+
     /// Passes a point; in production this is one comparison.
     pub async fn at(&self, point: Point) -> CommitFault {
         match &self.0 {
             Mode::Off => CommitFault::None,
-            Mode::Hold { point: wanted, visits_left } => {
+            Mode::Act { point: wanted, deed, visits_left } => {
                 if point == *wanted && visits_left.fetch_sub(1, Ordering::SeqCst) == 1 {
-                    announce(point);
-                    std::future::pending::<()>().await;
+                    return deed.happen(point).await;
                 }
                 CommitFault::None
             }
+            Mode::Ask(_) if !point.is_a_step() => CommitFault::None,
             Mode::Ask(scheduler) => {
                 let (go, gone) = oneshot::channel();
                 let task = tokio::task::try_id();
@@ -121,19 +201,46 @@ impl Failpoints {
             }
         }
     }
+
+    /// Ends only where the failpoint breaks a call that is under way by then: to be awaited beside the call.
+    pub async fn break_under_way(&self) -> Broken {
+        if matches!(self.0, Mode::Act { point: Point::UnderWay, .. }) {
+            tokio::time::sleep(UNDER_WAY).await;
+            if let Err(broken) = self.pass(Point::UnderWay).await {
+                return broken;
+            }
+        }
+        std::future::pending().await
+    }
 }
 
-#[expect(clippy::print_stderr, reason = "the test that kills this process waits for the line")]
+impl Deed {
+    async fn happen(self, point: Point) -> CommitFault {
+        announce(point);
+        match self {
+            Self::Hold => std::future::pending().await,
+            Self::Stall => {
+                tokio::time::sleep(STALL).await;
+                CommitFault::None
+            }
+            Self::Panic => panic!("failpoint {}", point.name()),
+            Self::Fail => CommitFault::LostBefore,
+            Self::Lose => CommitFault::LostAfter,
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the test that started this process waits for the line")]
 fn announce(point: Point) {
     eprintln!("failpoint {} reached", point.name());
 }
 
 impl fmt::Debug for Failpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Mode::Off => "off",
-            Mode::Hold { .. } => "hold",
-            Mode::Ask(_) => "ask",
-        })
+        match &self.0 {
+            Mode::Off => f.write_str("off"),
+            Mode::Act { point, deed, .. } => write!(f, "{deed:?} at {}", point.name()),
+            Mode::Ask(_) => f.write_str("ask"),
+        }
     }
 }

@@ -15,4 +15,5 @@ pub mod sandbox;
 pub mod sealing;
 pub mod store;
 pub mod telemetry;
+pub mod torture;
 pub mod worker;

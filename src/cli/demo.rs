@@ -35,7 +35,7 @@ struct Shown {
 }
 
 /// Seconds with three decimals, as a JSON number.
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     let text = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
     let number: serde_json::Number = serde_json::from_str(&text).map_err(serde::ser::Error::custom)?;
     number.serialize(serializer)

@@ -6,10 +6,12 @@ mod gateways;
 mod sandbox;
 mod serve;
 mod setup;
+mod torture;
 
 use crate::{config::Config, telemetry};
 use clap::{Parser, Subcommand};
 use std::{io::Write, path::PathBuf, process::ExitCode};
+use tokio::io::AsyncReadExt;
 
 /// A payment processor that is a job queue at heart: each charge once, whatever dies.
 #[derive(Debug, Parser)]
@@ -35,6 +37,8 @@ enum Command {
     Charge(charge::Args),
     /// See it work: 2,000 charges with declines and lost answers, then the ledgers compared.
     Demo(demo::Args),
+    /// Hurt it: processes killed and broken at forty places, then the ledgers compared.
+    Torture(torture::Args),
     /// Bring the database's schema up to date.
     Migrate,
     /// Check the configuration and say what is wrong with it.
@@ -78,6 +82,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Serve(args) => Box::pin(serve::run(args, config)).await,
         Command::Charge(args) => charge::run(args, &Config::load(config)?).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Torture(args) => torture::run(args).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
         Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
@@ -98,6 +103,12 @@ fn say(line: impl std::fmt::Display) {
 /// Prints a line that is not the command's result.
 fn note(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Reads until the other end of standard input is gone; it never says anything.
+async fn parent_gone() {
+    let mut byte = [0; 1];
+    while let Ok(1) = tokio::io::stdin().read(&mut byte).await {}
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

@@ -1,12 +1,9 @@
 //! `dunlin sandbox`: the sandbox gateway alone.
 
-use super::{Ending, say};
+use super::{Ending, parent_gone, say};
 use dunlin_sandbox::Options;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::{
-    io::AsyncReadExt,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,10 +35,4 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
     }
     running.stopped().await;
     Ok(Ending::Done)
-}
-
-/// Reads until the other end of standard input is gone; it never says anything.
-async fn parent_gone() {
-    let mut byte = [0; 1];
-    while let Ok(1) = tokio::io::stdin().read(&mut byte).await {}
 }

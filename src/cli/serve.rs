@@ -1,6 +1,6 @@
 //! `dunlin serve`: the API and the workers in one process.
 
-use super::{Ending, note, say};
+use super::{Ending, note, parent_gone, say};
 use crate::{app::App, config::Config};
 use anyhow::Context;
 use secrecy::ExposeSecret;
@@ -12,6 +12,9 @@ pub(super) struct Args {
     /// Where to listen, instead of http.listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Stop when standard input closes, as it does when the starting process dies.
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Ending> {
@@ -25,6 +28,7 @@ pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Endin
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
+        () = parent_gone(), if args.with_parent => {}
     }
     note("stopping: finishing what runs");
     app.stop().await;

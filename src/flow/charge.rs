@@ -32,6 +32,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result
     let Some(payment) = flows.store.payment_of(claimed, payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
+    flows.store.pass(Point::Looked).await?;
     if claimed.rescues >= flows.settings.max_rescues {
         return quarantine(flows, claimed, &payment).await;
     }
@@ -97,7 +98,7 @@ impl Run<'_> {
         }
         let account = flows.account(payment)?;
         let intent = Worked::event(payment, event, JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
-        flows.store.pass(Point::BeforeIntent).await;
+        flows.store.pass(Point::BeforeIntent).await?;
         let payment = match flows.happen(self.claimed, intent).await {
             Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
             // The payment changed since we looked; the next look sees it as it is.
@@ -105,7 +106,7 @@ impl Run<'_> {
             Err(CommitError::LeaseLost) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        flows.store.pass(Point::BeforeSend).await;
+        flows.store.pass(Point::BeforeSend).await?;
         let reply = flows.send(account, self.claimed, &exchange).await;
         self.record(account, &payment, &exchange, reply).await
     }
@@ -122,10 +123,10 @@ impl Run<'_> {
         let closing = flows.closing(account, exchange, &reply, reading.verdict());
         reading.alert(payment);
         let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
-        flows.store.pass(Point::Answered).await;
+        flows.store.pass(Point::Answered).await?;
         let result =
             flows.happen(self.claimed, Worked::event(payment, event, end).with(closing.clone())).await;
-        flows.store.pass(Point::AfterCharge).await;
+        flows.store.pass(Point::AfterCharge).await?;
         match result {
             Ok(committed) => {
                 tell(committed.payment.as_ref());
@@ -187,6 +188,7 @@ fn read(account: &Account, payment: &Payment, reply: &Result<Reply, SendError>) 
 
 /// The worker that had it vanished while the request may have been on the wire (S5.6).
 async fn lost_worker(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
+    flows.store.pass(Point::Rescuing).await?;
     let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
     let event = Event::Lost { attempt, reason: "the worker vanished while it was charging".to_owned() };
     match flows.happen(claimed, Worked::event(payment, event, JobEnd::Done)).await {

@@ -54,7 +54,7 @@ impl Inquiry<'_> {
                 return Ok(None);
             }
             let reply = flows.send(account, claimed, &exchange).await;
-            flows.store.pass(Point::AfterAsk).await;
+            flows.store.pass(Point::AfterAsk).await?;
             let finding = match &reply {
                 Ok(reply) => account.gateway.read_query(tried, &call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
@@ -95,7 +95,7 @@ impl Flows {
         let opening = Worked::note(JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
         match self.happen(claimed, opening).await {
             Ok(_) => {
-                self.store.pass(Point::BeforeAsk).await;
+                self.store.pass(Point::BeforeAsk).await?;
                 Ok(true)
             }
             Err(CommitError::LeaseLost) => Ok(false),

@@ -219,7 +219,7 @@ impl Flows {
             return Err(SendError::NotSent("the lease was too short to begin".to_owned()));
         }
         let result = self.client.send(account, &call, &exchange.api_version).await;
-        self.store.pass(Point::AfterSend).await;
+        self.store.pass(Point::AfterSend).await.map_err(|error| SendError::Lost(error.to_string()))?;
         result
     }
 

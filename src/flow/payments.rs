@@ -62,6 +62,7 @@ impl Flows {
         request: Request,
         priority: Priority,
     ) -> Result<Committed, FlowError> {
+        self.store.pass(Point::Received).await?;
         let create = self.prepare(owner, request, priority)?;
         let change = self.change("api", Subject::Create(Box::new(create)));
         let committed = match priority {
@@ -69,7 +70,7 @@ impl Flows {
             Priority::Interactive => self.store.offer(change).await,
             Priority::Bulk => self.store.commit(change).await,
         };
-        self.store.pass(Point::Accepted).await;
+        self.store.pass(Point::Accepted).await?;
         committed.map_err(FlowError::from)
     }
 

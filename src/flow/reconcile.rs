@@ -31,6 +31,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
     };
+    flows.store.pass(Point::DoubtLooked).await?;
     let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt).cloned() else {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
@@ -161,11 +162,12 @@ impl Look<'_> {
     async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
         let account = self.flows.account(self.payment)?;
         let exchange = self.flows.same_bytes(self.payment, first);
+        self.flows.store.pass(Point::Resending).await?;
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(true);
         }
         let reply = self.flows.send(account, self.claimed, &exchange).await;
-        self.flows.store.pass(Point::AfterAsk).await;
+        self.flows.store.pass(Point::AfterAsk).await?;
         let reading = match &reply {
             Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
@@ -242,7 +244,10 @@ impl Look<'_> {
         // After absence the charge job carries on.
         let end = if absent { JobEnd::Done } else { JobEnd::AgainWhileOpen(self.next_poll()) };
         let step = Worked::event(self.payment, event, end).with(closing.clone());
-        match self.flows.happen(self.claimed, step).await {
+        self.flows.store.pass(Point::Concluding).await?;
+        let result = self.flows.happen(self.claimed, step).await;
+        self.flows.store.pass(Point::Concluded).await?;
+        match result {
             Ok(committed) => {
                 super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
                 Ok(())

@@ -79,14 +79,14 @@ impl Run<'_> {
             },
         };
         let intent = Worked::refund(self.refund, Event::Send, JobEnd::Keep);
-        self.flows.store.pass(Point::BeforeIntent).await;
+        self.flows.store.pass(Point::BeforeIntent).await?;
         match self.flows.happen(self.claimed, intent.with(ExchangeWrite::Open(exchange.clone()))).await {
             Ok(_) => {}
             Err(CommitError::RefundRefused(_)) => return self.end(JobEnd::Again(self.now())).await,
             Err(CommitError::LeaseLost) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        self.flows.store.pass(Point::BeforeSend).await;
+        self.flows.store.pass(Point::BeforeSend).await?;
         let reply = self.flows.send(self.account, self.claimed, &exchange).await;
         let reading = match &reply {
             Ok(reply) => self.account.gateway.read_refund(Send::First, reply),
@@ -111,7 +111,7 @@ impl Run<'_> {
                 (Event::Lost { reason }, again)
             }
         };
-        self.flows.store.pass(Point::Answered).await;
+        self.flows.store.pass(Point::Answered).await?;
         self.conclude(event, end, Some(closing)).await
     }
 
@@ -140,7 +140,7 @@ impl Run<'_> {
             return Ok(());
         }
         let reply = self.flows.send(self.account, self.claimed, &exchange).await;
-        self.flows.store.pass(Point::AfterAsk).await;
+        self.flows.store.pass(Point::AfterAsk).await?;
         let reading = match &reply {
             Ok(reply) => self.account.gateway.read_refund(Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
@@ -173,7 +173,7 @@ impl Run<'_> {
                 return Ok(());
             }
             let reply = self.flows.send(self.account, self.claimed, &exchange).await;
-            self.flows.store.pass(Point::AfterAsk).await;
+            self.flows.store.pass(Point::AfterAsk).await?;
             let finding = match &reply {
                 Ok(reply) => gateway.read_refund_query(self.refund, &call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
@@ -238,7 +238,7 @@ impl Run<'_> {
         let mut step = Worked::refund(self.refund, event, end);
         step.exchanges.extend(closing.clone());
         let result = self.flows.happen(self.claimed, step).await;
-        self.flows.store.pass(Point::AfterCharge).await;
+        self.flows.store.pass(Point::AfterCharge).await?;
         match result {
             Ok(committed) => {
                 if let Some(refund) = committed.refund.filter(|_| committed.fresh) {

@@ -42,7 +42,7 @@ impl Flows {
         let (tenant, livemode) = (owner.tenant, owner.livemode);
         let create = RefundCreate { payment, tenant, livemode, order, key: request.key, asked_at: now };
         let committed = self.store.offer(self.change("api", Subject::Refund(Box::new(create)))).await;
-        self.store.pass(Point::Accepted).await;
+        self.store.pass(Point::Accepted).await?;
         let committed = committed?;
         let refund = committed.refund.ok_or(FlowError::NotFound("refund"))?;
         Ok((refund, committed.fresh))

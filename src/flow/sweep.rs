@@ -4,6 +4,7 @@
 use super::{FlowError, Flows, Worked};
 use crate::{
     domain::{payment::Payment, table::Phase},
+    failpoint::Point,
     store::{change::JobEnd, claim::Claimed},
 };
 use chrono::TimeDelta;
@@ -17,10 +18,12 @@ pub const ALL: [Sweep; 1] = [Sweep { name: SweepName::Orphans }];
 
 /// Works on a sweep; its row moves its own `due_at`, so that N replicas run it once a slot.
 pub async fn run(flows: &Flows, claimed: &Claimed, sweep: Sweep) -> Result<(), FlowError> {
+    flows.store.pass(Point::SweepBegun).await?;
     match sweep.name {
         SweepName::Orphans => adopt_orphans(flows).await?,
     }
     let next = flows.clock().now(true) + EVERY;
+    flows.store.pass(Point::SweepEnding).await?;
     match flows.happen(claimed, Worked::note(JobEnd::Again(next))).await {
         Ok(_) | Err(crate::store::change::CommitError::LeaseLost) => Ok(()),
         Err(error) => Err(error.into()),
@@ -32,7 +35,9 @@ async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
     let after = i64::try_from(flows.settings.orphan_after_s).unwrap_or(i64::MAX);
     for livemode in [true, false] {
         let before = flows.clock().now(livemode) - TimeDelta::try_seconds(after).unwrap_or(TimeDelta::MAX);
-        for payment in flows.store.list_orphans(livemode, before).await? {
+        let orphans = flows.store.list_orphans(livemode, before).await?;
+        flows.store.pass(Point::SweepListed).await?;
+        for payment in orphans {
             let Some(job) = missing_job(&payment) else { continue };
             tracing::error!(payment.id = %payment.id, job.kind = job.kind(), "{} was an orphan", payment.id);
             let due = payment.waits_until().unwrap_or_else(|| flows.clock().now(livemode));

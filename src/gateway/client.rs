@@ -2,6 +2,7 @@
 //! never retries by itself, and says of a failed call only whether the request can have left.
 
 use super::{Account, Call, Reply};
+use crate::failpoint::{Broken, Failpoints, Point};
 use futures_util::future::BoxFuture;
 use reqwest::{Method, redirect::Policy};
 use secrecy::ExposeSecret;
@@ -43,6 +44,7 @@ pub type InProcess = Arc<dyn Fn(&Call) -> BoxFuture<'static, Result<Reply, SendE
 pub struct Client {
     wire: Wire,
     timeout: Duration,
+    failpoints: Failpoints,
 }
 
 #[derive(Clone)]
@@ -65,11 +67,20 @@ impl Client {
             .tcp_nodelay(true)
             .user_agent(concat!("dunlin/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { wire: Wire::Http(http), timeout: config.timeout() })
+        Ok(Self { wire: Wire::Http(http), timeout: config.timeout(), failpoints: Failpoints::default() })
+    }
+
+    #[must_use]
+    pub fn with_failpoints(self, failpoints: Failpoints) -> Self {
+        Self { failpoints, ..self }
     }
 
     pub fn in_process(answer: InProcess) -> Self {
-        Self { wire: Wire::InProcess(answer), timeout: Duration::from_secs(1) }
+        Self {
+            wire: Wire::InProcess(answer),
+            timeout: Duration::from_secs(1),
+            failpoints: Failpoints::default(),
+        }
     }
 
     /// How long a call takes at most.
@@ -82,6 +93,10 @@ impl Client {
             Wire::Http(http) => http,
             Wire::InProcess(answer) => return answer(call).await,
         };
+        self.failpoints
+            .pass(Point::Calling)
+            .await
+            .map_err(|broken| SendError::NotSent(broken.to_string()))?;
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|error| SendError::NotSent(error.to_string()))?;
         let mut request = http.request(method, format!("{}{}", account.base_url, call.path));
@@ -94,7 +109,11 @@ impl Client {
         if !call.body.is_empty() {
             request = request.body(call.body.clone());
         }
-        let mut response = request.send().await.map_err(|error| classify(&error))?;
+        let mut response = tokio::select! {
+            response = request.send() => response.map_err(|error| classify(&error))?,
+            broken = self.failpoints.break_under_way() => return Err(broken.into()),
+        };
+        self.failpoints.pass(Point::Headed).await?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -108,7 +127,14 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
+        self.failpoints.pass(Point::Read).await?;
         Ok(Reply { status, headers, body })
+    }
+}
+
+impl From<Broken> for SendError {
+    fn from(broken: Broken) -> Self {
+        Self::Lost(broken.to_string())
     }
 }
 
@@ -141,6 +167,6 @@ impl fmt::Debug for Client {
             Wire::Http(_) => "http",
             Wire::InProcess(_) => "in process",
         };
-        f.debug_struct("Client").field("wire", &wire).field("timeout", &self.timeout).finish()
+        f.debug_struct("Client").field("wire", &wire).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

@@ -145,7 +145,7 @@ impl Claimed {
 impl Store {
     /// Claims due and abandoned jobs of a lane, at most as many as there are free slots.
     pub async fn claim(&self, order: Order) -> Result<Vec<Claimed>, StoreError> {
-        self.pass(Point::Asked).await;
+        self.pass(Point::Asked).await?;
         self.committer.claim(order).await
     }
 

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::failpoint::{CommitFault, Point};
 use dunlin_jobs::PaymentId;
-use std::{sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// How many changes share a commit at most.
@@ -125,25 +126,35 @@ impl Handle {
 /// Serves one line until all handles are gone.
 pub(super) async fn run(store: Store, mut line: Line) {
     while let Some(first) = line.requests.recv().await {
-        store.failpoints.at(Point::BatchTaken).await;
-        let mut changes = Vec::new();
-        let mut answers = Vec::new();
-        let mut claims = Vec::new();
-        let rest = std::iter::from_fn(|| line.requests.try_recv().ok()).take(BATCH - 1);
-        for request in std::iter::once(first).chain(rest) {
-            match request {
-                Request::Change(change, answer) => {
-                    changes.push(*change);
-                    answers.push(answer);
-                }
-                Request::Claim(order, answer) => claims.push((order, answer)),
+        // Whose answers a panic drops is told that nothing is known; a line without its committer would tell
+        // everybody so for ever.
+        if AssertUnwindSafe(serve(&store, first, &mut line)).catch_unwind().await.is_err() {
+            tracing::error!("a batch panicked; the committer goes on with the next one");
+            store.forget_recent();
+        }
+    }
+}
+
+/// Takes what waits, commits it, and answers.
+async fn serve(store: &Store, first: Request, line: &mut Line) {
+    store.failpoints.at(Point::BatchTaken).await;
+    let mut changes = Vec::new();
+    let mut answers = Vec::new();
+    let mut claims = Vec::new();
+    let rest = std::iter::from_fn(|| line.requests.try_recv().ok()).take(BATCH - 1);
+    for request in std::iter::once(first).chain(rest) {
+        match request {
+            Request::Change(change, answer) => {
+                changes.push(*change);
+                answers.push(answer);
             }
+            Request::Claim(order, answer) => claims.push((order, answer)),
         }
-        let results = halve(&store, &changes, &mut claims, &line).await;
-        for (answer, result) in answers.into_iter().zip(results) {
-            // A caller that has gone away finds its change by its key or its job.
-            let _ = answer.send(result);
-        }
+    }
+    let results = halve(store, &changes, &mut claims, line).await;
+    for (answer, result) in answers.into_iter().zip(results) {
+        // A caller that has gone away finds its change by its key or its job.
+        let _ = answer.send(result);
     }
 }
 
@@ -199,6 +210,7 @@ async fn transact(
         if changes.is_empty() {
             claim::need_not_last(&mut tx).await?;
         }
+        store.pass(Point::BatchBegun).await?;
         let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
@@ -227,6 +239,7 @@ async fn transact(
         if outcome.enqueued {
             line.enqueued.notify_waiters();
         }
+        store.failpoints.at(Point::Rung).await;
         return Ok(outcome.answers);
     }
     Err(StoreError::Unavailable)

@@ -18,6 +18,7 @@ mod payments;
 mod recent;
 mod refunds;
 mod row;
+pub mod scratch;
 mod text;
 
 pub use environment::Tenant;
@@ -29,7 +30,7 @@ pub use refunds::RefundFilter;
 
 use crate::{
     domain::{clock::Clock, payment::Payment},
-    failpoint::{Failpoints, Point},
+    failpoint::{Broken, Failpoints, Point},
 };
 use change::{Change, CommitError, Committed};
 use claim::Claimed;
@@ -87,13 +88,13 @@ pub enum StoreError {
 impl Store {
     /// Commits a change, waiting for a place in the line: for workers, whose number is bounded.
     pub async fn commit(&self, change: Change) -> Result<Committed, CommitError> {
-        self.failpoints.at(Point::Asked).await;
+        self.pass(Point::Asked).await?;
         self.committer.commit(change).await
     }
 
     /// Commits a change unless the line is full: for callers who can be asked to come back.
     pub async fn offer(&self, change: Change) -> Result<Committed, CommitError> {
-        self.failpoints.at(Point::Asked).await;
+        self.pass(Point::Asked).await?;
         self.committer.offer(change).await
     }
 
@@ -112,8 +113,12 @@ impl Store {
     }
 
     /// Passes a failpoint of the program.
-    pub async fn pass(&self, point: Point) {
-        self.failpoints.at(point).await;
+    pub async fn pass(&self, point: Point) -> Result<(), StoreError> {
+        Ok(self.failpoints.pass(point).await?)
+    }
+
+    pub fn failpoints(&self) -> &Failpoints {
+        &self.failpoints
     }
 
     /// The payment that a claimed job is about, for work that is guarded by the table of states. It is looked up
@@ -170,6 +175,12 @@ impl StoreError {
             Self::Corrupt { table, column, id } => Self::corrupt(table, column, id),
             Self::Unavailable | Self::Sql(_) => Self::Unavailable,
         }
+    }
+}
+
+impl From<Broken> for StoreError {
+    fn from(_: Broken) -> Self {
+        Self::Unavailable
     }
 }
 

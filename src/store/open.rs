@@ -3,7 +3,7 @@
 use super::{Db, Pools, Store, batch, committer, recent::Recent};
 use crate::{
     domain::{clock::Clock, payment::Plan},
-    failpoint::Failpoints,
+    failpoint::{Failpoints, Point},
 };
 use sqlx::{
     PgPool, SqlitePool,
@@ -75,11 +75,11 @@ impl Store {
             Some(("sqlite", path)) => {
                 let path = Path::new(path.trim_start_matches("//"));
                 let lock = take(path)?;
-                let (db, writer) = open_sqlite(path, options).await?;
+                let (db, writer) = open_sqlite(path, options, &failpoints).await?;
                 (db, writer, Some(Arc::new(lock)), 1)
             }
             Some(("postgres" | "postgresql", _)) => {
-                let pool = open_postgres(options).await?;
+                let pool = open_postgres(options, &failpoints).await?;
                 (Db::Postgres(pool.clone()), Db::Postgres(pool), None, options.committers.max(1))
             }
             // The rest may hold a password.
@@ -87,7 +87,7 @@ impl Store {
             None => return Err(OpenError::Scheme("..".to_owned())),
         };
         let (handle, lines) = committer::lines(committers);
-        let context = Arc::new(batch::Context { clock: clock.clone(), plan });
+        let context = Arc::new(batch::Context { clock: clock.clone(), plan, failpoints: failpoints.clone() });
         let recent = matches!(db, Db::Sqlite(_)).then(Recent::default);
         let store = Self {
             db,
@@ -151,7 +151,11 @@ fn take(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-async fn open_sqlite(path: &Path, options: &Options) -> Result<(Pools, Pools), OpenError> {
+async fn open_sqlite(
+    path: &Path,
+    options: &Options,
+    failpoints: &Failpoints,
+) -> Result<(Pools, Pools), OpenError> {
     let failed = |source| OpenError::Connect { target: path.display().to_string(), source };
     let connect = SqliteConnectOptions::new()
         .filename(path)
@@ -169,7 +173,7 @@ async fn open_sqlite(path: &Path, options: &Options) -> Result<(Pools, Pools), O
         .await
         .map_err(failed)?;
     let schema = Db::<SqlitePool, PgPool>::Sqlite(writer.clone());
-    prepare(&schema, options.migrate).await?;
+    prepare(&schema, options.migrate, failpoints).await?;
     let reader = SqlitePoolOptions::new()
         .max_connections(options.connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -179,7 +183,7 @@ async fn open_sqlite(path: &Path, options: &Options) -> Result<(Pools, Pools), O
     Ok((Db::Sqlite(reader), schema))
 }
 
-async fn open_postgres(options: &Options) -> Result<PgPool, OpenError> {
+async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgPool, OpenError> {
     let connect = PgConnectOptions::from_str(&options.url)
         .map_err(|source| OpenError::Connect { target: "store.url".to_owned(), source })?;
     let target = format!("{}:{}", connect.get_host(), connect.get_port());
@@ -200,12 +204,12 @@ async fn open_postgres(options: &Options) -> Result<PgPool, OpenError> {
         .connect_with(connect)
         .await
         .map_err(|source| OpenError::Connect { target, source })?;
-    prepare(&Db::Postgres(pool.clone()), options.migrate).await?;
+    prepare(&Db::Postgres(pool.clone()), options.migrate, failpoints).await?;
     Ok(pool)
 }
 
 /// Brings the schema up to date, or checks that it is.
-async fn prepare(pools: &Pools, migrate: bool) -> Result<(), OpenError> {
+async fn prepare(pools: &Pools, migrate: bool, failpoints: &Failpoints) -> Result<(), OpenError> {
     let known = match pools {
         Db::Sqlite(_) => &SQLITE,
         Db::Postgres(_) => &POSTGRES,
@@ -217,10 +221,12 @@ async fn prepare(pools: &Pools, migrate: bool) -> Result<(), OpenError> {
         Some(_) | None if !migrate => return Err(OpenError::NotMigrated),
         Some(_) | None => {}
     }
+    failpoints.at(Point::Migrating).await;
     let done = match pools {
         Db::Sqlite(pool) => SQLITE.run(pool).await,
         Db::Postgres(pool) => POSTGRES.run(pool).await,
     };
+    failpoints.at(Point::Migrated).await;
     done.map_err(|error| {
         if let MigrateError::VersionMissing(version) = error {
             OpenError::Newer(version)

@@ -7,7 +7,8 @@ use crate::store::{
     claim::{Claimed, Order},
 };
 use dunlin_jobs::Lane;
-use std::{sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// A claim that takes longer has lost its connection; what it may have leased comes back by itself.
@@ -27,12 +28,20 @@ impl Claimer {
     /// Runs until the stop is rung; then its channel closes, and with it the lane's worker ends.
     pub(super) async fn run(mut self) {
         let slots = Arc::new(Semaphore::new(self.concurrency.into()));
+        // A lane without its claimer would stand still for as long as the process lives.
+        while AssertUnwindSafe(self.claim(&slots)).catch_unwind().await.is_err() {
+            tracing::error!(job.lane = %self.lane, "claiming panicked; it begins again");
+            self.pause(std::future::pending::<()>(), AFTER_ERROR).await;
+        }
+    }
+
+    async fn claim(&mut self, slots: &Arc<Semaphore>) {
         let enqueued = self.pool.flows.store.enqueued();
         // A backlog is taken in larger bites than one freed slot at a time.
         let mut at_least = 1;
         while !*self.stop.borrow() {
             let rung = enqueued.notified();
-            let Some(slots) = self.free(&slots, at_least).await else { break };
+            let Some(slots) = self.free(slots, at_least).await else { break };
             let wanted = slots.len();
             match self.fill(slots).await {
                 Ok(claimed) if claimed == wanted => at_least = (self.concurrency / 4).max(1),
@@ -101,7 +110,9 @@ impl Claimer {
     }
 
     async fn hand_over(&self, claimed: Claimed, slot: OwnedSemaphorePermit) {
-        self.pool.flows.store.pass(crate::failpoint::Point::Claimed).await;
+        if self.pool.flows.store.pass(crate::failpoint::Point::Claimed).await.is_err() {
+            return;
+        }
         let holding = self.pool.held.hold(claimed.lease.job);
         // The channel holds as many as there are slots, so this does not wait; closed, the lease runs out.
         let _ = self.jobs.send(Leased { claimed, holding, _slot: slot }).await;

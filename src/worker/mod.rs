@@ -6,6 +6,7 @@ mod held;
 
 use crate::{
     domain::decline::transport,
+    failpoint::Point,
     flow::{ErrorKind, FlowError, Flows, charge, gateway_events, reconcile, refund, sweep},
     store::{
         StoreError,
@@ -102,7 +103,7 @@ impl Workers {
 }
 
 async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
-    let heartbeat = tokio::spawn(renew(Arc::clone(&pool)));
+    let heartbeat = tokio::spawn(beat(Arc::clone(&pool)));
     let mut monitor = Monitor::new().should_restart(|_, _| true);
     let mut claimers = Vec::new();
     for (lane, concurrency) in pool.settings.lanes.clone() {
@@ -136,6 +137,7 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
             "the drain took too long; what runs is left to its lease"
         );
     }
+    let _ = pool.flows.store.pass(Point::Releasing).await;
     let unstarted = pool.held.never_started();
     if let Err(error) = pool.flows.store.release(&pool.owner, &unstarted).await {
         tracing::warn!(%error, "leases could not be given back; they run out by themselves");
@@ -144,13 +146,23 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     monitor.abort();
 }
 
+/// The heartbeat, for as long as the process lives.
+async fn beat(pool: Arc<Pool>) {
+    while AssertUnwindSafe(renew(&pool)).catch_unwind().await.is_err() {
+        tracing::error!("the heartbeat panicked; it begins again");
+    }
+}
+
 /// One heartbeat renews all leases that the process holds, at a third of their length.
-async fn renew(pool: Arc<Pool>) {
+async fn renew(pool: &Pool) {
     let mut beat = tokio::time::interval(pool.settings.lease() / 3);
     loop {
         beat.tick().await;
         let jobs = pool.held.all();
         if jobs.is_empty() {
+            continue;
+        }
+        if pool.flows.store.pass(Point::Renewing).await.is_err() {
             continue;
         }
         let renewal = pool.flows.store.renew(&pool.owner, &jobs, pool.settings.lease());
@@ -179,16 +191,20 @@ async fn handle(leased: Leased, pool: Data<Arc<Pool>>) -> Result<(), std::conver
 
 /// Works on one job and records how it ended.
 pub async fn work(flows: &Flows, claimed: &Claimed) {
-    let result = match &claimed.job {
+    if let Err(error) = run_job(flows, claimed).await {
+        fail(flows, claimed, &error).await;
+    }
+}
+
+async fn run_job(flows: &Flows, claimed: &Claimed) -> Result<(), FlowError> {
+    flows.store.pass(Point::Begun).await?;
+    match &claimed.job {
         Job::Charge(job) => charge::run(flows, claimed, job.payment).await,
         Job::Retry(job) => charge::run(flows, claimed, job.payment).await,
         Job::Reconcile(job) => reconcile::run(flows, claimed, *job).await,
         Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
         Job::GatewayEvent(job) => gateway_events::run(flows, claimed, job).await,
-    };
-    if let Err(error) = result {
-        fail(flows, claimed, &error).await;
     }
 }
 

@@ -33,7 +33,7 @@ async fn an_error_with_nothing_behind_it_comes_before_a_person_after_a_day(datab
 
     world.travel(TimeDelta::hours(23)).await;
     let early = world.flows.store.list_event_types(payment.id).await.unwrap();
-    world.travel(TimeDelta::hours(8)).await;
+    world.travel(TimeDelta::hours(14)).await;
     let late = world.flows.store.list_event_types(payment.id).await.unwrap();
 
     assert!(!early.iter().any(|event| event == "payment.needs_review"), "{early:?}");

@@ -17,11 +17,14 @@ use super::{
     recent::Recent,
     refunds,
 };
-use crate::domain::{
-    attempt::Attempt,
-    clock::Clock,
-    payment::{Effect, Event, Payment, Plan, Step},
-    refund::Refund,
+use crate::{
+    domain::{
+        attempt::Attempt,
+        clock::Clock,
+        payment::{Effect, Event, Payment, Plan, Step},
+        refund::Refund,
+    },
+    failpoint::{Failpoints, Point},
 };
 use dunlin_jobs::{EventId, JobId, PaymentId, RefundId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(super) struct Context {
     pub(super) clock: Clock,
     pub(super) plan: Plan,
+    pub(super) failpoints: Failpoints,
 }
 
 /// The answer to each change, in order; and what the transaction holds for the world after it.
@@ -52,6 +56,7 @@ pub(super) async fn run(
     recent: Option<&Recent>,
 ) -> Result<Outcome, StoreError> {
     let keys = idempotency::claim(tx, changes).await?;
+    context.failpoints.pass(Point::Keyed).await?;
     let wanted: BTreeSet<_> = changes
         .iter()
         .filter_map(|change| match &change.subject {
@@ -77,6 +82,7 @@ pub(super) async fn run(
         exchanges: Vec::new(),
         jobs: JobWrites::default(),
     };
+    context.failpoints.pass(Point::Locked).await?;
     payments::serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
@@ -331,6 +337,7 @@ impl Work<'_> {
             self.refunds_written.iter().map(|(id, base)| (&self.refunds[id], *base)).collect();
         refunds::write(tx, &written).await?;
         exchanges::write(tx, &self.exchanges).await?;
+        self.context.failpoints.pass(Point::HalfWritten).await?;
         super::history::insert(tx, &self.history).await?;
         self.jobs.write(tx).await?;
         super::events::insert(tx, &self.events).await?;

@@ -23,7 +23,7 @@ pub(super) async fn worker(flows: Flows, lane: Lane, owner: String, limit: u16) 
     let order = Order { lane, livemode: false, owner, lease, limit };
     let Ok(claimed) = flows.store.claim(order).await else { return };
     for claimed in claimed {
-        flows.store.pass(Point::Claimed).await;
+        flows.store.pass(Point::Claimed).await.unwrap();
         worker::work(&flows, &claimed).await;
     }
 }

@@ -70,7 +70,7 @@ impl Database {
 }
 
 /// Where PostgreSQL is; without it the suite fails rather than passing on half of what it should test.
-fn server() -> String {
+pub(crate) fn server() -> String {
     #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
     std::env::var("DUNLIN_TEST_POSTGRES_URL")
         .expect("DUNLIN_TEST_POSTGRES_URL names a PostgreSQL server: run scripts/test, which starts one")

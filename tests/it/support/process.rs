@@ -55,7 +55,8 @@ impl Serve {
             line.strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?}")).to_owned()
         };
         let url = said("dunlin listening on ");
-        let sandbox = said("sandbox gateway on ");
+        let other = settings.iter().find(|(name, _)| *name == "DUNLIN_GATEWAYS__SANDBOX__BASE_URL");
+        let sandbox = other.map_or_else(|| said("sandbox gateway on "), |(_, url)| (*url).to_owned());
         let key = std::fs::read_to_string(folder.join("development-key")).unwrap().trim().to_owned();
         let curl = lines.by_ref().map_while(Result::ok).find(|line| line.starts_with("curl "));
         let curl = curl.expect("a charge to try");
@@ -75,6 +76,21 @@ impl Serve {
         }
     }
 
+    /// A second process over the same database, folder and sandbox.
+    pub(crate) fn start_beside(&self, database: &Database, folder: &Path, settings: &[(&str, &str)]) -> Self {
+        let same = [
+            ("DUNLIN_SANDBOX__START", "false"),
+            ("DUNLIN_GATEWAYS__SANDBOX__BASE_URL", self.sandbox.as_str()),
+        ];
+        Self::start(database, folder, &[&same, settings].concat())
+    }
+
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    }
+
     /// SIGKILL: nothing is flushed, nothing is said.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -83,8 +99,7 @@ impl Serve {
 
     /// SIGTERM, and the exit that follows.
     pub(crate) fn terminate(mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("TERM");
         self.child.wait().unwrap().success()
     }
 

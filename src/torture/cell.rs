@@ -1,0 +1,88 @@
+//! Cells: one process after the other over the same database, each hit but the last, and then the verdict.
+
+use super::{
+    caller::{Caller, Taken},
+    life::Life,
+    plan::{Blow, Moment, Plan},
+    room::Room,
+    verdict::{self, Verdict},
+};
+use crate::failpoint::Deed;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a process may take to take what is handed to it, and to do what is due in five days; on a machine that has
+/// nothing else to do, it takes a hundredth of it.
+const WITHIN: Duration = Duration::from_mins(1);
+/// How many times five days of test time a process sees that is hit: enough for doubts, and for some retries.
+const TROUBLED: u32 = 2;
+/// How many the last one sees: more than the longest schedule of retries has.
+const HEALED: u32 = 10;
+/// After this long a slow call is on the wire.
+const ON_THE_WIRE: Duration = Duration::from_millis(60);
+
+/// How a cell went.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) verdict: Verdict,
+    /// How many of its blows fell: a point may be met less often than the plan has it.
+    pub(super) blows_fallen: usize,
+}
+
+pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
+    room.enter();
+    let mut taken = Taken::new();
+    let mut complaints = Vec::new();
+    let mut blows_fallen = 0;
+    for blow in &plan.blows {
+        let mut life = Life::start(room, Some(blow))?;
+        let strike = life.strike();
+        let complaint = tokio::select! {
+            () = strike, if blow.deed == Deed::Hold => None,
+            complaint = suffer(plan, room, blow, &mut life, &mut taken) => complaint,
+        };
+        blows_fallen += usize::from(life.was_struck());
+        life.kill().await;
+        complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
+        room.pass_time(blow.downtime).await?;
+    }
+    let mut life = Life::start(room, None)?;
+    let url = life.door().await?;
+    let complaint = work(plan, &Caller::new(url, room.key()?)?, HEALED, &mut taken).await;
+    life.kill().await;
+    complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
+    let mut verdict = verdict::judge(plan, room, &taken).await?;
+    for complaint in complaints {
+        verdict.stuck(complaint);
+    }
+    Ok(Ended { verdict, blows_fallen })
+}
+
+/// What is asked of a process that is hit. Unless it ends by that, it has to get over it by itself.
+async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &mut Taken) -> Option<String> {
+    let Ok(url) = life.door().await else { return None };
+    let caller = match room.key().and_then(|key| Caller::new(url, key)) {
+        Ok(caller) => caller,
+        Err(error) => return Some(format!("{error:#}")),
+    };
+    if blow.moment == Moment::Stopping {
+        caller.send(plan, taken).await;
+        tokio::time::sleep(ON_THE_WIRE).await;
+        return timeout(WITHIN, life.stop()).await.err().map(|_| "it did not stop".to_owned());
+    }
+    work(plan, &caller, TROUBLED, taken).await
+}
+
+/// Hands over all charges and lets time pass until nothing is due; says what took too long.
+async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Option<String> {
+    if timeout(WITHIN, caller.send_until_taken(plan, taken)).await.is_err() {
+        return Some(format!("a process did not take all charges; it said {}", caller.refused()));
+    }
+    for time in 1..=times {
+        if timeout(WITHIN, caller.pass_five_days()).await.is_err() {
+            let (day, refused) = (5 * time, caller.refused());
+            return Some(format!("a process did not come to rest by day {day}; it said {refused}"));
+        }
+    }
+    None
+}

@@ -1,0 +1,138 @@
+//! Rooms: where cells take place, one after the other. A database, a sandbox gateway, and their files.
+
+use super::{Store as Where, plan::Blow};
+use crate::{
+    app,
+    config::Config,
+    sandbox::SandboxProcess,
+    store::{Store, scratch},
+};
+use anyhow::{Context, bail};
+use chrono::TimeDelta;
+use std::path::{Path, PathBuf};
+
+/// How many cells share a room; the test clock can go ten years ahead, and each takes two months or more.
+const CELLS: usize = 16;
+
+/// Leases and calls short enough that nothing has to be waited for long.
+const BRISK: [(&str, &str); 13] = [
+    ("environment", "development"),
+    ("sandbox.start", "false"),
+    ("log.level", "warn"),
+    ("store.connections", "4"),
+    ("http.drain_timeout_s", "1"),
+    ("client.connect_timeout_ms", "300"),
+    ("client.timeout_ms", "500"),
+    ("payments.lease_margin_ms", "150"),
+    ("worker.lease_s", "1"),
+    ("worker.poll_ms", "50"),
+    ("worker.drain_timeout_s", "1"),
+    ("worker.job_timeout_s", "5"),
+    ("http.request_timeout_s", "60"),
+];
+
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) program: PathBuf,
+    pub(super) sandbox: SandboxProcess,
+    /// The last capture that was judged.
+    pub(super) judged: u64,
+    folder: PathBuf,
+    url: String,
+    /// The server and the schema, on PostgreSQL.
+    schema: Option<(String, String)>,
+    cells: usize,
+}
+
+impl Room {
+    /// An empty database and a sandbox that has taken nothing yet. `name` tells it from all others.
+    pub(super) async fn open(program: &Path, place: &Where, base: &Path, name: &str) -> anyhow::Result<Self> {
+        let folder = base.join(name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let (url, schema) = match place {
+            Where::Sqlite => (format!("sqlite:{}", folder.join("dunlin.db").display()), None),
+            Where::Postgres(server) => {
+                (scratch::make(server, name).await?, Some((server.clone(), name.to_owned())))
+            }
+        };
+        let sandbox = SandboxProcess::start(program, &folder.join("sandbox.jsonl"), 0).await?;
+        Ok(Self { program: program.to_owned(), sandbox, judged: 0, folder, url, schema, cells: 0 })
+    }
+
+    /// Whether one more cell may take place here.
+    pub(super) fn has_place(&self) -> bool {
+        self.cells < CELLS
+    }
+
+    pub(super) fn enter(&mut self) {
+        self.cells += 1;
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        drop(self.sandbox);
+        if let Some((server, name)) = &self.schema {
+            scratch::clear(server, name).await?;
+        }
+        std::fs::remove_dir_all(&self.folder).context("a room cannot be cleared")
+    }
+
+    /// The settings of a process in here, as variables.
+    pub(super) fn variables(&self, blow: Option<&Blow>) -> Vec<(String, String)> {
+        let variable = |key: &str, value: &str| {
+            (format!("DUNLIN_{}", key.replace('.', "__").to_ascii_uppercase()), value.to_owned())
+        };
+        let mut all: Vec<_> = BRISK.iter().map(|(key, value)| variable(key, value)).collect();
+        all.push(variable("store.url", &self.url));
+        all.push(variable("data_dir", &self.folder.display().to_string()));
+        all.push(variable("gateways.sandbox.base_url", &format!("http://{}", self.sandbox.address)));
+        if let Some(blow) = blow {
+            all.push(variable("failpoint.point", blow.point.name()));
+            all.push(variable("failpoint.nth", &blow.nth.to_string()));
+            all.push(variable("failpoint.deed", &format!("{:?}", blow.deed).to_ascii_lowercase()));
+        }
+        all
+    }
+
+    /// The key that the processes in here have made for themselves.
+    pub(super) fn key(&self) -> anyhow::Result<String> {
+        let path = self.folder.join(app::DEVELOPMENT_KEY_FILE);
+        let key = std::fs::read_to_string(path).context("the process has made no key")?;
+        Ok(key.trim().to_owned())
+    }
+
+    /// The database, for whoever looks while no process runs.
+    pub(super) async fn store(&self) -> anyhow::Result<Store> {
+        let over = [
+            ("environment", "development".to_owned()),
+            ("store.url", self.url.clone()),
+            ("data_dir", self.folder.display().to_string()),
+        ];
+        app::open_store(&Config::load_over(None, &over)?).await
+    }
+
+    /// Test time passes while no process runs.
+    pub(super) async fn pass_time(&self, by: TimeDelta) -> anyhow::Result<()> {
+        if by.is_zero() {
+            return Ok(());
+        }
+        let store = self.store().await?;
+        store.refresh_clock().await?;
+        let offset = store.clock().offset() + by;
+        let told = self.tell_the_sandbox(offset).await;
+        let moved = store.advance_clock(offset).await;
+        store.abandon().await;
+        told?;
+        Ok(moved?)
+    }
+
+    async fn tell_the_sandbox(&self, offset: TimeDelta) -> anyhow::Result<()> {
+        let url = format!("http://{}/_sandbox/clock", self.sandbox.address);
+        let body = format!("{{\"offset_seconds\":{}}}", offset.num_seconds());
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let answer = http.post(url).header("content-type", "application/json").body(body).send().await?;
+        if !answer.status().is_success() {
+            bail!("the sandbox did not take the time: {}", answer.status());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The verdict: what SQL says of a cell's payments against what the sandbox's ledger says.
+
+use super::{
+    caller::Taken,
+    plan::{Charge, End, Plan},
+    room::Room,
+};
+use crate::{
+    audit,
+    domain::payment::{Payment, Status},
+    store::Store,
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// What came out of cells: of one, or of all together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    pub payments: u64,
+    /// Payments that SQL calls succeeded.
+    pub captures_expected: u64,
+    /// What the ledger holds.
+    pub captures_seen: u64,
+    /// Captures beyond the first of what was asked for once.
+    pub double_captures: u64,
+    /// Accepted and gone, or never charged although the card is good; or charged for nobody.
+    pub lost: u64,
+    /// Failed or canceled in SQL, captured in the ledger.
+    pub false_failed: u64,
+    /// Not at its end, and nothing will bring it there.
+    pub stuck: u64,
+    /// What was found, in words.
+    #[serde(skip)]
+    pub complaints: Vec<String>,
+}
+
+impl Verdict {
+    pub fn is_clean(&self) -> bool {
+        self.double_captures == 0
+            && self.lost == 0
+            && self.false_failed == 0
+            && self.stuck == 0
+            && self.captures_expected == self.captures_seen
+            && self.complaints.is_empty()
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.payments += other.payments;
+        self.captures_expected += other.captures_expected;
+        self.captures_seen += other.captures_seen;
+        self.double_captures += other.double_captures;
+        self.lost += other.lost;
+        self.false_failed += other.false_failed;
+        self.stuck += other.stuck;
+    }
+
+    /// Something that should have moved did not.
+    pub(super) fn stuck(&mut self, complaint: String) {
+        self.stuck += 1;
+        self.complaints.push(complaint);
+    }
+
+    fn lost(&mut self, complaint: String) {
+        self.lost += 1;
+        self.complaints.push(complaint);
+    }
+}
+
+/// Judges a cell after its last process is gone.
+pub(super) async fn judge(plan: &Plan, room: &mut Room, taken: &Taken) -> anyhow::Result<Verdict> {
+    let store = room.store().await?;
+    let result = look(plan, room, taken, &store).await;
+    store.abandon().await;
+    result
+}
+
+async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> anyhow::Result<Verdict> {
+    let captures = audit::read_ledger(room.sandbox.address, room.judged).await?;
+    room.judged = captures.last().map_or(room.judged, |capture| capture.seq);
+    let mut by_payment: HashMap<String, u64> = HashMap::new();
+    for capture in &captures {
+        *by_payment.entry(capture.payment().to_owned()).or_default() += 1;
+    }
+    let mut verdict = Verdict { captures_seen: captures.len().try_into()?, ..Verdict::default() };
+    let payments = payments_of(plan, store).await?;
+    for charge in &plan.charges {
+        let payments = payments.get(&charge.reference).map_or(&[][..], Vec::as_slice);
+        let times = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
+        verdict.take(charge, payments, times);
+        for payment in payments {
+            verdict.doubt(charge, payment, store).await?;
+        }
+        for id in taken.get(&charge.reference).into_iter().flatten() {
+            if !payments.iter().any(|payment| payment.id.to_string() == *id) {
+                verdict.lost(format!("{id} was accepted and is gone"));
+            }
+        }
+    }
+    for (payment, _) in by_payment {
+        verdict.lost(format!("{payment:?} was charged and nobody knows it"));
+    }
+    Ok(verdict)
+}
+
+/// The cell's payments, by reference: one each, if all is well.
+async fn payments_of(plan: &Plan, store: &Store) -> anyhow::Result<BTreeMap<String, Vec<Payment>>> {
+    let mut found: BTreeMap<String, Vec<Payment>> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.list_all_payments(after, 1000).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.id);
+        for payment in page {
+            let reference = payment.reference.clone().unwrap_or_default();
+            if plan.charges.iter().any(|charge| charge.reference == reference) {
+                found.entry(reference).or_default().push(payment);
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn take(&mut self, charge: &Charge, payments: &[Payment], captured: u64) {
+        let Charge { reference, method, end } = charge;
+        let told = || payments.iter().map(|payment| format!("{} {}", payment.id, payment.status.name()));
+        let told = || format!("{reference} ({method}): {}", told().collect::<Vec<_>>().join(", "));
+        let succeeded = payments.iter().filter(|payment| payment.status == Status::Succeeded).count();
+        let failed =
+            payments.iter().any(|payment| matches!(payment.status, Status::Failed | Status::Canceled));
+        self.payments += u64::try_from(payments.len()).unwrap_or(0);
+        self.captures_expected += u64::try_from(succeeded).unwrap_or(0);
+        if captured > 1 {
+            self.double_captures += captured - 1;
+            self.complaints.push(format!("captured {captured} times: {}", told()));
+        }
+        if payments.is_empty() {
+            self.lost(format!("never taken in: {}", told()));
+        } else if captured > 0 && failed {
+            self.false_failed += 1;
+            self.complaints.push(format!("captured and called failed: {}", told()));
+        } else if captured == 0 && (succeeded > 0 || (failed && *end == End::Captured)) {
+            self.lost(format!("never captured: {}", told()));
+        }
+        if payments.len() > 1 {
+            self.complaints.push(format!("several payments under one key: {}", told()));
+        }
+    }
+
+    /// At the end of a cell nothing is left to do but to wait for a retry, or for the customer.
+    async fn doubt(&mut self, charge: &Charge, payment: &Payment, store: &Store) -> anyhow::Result<()> {
+        let jobs = store.list_jobs(payment.id).await?;
+        let rests = payment.status.is_final() || payment.status == Status::RequiresAction;
+        let waits = payment.waits_until().is_some() && jobs.iter().any(|job| job.state == "live");
+        if !(waits || rests && jobs.is_empty()) {
+            let told = format!("{} ({}) is {}", payment.id, charge.method, payment.status.name());
+            self.stuck(format!("{told} with the jobs {jobs:?}"));
+        }
+        Ok(())
+    }
+}

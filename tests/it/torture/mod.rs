@@ -1,0 +1,6 @@
+//! Torture: real processes that are killed, broken and stopped, and doubts at their worst.
+
+mod cells;
+mod doubts;
+mod panics;
+mod stopped;
