@@ -1,11 +1,12 @@
 //! What is not known of a charge is found out, and nothing is charged twice.
 
-use super::House;
+use super::{House, Trouble};
 use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::AttemptStatus,
         payment::{Event, Payment, Status},
+        refund::RefundStatus,
     },
     store::{
         change::{Change, Exchange, ExchangeWrite, JobEnd, Subject},
@@ -43,6 +44,19 @@ pub(super) async fn an_answer_that_comes_too_late_is_found_out(house: House) {
 pub(super) async fn an_error_that_the_key_keeps_is_seen_through(house: House) {
     let payment = house.charge(house.sandbox.cards().error_kept).await;
     is_found_out(&house, &payment).await;
+}
+
+pub(super) async fn a_refund_whose_answer_is_lost_goes_back_once(house: House) {
+    let payment = house.charge(house.sandbox.cards().approved).await;
+    house.sandbox.trouble(Trouble::RefundLost);
+
+    let refund = house.give_back(&payment).await;
+    house.work().await;
+    assert_eq!(house.refund_status(refund).await, RefundStatus::Unknown);
+    house.travel(TimeDelta::days(2)).await;
+
+    assert_eq!(house.refund_status(refund).await, RefundStatus::Succeeded);
+    assert_eq!(house.sandbox.returned(refund), 1);
 }
 
 /// The gateway has executed it, and the worker is gone before it could say so.

@@ -6,16 +6,17 @@ mod outcomes;
 mod stripe;
 mod traits;
 
-use crate::support::database::Database;
+use crate::support::{database::Database, world};
 use chrono::{DateTime, TimeDelta};
 use dunlin::{
     config::Config,
     domain::{
         clock::Clock,
         payment::{Method, MethodKind, Payment},
+        refund::RefundStatus,
     },
     failpoint::Failpoints,
-    flow::{Flows, payments::Request},
+    flow::{Flows, payments::Request, refunds},
     gateway::{
         Account, AccountConfig, Call, Registry, Reply,
         client::{Client, ClientConfig, SendError},
@@ -23,7 +24,7 @@ use dunlin::{
     store::{Owner, change::Priority},
     worker,
 };
-use dunlin_jobs::{Lane, Money, PaymentId};
+use dunlin_jobs::{Lane, Money, PaymentId, RefundId};
 use std::{collections::BTreeMap, fmt};
 
 /// The moment at which a house opens.
@@ -44,6 +45,17 @@ struct Cards {
     /// Captured at once, and answered after more than [`PATIENCE_MS`].
     slow: &'static str,
     wrong_amount: &'static str,
+    /// Accepted at once, and captured a minute later.
+    settles_late: &'static str,
+}
+
+/// What a sandbox can be told to do to one request.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// The limiter turns away the next charge.
+    ChargeLimited,
+    /// The next refund is executed, and its answer is lost.
+    RefundLost,
 }
 
 /// How long the client of a house waits for an answer.
@@ -57,6 +69,9 @@ trait Sandbox: fmt::Debug {
     fn account_refused(&self) -> AccountConfig;
     /// What was captured for a payment, by the gateway's own books.
     fn captures(&self, payment: PaymentId) -> usize;
+    /// How often a refund has gone back.
+    fn returned(&self, refund: RefundId) -> usize;
+    fn trouble(&self, trouble: Trouble);
     /// Whether the gateway holds an operation of the payment that could still be completed.
     fn holds_open(&self, payment: &Payment) -> bool;
     /// An event that the gateway signs with the secret, about the payment.
@@ -166,6 +181,17 @@ impl House {
         (payment, call)
     }
 
+    /// Orders all of a payment back.
+    async fn give_back(&self, payment: &Payment) -> RefundId {
+        let key = world::key("refund", &payment.id.to_string());
+        let request = refunds::Request { amount: None, reason: None, metadata: BTreeMap::new(), key };
+        self.flows.create_refund(self.owner, payment.id, request).await.unwrap().0.id
+    }
+
+    async fn refund_status(&self, id: RefundId) -> RefundStatus {
+        self.flows.store.find_refund(id).await.unwrap().unwrap().status
+    }
+
     fn captures(&self, payment: &Payment) -> usize {
         self.sandbox.captures(payment.id)
     }
@@ -185,16 +211,20 @@ macro_rules! contract {
             outcomes: a_challenge_waits_for_the_customer
             outcomes: a_wrong_amount_comes_before_a_person
             outcomes: refused_credentials_hold_the_payment_and_cost_no_attempt
+            outcomes: a_late_settlement_is_waited_for
+            outcomes: a_refund_goes_back_once
             outcomes: a_canceled_payment_leaves_nothing_open
             outcomes: a_webhook_counts_only_with_its_signature
             doubts: an_answer_lost_before_execution_is_found_out
             doubts: an_answer_lost_after_execution_is_found_out
             doubts: an_answer_that_comes_too_late_is_found_out
             doubts: an_error_that_the_key_keeps_is_seen_through
+            doubts: a_refund_whose_answer_is_lost_goes_back_once
             doubts: a_worker_that_dies_in_its_call_neither_loses_nor_doubles_it
             traits: the_same_bytes_under_the_same_key_are_executed_once
             traits: a_key_with_other_parameters_is_refused
             traits: an_error_is_replayed_under_its_key
+            traits: what_a_limiter_turns_away_goes_again_as_the_same_attempt
             traits: a_reference_finds_what_was_made_and_nothing_else
             traits: an_operation_is_canceled_by_what_is_declared
             traits: a_call_ends_within_its_time

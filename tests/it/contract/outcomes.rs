@@ -4,7 +4,7 @@ use super::{House, registry};
 use crate::support::webhooks::SECRET;
 use chrono::TimeDelta;
 use dunlin::{
-    domain::{attempt::AttemptStatus, payment::Status},
+    domain::{attempt::AttemptStatus, payment::Status, refund::RefundStatus},
     flow::{FlowError, charge::PARKED_FOR_CREDENTIALS},
 };
 
@@ -73,6 +73,28 @@ pub(super) async fn refused_credentials_hold_the_payment_and_cost_no_attempt(mut
 
     assert_eq!(house.payment(held.id).await.status, Status::Succeeded);
     assert_eq!(house.captures(&held), 1);
+}
+
+pub(super) async fn a_late_settlement_is_waited_for(house: House) {
+    let accepted = house.charge(house.sandbox.cards().settles_late).await;
+    assert_eq!(accepted.attempt.as_ref().map(|attempt| attempt.status), Some(AttemptStatus::Pending));
+    assert_eq!((&accepted.status, house.captures(&accepted)), (&Status::Processing, 0));
+
+    house.travel(TimeDelta::hours(1)).await;
+
+    assert_eq!(house.payment(accepted.id).await.status, Status::Succeeded);
+    assert_eq!(house.captures(&accepted), 1);
+}
+
+pub(super) async fn a_refund_goes_back_once(house: House) {
+    let payment = house.charge(house.sandbox.cards().approved).await;
+
+    let refund = house.give_back(&payment).await;
+    house.work().await;
+
+    assert_eq!(house.refund_status(refund).await, RefundStatus::Succeeded);
+    house.travel(TimeDelta::days(3)).await;
+    assert_eq!(house.sandbox.returned(refund), 1);
 }
 
 // S1.19

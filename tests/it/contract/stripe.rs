@@ -1,6 +1,6 @@
 //! Stripe's adapter keeps the contract against the sandbox.
 
-use super::{BEGIN, Cards, House, Sandbox, contract};
+use super::{BEGIN, Cards, House, Sandbox, Trouble, contract};
 use crate::support::{
     webhooks::{self, SECRET},
     world,
@@ -9,7 +9,7 @@ use dunlin::{
     domain::{attempt::ExchangeKind, payment::Payment},
     gateway::{AccountConfig, Call, GatewayName},
 };
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{PaymentId, RefundId};
 use dunlin_sandbox::{Bank, Running};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -40,6 +40,7 @@ impl Sandbox for Stripe {
             error_kept: "pm_sandbox_error_after",
             slow: "pm_sandbox_slow_2000",
             wrong_amount: "pm_sandbox_wrong_amount",
+            settles_late: "pm_sandbox_settles_after_60",
         }
     }
 
@@ -60,6 +61,20 @@ impl Sandbox for Stripe {
 
     fn captures(&self, payment: PaymentId) -> usize {
         world::captures(&self.bank).get(&payment.to_string()).copied().unwrap_or(0)
+    }
+
+    fn returned(&self, refund: RefundId) -> usize {
+        let page = world::admin(&self.bank, "GET", "refunds", "after=0&limit=10000", "");
+        let ours = |object: &&serde_json::Value| object["metadata"]["dunlin_refund"] == refund.to_string();
+        page["refunds"].as_array().unwrap().iter().filter(ours).count()
+    }
+
+    fn trouble(&self, trouble: Trouble) {
+        let order = match trouble {
+            Trouble::ChargeLimited => r#"{"fault": "rate_limited", "times": 1}"#,
+            Trouble::RefundLost => r#"{"fault": "cut_after", "times": 1, "method": "refund"}"#,
+        };
+        world::admin(&self.bank, "POST", "faults", "", order);
     }
 
     fn holds_open(&self, payment: &Payment) -> bool {

@@ -1,8 +1,13 @@
 //! What an adapter declares of its gateway (S2.9), held against the gateway's sandbox.
 
-use super::{House, PATIENCE_MS};
+use super::{House, PATIENCE_MS, Trouble};
+use chrono::TimeDelta;
 use dunlin::{
-    domain::{attempt::Outcome, clock::Time, payment::Payment},
+    domain::{
+        attempt::{AttemptStatus, Outcome},
+        clock::Time,
+        payment::{Payment, Status},
+    },
     gateway::{Call, Cancellation, Finding, Reading, Send, Tried, client::SendError},
 };
 use std::time::{Duration, Instant};
@@ -54,6 +59,20 @@ pub(super) async fn an_error_is_replayed_under_its_key(house: House) {
 
     assert!(matches!(first, Reading::Unknown(_)), "{first:?}");
     assert_eq!(matches!(again, Reading::StoredError(_)), gateway.traits().replays_errors, "{again:?}");
+}
+
+// limiter_before_idempotency
+pub(super) async fn what_a_limiter_turns_away_goes_again_as_the_same_attempt(house: House) {
+    house.sandbox.trouble(Trouble::ChargeLimited);
+
+    let held = house.charge(house.sandbox.cards().approved).await;
+    let proven = held.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Planned);
+    assert_eq!(proven, house.account().gateway.traits().limiter_before_idempotency, "{held:?}");
+    house.travel(TimeDelta::days(2)).await;
+
+    let paid = house.payment(held.id).await;
+    assert_eq!((paid.status, paid.attempt.map(|attempt| attempt.n)), (Status::Succeeded, Some(1)));
+    assert_eq!(house.sandbox.captures(held.id), 1);
 }
 
 // query_by_reference

@@ -189,7 +189,7 @@ pub(crate) fn captures(bank: &Bank) -> BTreeMap<String, usize> {
 }
 
 /// One of the sandbox's admin calls, which must succeed.
-fn admin(bank: &Bank, method: &str, path: &str, query: &str, body: &str) -> Value {
+pub(crate) fn admin(bank: &Bank, method: &str, path: &str, query: &str, body: &str) -> Value {
     let request = dunlin_sandbox::Request {
         method: method.to_owned(),
         path: format!("/_sandbox/{path}"),
