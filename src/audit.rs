@@ -53,6 +53,9 @@ struct Page {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Capture {
     pub(crate) seq: u64,
+    pub(crate) idempotency_key: Option<String>,
+    /// In seconds of the sandbox's clock.
+    pub(crate) at: i64,
     amount: i64,
     metadata: HashMap<String, String>,
 }

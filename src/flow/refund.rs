@@ -1,6 +1,10 @@
 //! Refund: carries a refund to its end. One job sends it, and asks what became of it while that is open.
 
-use super::{FlowError, Flows, Worked, charge::PARKED_FOR_CREDENTIALS, inquiry::ABSENT};
+use super::{
+    FlowError, Flows, Worked,
+    charge::{PARKED_FOR_CREDENTIALS, STORED_ERROR},
+    inquiry::ABSENT,
+};
 use crate::{
     domain::{
         attempt::Rejection,
@@ -71,11 +75,8 @@ impl Run<'_> {
             Some(first) => self.same_bytes(first),
             None => match self.account.gateway.refund(self.refund) {
                 Ok(call) => self.exchange(&call),
-                Err(reason) => {
-                    return self
-                        .conclude(Event::Review { reason }, JobEnd::Again(self.next_look()), None)
-                        .await;
-                }
+                // Nothing has left, and nothing can: the amount is free again.
+                Err(reason) => return self.conclude(Event::Rejected { reason }, JobEnd::Done, None).await,
             },
         };
         let intent = Worked::refund(self.refund, Event::Send, JobEnd::Keep);
@@ -132,7 +133,7 @@ impl Run<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
         let exchanges = self.exchanges().await?;
-        let Some(first) = first_exchange(&exchanges).filter(|_| self.may_resend()) else {
+        let Some(first) = first_exchange(&exchanges).filter(|_| self.may_resend(&exchanges)) else {
             return self.ask(&exchanges).await;
         };
         let exchange = self.same_bytes(first);
@@ -148,7 +149,11 @@ impl Run<'_> {
         let closing = self.flows.closing(self.account, &exchange, &reply, verdict(&reading));
         let end = JobEnd::AgainWhileOpen(self.next_look());
         match reading {
-            Reading::Answered(answer) => self.conclude(Event::Answered(answer), end, Some(closing)).await,
+            // A replayed answer tells how it was, and a bank may have sent the money back since: it is asked once more.
+            Reading::Answered(answer) => {
+                let again = JobEnd::Again(self.next_look());
+                self.conclude(Event::Answered(answer), again, Some(closing)).await
+            }
             Reading::Rejected(Rejection::Invalid(reason)) => {
                 self.conclude(Event::Rejected { reason }, end, Some(closing)).await
             }
@@ -274,7 +279,13 @@ impl Run<'_> {
         self.conclude(Event::Review { reason }, JobEnd::Keep, None).await
     }
 
-    fn may_resend(&self) -> bool {
+    fn may_resend(&self, exchanges: &[Exchange]) -> bool {
+        let useless = |exchange: &Exchange| {
+            exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(STORED_ERROR))
+        };
+        if exchanges.iter().any(useless) {
+            return false;
+        }
         let traits = self.account.gateway.traits();
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
@@ -344,7 +355,7 @@ fn verdict(reading: &Reading<Answer>) -> String {
         Reading::Rejected(_) => "rejected".to_owned(),
         Reading::NotSent(reason) => format!("not sent: {reason}"),
         Reading::Unknown(reason) => format!("unknown: {reason}"),
-        Reading::StoredError(reason) => format!("stored error: {reason}"),
+        Reading::StoredError(reason) => format!("{STORED_ERROR}: {reason}"),
         Reading::Mismatch(reason) => format!("mismatch: {reason}"),
     }
 }

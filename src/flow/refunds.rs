@@ -9,7 +9,7 @@ use crate::{
         change::{Key, RefundCreate, Subject},
     },
 };
-use dunlin_jobs::{PaymentId, RefundId};
+use dunlin_jobs::{Money, PaymentId, RefundId};
 use std::collections::BTreeMap;
 
 /// What a caller asks for, its shape checked, its meaning not.
@@ -32,6 +32,9 @@ impl Flows {
     ) -> Result<(Refund, bool), FlowError> {
         payments::check_text("reason", request.reason.as_deref())?;
         payments::check_metadata(&request.metadata)?;
+        if let Some(amount) = request.amount.filter(|amount| *amount > 0) {
+            self.check_expressible(owner, payment, amount).await?;
+        }
         let now = self.clock().now(owner.livemode);
         let order = Order {
             id: RefundId::mint(now, self.clock().random()),
@@ -46,6 +49,20 @@ impl Flows {
         let committed = committed?;
         let refund = committed.refund.ok_or(FlowError::NotFound("refund"))?;
         Ok((refund, committed.fresh))
+    }
+
+    /// Whether the gateway can give back that amount (S1.15).
+    async fn check_expressible(
+        &self,
+        owner: Owner,
+        payment: PaymentId,
+        amount: i64,
+    ) -> Result<(), FlowError> {
+        let payment = self.load_payment(owner, payment).await?;
+        let invalid = |detail: String| FlowError::Invalid { field: "amount".to_owned(), detail };
+        let money =
+            Money::new(amount, payment.money.currency()).map_err(|error| invalid(error.to_string()))?;
+        self.account(&payment)?.gateway.check_amount(money).map_err(invalid)
     }
 
     pub async fn load_refund(&self, owner: Owner, id: RefundId) -> Result<Refund, FlowError> {

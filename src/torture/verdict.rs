@@ -6,9 +6,9 @@ use super::{
     room::Room,
 };
 use crate::{
-    audit,
+    audit::{self, Capture},
     domain::payment::{Payment, Status},
-    store::Store,
+    store::{Store, change::Exchange},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -87,6 +87,9 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
         let payments = payments.get(&charge.reference).map_or(&[][..], Vec::as_slice);
         let times = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
         verdict.take(charge, payments, times);
+        if times > 1 {
+            verdict.complaints.push(story(payments, &captures, store).await?);
+        }
         for payment in payments {
             verdict.doubt(charge, payment, store).await?;
         }
@@ -100,6 +103,33 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
         verdict.lost(format!("{payment:?} was charged and nobody knows it"));
     }
     Ok(verdict)
+}
+
+/// What was taken, and what was asked of the gateway, for whoever has to find out why.
+async fn story(payments: &[Payment], captures: &[Capture], store: &Store) -> anyhow::Result<String> {
+    let mut lines = Vec::new();
+    for payment in payments {
+        let id = payment.id.to_string();
+        for capture in captures.iter().filter(|capture| capture.payment() == id) {
+            let key = capture.idempotency_key.as_deref().unwrap_or("no key");
+            let at = chrono::DateTime::from_timestamp(capture.at, 0).unwrap_or_default();
+            lines.push(format!("{at} captured under {key}"));
+        }
+        for exchange in store.list_exchanges(payment.id).await? {
+            let Exchange { attempt, kind, resend, method, path, opened_at, closed, .. } = exchange;
+            let closed = closed.map(|closed| format!("{} {}", closed.at, closed.verdict));
+            let resend = if resend { " again" } else { "" };
+            lines.push(format!(
+                "{opened_at} attempt {attempt} {}{resend} {method} {path}: {}",
+                kind.name(),
+                closed.as_deref().unwrap_or("no end on record")
+            ));
+        }
+        for step in store.list_history(payment.id).await? {
+            lines.push(format!("{} {} by {}: {}", step.at, step.cause, step.actor, step.detail));
+        }
+    }
+    Ok(lines.join("\n    "))
 }
 
 /// The cell's payments, by reference: one each, if all is well.

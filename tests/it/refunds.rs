@@ -3,7 +3,7 @@
 use crate::support::{
     both,
     database::Database,
-    world::{World, captures},
+    world::{World, captures, request},
 };
 use chrono::TimeDelta;
 use dunlin::{
@@ -12,14 +12,14 @@ use dunlin::{
         payment::Event,
         refund::{self, Cause, RefundStatus},
     },
-    flow::{ErrorKind, FlowError},
+    flow::{ErrorKind, FlowError, payments::Request},
     store::{
         RefundFilter,
-        change::{Change, JobEnd, Subject},
+        change::{Change, JobEnd, Priority, Subject},
     },
     worker,
 };
-use dunlin_jobs::{ChangeId, Job, Lane, PaymentId, Sweep, SweepName};
+use dunlin_jobs::{ChangeId, Job, Lane, Money, PaymentId, Sweep, SweepName};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -30,6 +30,8 @@ both! {
     only_what_was_captured_can_be_refunded
     a_refund_that_takes_its_time_is_asked_after
     a_lost_answer_gives_back_once
+    a_refund_found_by_a_resend_is_asked_once_more
+    an_amount_that_the_gateway_cannot_express_is_refused
     a_refund_that_never_arrived_goes_out_again_after_proof
     a_refusal_of_the_gateway_frees_the_amount
     refused_credentials_park_the_refund_and_do_not_fail_it
@@ -155,6 +157,35 @@ async fn a_lost_answer_gives_back_once(database: Database) {
         assert_eq!(sums(&world, payment).await, (500, 0), "{fault}");
         assert_eq!(world.returned(), [(refund.id.to_string(), 500)], "{fault}");
     }
+}
+
+// A replayed answer tells how it was; meanwhile the bank has sent the money back.
+async fn a_refund_found_by_a_resend_is_asked_once_more(database: Database) {
+    let (world, payment) = paid(database, "pm_card_refundFail").await;
+    world.order(&json!({ "fault": "cut_after", "times": 1, "method": "refund" }));
+
+    let (refund, _) = world.try_refund(payment, None, "key").await.unwrap();
+    world.travel(TimeDelta::days(2)).await;
+
+    assert_eq!(world.refund(refund.id).await.status, RefundStatus::Failed);
+    assert_eq!(sums(&world, payment).await, (0, 0));
+    assert_eq!(world.flows.store.list_jobs(payment).await.unwrap(), []);
+}
+
+// S1.15: Stripe takes dinars with a last decimal of 0 only.
+async fn an_amount_that_the_gateway_cannot_express_is_refused(database: Database) {
+    let world = World::new(database).await;
+    let dinars = Money::new(10_000, "KWD".parse().unwrap()).unwrap();
+    let request = Request { money: dinars, ..request("pm_card_visa") };
+    let committed = world.flows.create_payment(world.owner, request, Priority::Interactive).await.unwrap();
+    let payment = committed.payment.unwrap().id;
+    world.run_due_jobs().await;
+
+    let error = world.try_refund(payment, Some(1_001), "key").await.unwrap_err();
+    world.try_refund(payment, Some(1_000), "key").await.unwrap();
+
+    assert!(matches!(&error, FlowError::Invalid { field, .. } if field == "amount"), "{error}");
+    assert_eq!(sums(&world, payment).await, (0, 1_000));
 }
 
 async fn a_refund_that_never_arrived_goes_out_again_after_proof(database: Database) {

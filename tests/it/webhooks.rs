@@ -89,6 +89,8 @@ async fn a_refund_that_a_bank_sends_back_is_looked_at_again(database: Database) 
     let (body, at) = (event.to_string(), world.flows.clock().now(false).timestamp());
     let headers = webhooks::headers(at, &body);
     world.flows.take_gateway_event("sandbox", &headers, body.as_bytes()).await.unwrap();
+    // The event's job wakes the refund's, which is of another lane.
+    world.run_due_jobs().await;
     world.run_due_jobs().await;
 
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Failed);

@@ -193,10 +193,8 @@ impl Next<'_> {
 
     /// An answer for a payment that has no attempt open for it.
     pub(super) fn compare(self, answer: Answer) -> Option<Step> {
-        let charge = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_deref());
-        match (answer.outcome, &self.payment.status) {
-            (Outcome::Succeeded, Status::Succeeded) if answer.charge.as_deref() == charge => None,
-            (Outcome::Succeeded, Status::Succeeded) => Some(self.duplicate(answer.charge, answer.amount)),
+        match (&answer.outcome, &self.payment.status) {
+            (Outcome::Succeeded, Status::Succeeded) => self.compare_successes(answer),
             // A late `processing` or `failed` never moves what is decided (S1.13), and a person looks already.
             (Outcome::Declined(_) | Outcome::RequiresAction | Outcome::Pending, _)
             | (Outcome::Succeeded, Status::NeedsReview { .. }) => None,
@@ -208,11 +206,27 @@ impl Next<'_> {
                 | Status::Retrying { .. }
                 | Status::Failed
                 | Status::Canceled,
-            ) => Some(self.contradiction()),
+            ) => Some(self.contradiction(&answer)),
         }
     }
 
-    fn contradiction(mut self) -> Step {
+    /// The same success told again, or a second one: only two charges that are both named are proven to be two.
+    fn compare_successes(self, answer: Answer) -> Option<Step> {
+        let charge = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.clone());
+        let same_operation = answer.operation.is_none() || answer.operation == self.payment.operation;
+        match (charge, &answer.charge) {
+            (Some(known), Some(told)) if known == *told => None,
+            (Some(_), Some(_)) => Some(self.duplicate(answer.charge, answer.amount)),
+            (None, _) | (_, None) if same_operation => None,
+            (None, _) | (_, None) => Some(self.contradiction(&answer)),
+        }
+    }
+
+    fn contradiction(mut self, answer: &Answer) -> Step {
+        // Where the money is has to be known to whoever looks.
+        if self.payment.open_attempt().is_none() && self.payment.status != Status::Succeeded {
+            self.keep_references(answer);
+        }
         let reason =
             format!("the gateway reports a success for a payment that is {}", self.payment.status.name());
         self.payment.status = Status::NeedsReview { reason: reason.clone() };

@@ -450,3 +450,34 @@ fn only_facts_from_the_gateway_need_no_lease() {
         assert!(act.needs_lease(), "{act:?}");
     }
 }
+
+// S1.4: money is given back by itself only where two charges are named.
+#[test]
+fn a_success_without_a_named_charge_is_no_second_one() {
+    let told = |operation: Option<&str>, charge: Option<&str>| {
+        let answer = answer("ch_1", Outcome::Succeeded);
+        let (operation, charge) = (operation.map(str::to_owned), charge.map(str::to_owned));
+        Event::Answered { attempt: 1, answer: Answer { operation, charge, ..answer } }
+    };
+    let nameless = after([due(1, 1), told(Some("pi_1"), None)]);
+
+    unchanged(&nameless, told(Some("pi_1"), Some("ch_1")));
+    unchanged(&succeeded(), told(None, None));
+    let elsewhere = step(&nameless, told(Some("pi_2"), Some("ch_2")));
+    assert_eq!(
+        (elsewhere.payment.status.name(), elsewhere.duplicate, elsewhere.refund),
+        ("needs_review", None, None)
+    );
+    let second = step(&succeeded(), told(Some("pi_2"), Some("ch_2")));
+    assert_eq!(second.refund.map(|refund| refund.charge), Some("ch_2".to_owned()));
+}
+
+#[test]
+fn a_success_of_what_was_canceled_says_where_the_money_is() {
+    let canceled = after([due(1, 1), Event::NotSent { attempt: 1, reason: String::new() }, Event::Cancel]);
+
+    let found = step(&canceled, answered(1, "ch_9", Outcome::Succeeded)).payment;
+
+    assert_eq!(found.status.name(), "needs_review");
+    assert_eq!(found.attempt.and_then(|attempt| attempt.charge).as_deref(), Some("ch_9"));
+}

@@ -108,8 +108,11 @@ impl Next {
             )
             | (Outcome::Failed(_), RefundStatus::Failed) => None,
             (Outcome::Succeeded, RefundStatus::Failed) => {
-                self.refund.status = RefundStatus::Succeeded;
-                self.hold("the gateway reports a success for a refund that had failed".to_owned())
+                let reason = "the gateway reports a success for a refund that had failed".to_owned();
+                let is_new = self.refund.review_reason.replace(reason.clone()).is_none();
+                let mut step = self.moved(RefundStatus::Succeeded, reason);
+                step.event = is_new.then_some(EventType::RefundNeedsReview);
+                Some(step)
             }
             (Outcome::Succeeded, _) => {
                 self.refund.review_reason = None;

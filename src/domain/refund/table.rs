@@ -59,12 +59,13 @@ pub fn verdict(status: RefundStatus, kind: Kind) -> Verdict {
         (Sending, Kind::Lost) => Verdict::Doubt,
         // What the gateway says of a refund is a fact, also of one that seemed to be over.
         (Pending | Sending | Unknown | Processing | Succeeded | Failed, Kind::Answered) => Verdict::Conclude,
-        (Sending | Unknown, Kind::Rejected) => Verdict::Reject,
+        // Before anything has left, it is our own adapter that cannot express it.
+        (Pending | Sending | Unknown, Kind::Rejected) => Verdict::Reject,
         (Pending | Sending | Unknown | Processing, Kind::Review) => Verdict::Hold,
         (Sending | Unknown | Processing | Succeeded | Failed, Kind::Send)
         | (Pending | Unknown | Processing | Succeeded | Failed, Kind::NotSent | Kind::Lost)
         | (Pending | Sending | Processing | Succeeded | Failed, Kind::Absent)
-        | (Pending | Processing | Succeeded | Failed, Kind::Rejected)
+        | (Processing | Succeeded | Failed, Kind::Rejected)
         | (Succeeded | Failed, Kind::Review) => Verdict::Refuse,
     }
 }
