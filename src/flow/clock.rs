@@ -1,29 +1,58 @@
 //! The test clock: lets a user watch a month of retries in a second.
 
 use super::{FlowError, Flows};
-use crate::domain::clock::Time;
+use crate::{
+    domain::clock::Time,
+    gateway::{Account, Call},
+};
 use std::time::Duration;
 
 /// How long the jobs of one moment may take.
 const QUIET_WITHIN: Duration = Duration::from_mins(2);
+/// How long a sandbox that does not answer is told the time.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// How often quiet is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// The furthest that test time may be ahead.
 const MAX_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(366 * 10);
 
+/// How far a step went.
+enum Stepped {
+    /// There may be more that is due before the target.
+    Again,
+    There,
+}
+
 impl Flows {
     /// Moves test time to `target`, stopping at each due moment until its work is done.
     pub async fn advance_test_clock(&self, target: Time) -> Result<Time, FlowError> {
         self.check_target(target)?;
-        self.wait_until_quiet().await?;
         loop {
-            let due = self.store.find_next_due(false).await?.filter(|due| *due <= target);
-            let Some(due) = due else { break };
-            self.move_test_clock(due).await?;
             self.wait_until_quiet().await?;
+            let flows = self.clone();
+            // Once begun, a step is finished, whether or not its caller still waits.
+            let step = tokio::spawn(async move { flows.step_test_clock(target).await });
+            match step
+                .await
+                .map_err(|error| FlowError::Later(format!("the clock was not moved: {error}")))??
+            {
+                Stepped::Again => {}
+                Stepped::There => return Ok(self.clock().now(false)),
+            }
         }
-        self.move_test_clock(target).await?;
-        Ok(self.clock().now(false))
+    }
+
+    /// Moves test time to the next due moment, while nothing is in hand and nothing can be begun: a request that
+    /// leaves before a jump must not arrive after it, when its key may be forgotten.
+    async fn step_test_clock(&self, target: Time) -> Result<Stepped, FlowError> {
+        let _shut = self.store.shut_test_claims().await;
+        if self.store.count_busy(false, self.clock().now(false)).await? > 0 {
+            return Ok(Stepped::Again);
+        }
+        match self.store.find_next_due(false).await?.filter(|due| *due <= target) {
+            Some(due) => self.move_test_clock(due).await.map(|()| Stepped::Again),
+            None => self.move_test_clock(target).await.map(|()| Stepped::There),
+        }
     }
 
     fn check_target(&self, target: Time) -> Result<(), FlowError> {
@@ -57,18 +86,27 @@ impl Flows {
         }
         for account in self.gateways.of(false) {
             let Some(call) = account.gateway.set_clock(offset) else { continue };
-            let reply =
-                self.client.send(account, &call, account.gateway.api_version()).await.map_err(|error| {
-                    FlowError::Later(format!("{} was not told the time: {error}", account.name))
-                })?;
-            if reply.status != 200 {
-                let detail = format!("{} did not take the time: HTTP {}", account.name, reply.status);
-                return Err(FlowError::Later(detail));
-            }
+            self.tell_time(account, &call).await?;
         }
         self.store.advance_clock(offset).await?;
         self.store.enqueued().notify_waiters();
         Ok(())
+    }
+
+    /// Tells a sandbox the time until it says that it has it: an answer that is lost leaves it ahead of us.
+    async fn tell_time(&self, account: &Account, call: &Call) -> Result<(), FlowError> {
+        let deadline = tokio::time::Instant::now() + TOLD_WITHIN;
+        loop {
+            let problem = match self.client.send(account, call, account.gateway.api_version()).await {
+                Ok(reply) if reply.status == 200 => return Ok(()),
+                Ok(reply) => format!("{} did not take the time: HTTP {}", account.name, reply.status),
+                Err(error) => format!("{} was not told the time: {error}", account.name),
+            };
+            if tokio::time::Instant::now() > deadline {
+                return Err(FlowError::Later(problem));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Until no job of the test environment is due or in hand.

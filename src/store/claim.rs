@@ -146,6 +146,7 @@ impl Store {
     /// Claims due and abandoned jobs of a lane, at most as many as there are free slots.
     pub async fn claim(&self, order: Order) -> Result<Vec<Claimed>, StoreError> {
         self.pass(Point::Asked).await?;
+        let _open = if order.livemode { None } else { Some(self.gate.read().await) };
         self.committer.claim(order).await
     }
 

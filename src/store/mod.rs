@@ -40,7 +40,7 @@ use serde::Serialize;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{fs::File, sync::Arc};
 use text::{Text, on};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock, broadcast};
 
 /// Two databases, and something of each.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Store {
     recent: Option<recent::Recent>,
     clock: Clock,
     failpoints: Failpoints,
+    /// Shut while test time moves, so that no job of the test environment is begun meanwhile.
+    gate: Arc<RwLock<()>>,
     /// Held while the process has the SQLite file to itself.
     lock: Option<Arc<File>>,
 }
@@ -106,6 +108,11 @@ impl Store {
     /// Rings after each commit of this process that left new jobs.
     pub fn enqueued(&self) -> Arc<Notify> {
         self.committer.enqueued()
+    }
+
+    /// Lets no job of the test environment be claimed in this process until the guard is dropped.
+    pub async fn shut_test_claims(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.gate).write_owned().await
     }
 
     pub fn clock(&self) -> &Clock {

@@ -98,6 +98,7 @@ impl Store {
             recent,
             clock,
             failpoints,
+            gate: Arc::default(),
             lock,
         };
         let committers =

@@ -9,6 +9,7 @@ both! {
     the_urgent_come_first_then_the_longest_due_then_the_oldest
     a_claim_takes_no_more_than_it_asked_for
     lanes_and_environments_are_apart
+    nothing_of_the_test_environment_is_claimed_while_its_clock_moves
     what_is_not_due_is_left
     a_leased_job_is_invisible_until_its_lease_runs_out
     a_rescue_counts_and_begins_a_new_epoch
@@ -52,6 +53,23 @@ async fn a_claim_takes_no_more_than_it_asked_for(database: Database) {
     assert_eq!((first.len(), second.len(), third.len()), (2, 2, 1));
     let all: BTreeSet<_> = [ids(&first), ids(&second), ids(&third)].concat().into_iter().collect();
     assert_eq!(all.len(), 5);
+}
+
+async fn nothing_of_the_test_environment_is_claimed_while_its_clock_moves(database: Database) {
+    let bench = Bench::new(database).await;
+    let test = bench.paid_in().await;
+    let live = Payment { livemode: true, ..bench.payment() };
+    bench.store.commit(bench.create(live.clone(), None)).await.unwrap();
+    let shut = bench.store.shut_test_claims().await;
+
+    let waits = tokio::time::timeout(Duration::from_millis(50), bench.store.claim(bench.order(9))).await;
+    let passes = bench.store.claim(Order { livemode: true, ..bench.order(9) }).await.unwrap();
+    drop(shut);
+    let claimed = bench.claim(9).await;
+
+    assert!(waits.is_err());
+    assert_eq!(passes.iter().map(|claimed| claimed.job.payment()).collect::<Vec<_>>(), [Some(live.id)]);
+    assert_eq!(claimed.iter().map(|claimed| claimed.job.payment()).collect::<Vec<_>>(), [Some(test.id)]);
 }
 
 async fn lanes_and_environments_are_apart(database: Database) {
