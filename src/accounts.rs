@@ -2,7 +2,7 @@
 //! each held to the gateway's own account that it was at first.
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     gateway::{Account, AccountConfig, Registry, client::Client},
     sealing::{Keyring, Secrets},
     store::{Store, accounts::KeptAccount},
@@ -26,6 +26,11 @@ pub async fn load(config: &Config, store: &Store) -> anyhow::Result<BTreeMap<Str
         let account = open(&keyring, &kept).with_context(|| format!("the gateway account {name}"))?;
         accounts.insert(name, account);
     }
+    // Those that the database keeps were not seen when the configuration was checked.
+    let wrong = config.mistakes_if_live(&accounts);
+    if !wrong.is_empty() {
+        return Err(ConfigError::Wrong(wrong).into());
+    }
     Ok(accounts)
 }
 
@@ -46,6 +51,25 @@ pub fn open(keyring: &Keyring, kept: &KeptAccount) -> anyhow::Result<AccountConf
     Ok(account)
 }
 
+/// Notes an account as it is used for the first time, and refuses one that has become another: its payments would
+/// be carried on at another gateway, or in the other environment.
+pub async fn note(store: &Store, name: &str, account: &AccountConfig) -> anyhow::Result<()> {
+    let (gateway, livemode) = (account.gateway.name(), account.livemode);
+    store.ensure_account(name, gateway, livemode).await?;
+    let known = store.find_account(name).await?.context("the account was noted")?;
+    if (known.gateway.as_str(), known.livemode) != (gateway, livemode) {
+        let mode = |livemode| if livemode { "live" } else { "test" };
+        bail!(
+            "the gateway account {name} is configured as a {} account at {gateway}, but it has always been a {} \
+             account at {}: give the new one a name of its own",
+            mode(livemode),
+            mode(known.livemode),
+            known.gateway
+        );
+    }
+    Ok(())
+}
+
 /// Refuses accounts whose key has become another's: its payments would be asked after where they never were.
 pub async fn verify(registry: &Registry, store: &Store, client: &Client) -> anyhow::Result<()> {
     // A sandbox has no account to lose.
@@ -55,19 +79,40 @@ pub async fn verify(registry: &Registry, store: &Store, client: &Client) -> anyh
     for (account, identity) in told {
         match identity {
             Ok(identity) => hold_to(store, &account.name, &identity).await?,
-            // The gateway may be down, or the key may not be allowed to ask; charges will tell.
+            Err(error @ Unidentified::Refused(_)) if is_known(store, &account.name).await? => bail!(
+                "{error}: set a key of the gateway account {} that is good, and may read the account",
+                account.name
+            ),
+            // The gateway may be down, or the key may never have been allowed to ask; charges will tell.
             Err(error) => tracing::warn!(gateway.name = %account.name,
-                "whose account {} is cannot be told: {error:#}", account.name),
+                "whose account {} is cannot be told: {error}", account.name),
         }
     }
     Ok(())
 }
 
+/// Why a gateway did not tell whose account a key is of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unidentified {
+    #[error("the gateway refused the key with HTTP {0}")]
+    Refused(u16),
+    #[error("{0}")]
+    Untold(String),
+}
+
 /// The gateway's own id of the account.
-pub async fn identify(account: &Account, client: &Client) -> anyhow::Result<String> {
-    let reply = client.send(account, &account.gateway.identify(), account.gateway.api_version()).await?;
-    let identity = account.gateway.read_identity(&reply);
-    identity.with_context(|| format!("the gateway answered HTTP {}", reply.status))
+pub async fn identify(account: &Account, client: &Client) -> Result<String, Unidentified> {
+    let reply = client.send(account, &account.gateway.identify(), account.gateway.api_version()).await;
+    let reply = reply.map_err(|error| Unidentified::Untold(error.to_string()))?;
+    match (reply.status, account.gateway.read_identity(&reply)) {
+        (_, Some(identity)) => Ok(identity),
+        (401 | 403, None) => Err(Unidentified::Refused(reply.status)),
+        (status, None) => Err(Unidentified::Untold(format!("the gateway answered HTTP {status}"))),
+    }
+}
+
+async fn is_known(store: &Store, name: &str) -> anyhow::Result<bool> {
+    Ok(store.find_account(name).await?.is_some_and(|known| known.identity.is_some()))
 }
 
 /// Whether an account is still the one that it was when it was first used here.

@@ -94,7 +94,7 @@ async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
     let client = Client::new(&config.client).context("the client for gateways cannot be built")?;
     let client = client.with_failpoints(store.failpoints().clone());
     for (name, account) in &configs {
-        store.ensure_account(name, account.gateway.name(), account.livemode).await?;
+        accounts::note(&store, name, account).await?;
     }
     accounts::verify(&gateways, &store, &client).await?;
     store.refresh_clock().await?;

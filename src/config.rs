@@ -148,18 +148,7 @@ impl Config {
             let known: Vec<_> = Point::ALL.iter().map(|point| point.name()).collect();
             wrong.push(format!("failpoint.point: no such point; one of {}", known.join(", ")));
         }
-        let live: Vec<_> = self.gateways.iter().filter(|(_, account)| account.livemode).collect();
-        if !live.is_empty() && !self.failpoint.point.is_empty() {
-            wrong.push("failpoint.point must be empty where a gateway account is live".to_owned());
-        }
-        for (name, account) in live {
-            if !account.base_url.starts_with("https://") {
-                wrong.push(format!("gateways.{name}.base_url must begin with https:// for a live account"));
-            }
-            if account.follows_test_clock {
-                wrong.push(format!("gateways.{name}.follows_test_clock must be false for a live account"));
-            }
-        }
+        wrong.extend(self.mistakes_if_live(&self.gateways));
         for (name, account) in &self.gateways {
             wrong.extend(account.mistake().map(|mistake| format!("gateways.{name}: {mistake}")));
         }
@@ -185,6 +174,24 @@ impl Config {
         }
         if self.environment == Environment::Production && self.store.url.is_empty() {
             wrong.push("store.url is empty: name the database".to_owned());
+        }
+        wrong
+    }
+
+    /// What must not be where an account moves real money.
+    pub fn mistakes_if_live(&self, accounts: &BTreeMap<String, gateway::AccountConfig>) -> Vec<String> {
+        let live: Vec<_> = accounts.iter().filter(|(_, account)| account.livemode).collect();
+        let mut wrong = Vec::new();
+        if !live.is_empty() && !self.failpoint.point.is_empty() {
+            wrong.push("failpoint.point must be empty where a gateway account is live".to_owned());
+        }
+        for (name, account) in live {
+            if !account.base_url.starts_with("https://") {
+                wrong.push(format!("gateways.{name}.base_url must begin with https:// for a live account"));
+            }
+            if account.follows_test_clock {
+                wrong.push(format!("gateways.{name}.follows_test_clock must be false for a live account"));
+            }
         }
         wrong
     }

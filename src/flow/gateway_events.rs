@@ -4,7 +4,7 @@
 use super::{FlowError, Flows, Worked, inquiry::Inquiry};
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus},
+        attempt::{Attempt, AttemptStatus, Outcome},
         payment::{Event, Payment},
         refund::Refund,
     },
@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 
 /// How soon a question that was in hand when the event came is asked again.
 const SOON: TimeDelta = TimeDelta::seconds(2);
+/// How many looks that prove nothing an event is worth: by the shipped schedule, those of seven hours.
+const MAX_LOOKS: u32 = 10;
 
 impl Flows {
     /// Takes in what a gateway tells of an account; false if it was known. Only what is proven to come from the
@@ -53,10 +55,21 @@ impl Flows {
             livemode: account.livemode,
             kind: notification.kind,
             payment: notification.payment,
+            operation: notification.operation,
             refund: notification.refund,
             body: String::from_utf8_lossy(body).into_owned(),
         };
         Ok(self.store.keep_gateway_event(&told).await?)
+    }
+
+    /// Has a question asked now, whether or not its job was there.
+    async fn ask_now(&self, job: &Job, livemode: bool) -> Result<Hurried, FlowError> {
+        let now = self.clock().now(livemode);
+        let hurried = self.store.hurry(job, now).await?;
+        if hurried == Hurried::Missing {
+            self.store.adopt(livemode, job, now).await?;
+        }
+        Ok(hurried)
     }
 }
 
@@ -77,20 +90,44 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     let done = || flows.end_job(&claimed.lease, JobEnd::Done);
     let Some(payment) = payment.filter(ours) else { return done().await };
     let Some(attempt) = payment.attempt.clone() else { return done().await };
+    let soon = || flows.end_job(&claimed.lease, JobEnd::Again(flows.now(&payment) + SOON));
+    let beside = beside(&payment, &told);
     match attempt.status {
         AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction => {
             let job = Job::Reconcile(Reconcile { payment: payment.id, attempt: attempt.n });
-            hurry(flows, claimed, &job, payment.livemode).await
+            match beside {
+                Some(beside) if claimed.runs > 0 => look_again(flows, claimed, &beside, &attempt).await,
+                // Its own operation comes first: of two captures the second one must not hide the first.
+                Some(_) => {
+                    flows.ask_now(&job, payment.livemode).await?;
+                    soon().await
+                }
+                None => hurry(flows, claimed, &job, payment.livemode).await,
+            }
         }
-        // Whoever sends it has the answer, or vanishes, and then it is asked after. And a late word never moves a
-        // success back (S1.13).
-        AttemptStatus::Sending | AttemptStatus::Succeeded => done().await,
+        // Whoever sends it has the answer, or vanishes. What is told may be of another charge, which can be seen
+        // only then.
+        AttemptStatus::Sending => soon().await,
+        AttemptStatus::Succeeded => match beside {
+            Some(beside) => look_again(flows, claimed, &beside, &attempt).await,
+            // A late word never moves a success back (S1.13).
+            None => done().await,
+        },
         AttemptStatus::Planned
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
-        | AttemptStatus::Duplicate => look_again(flows, claimed, &payment, &attempt).await,
+        | AttemptStatus::Duplicate => {
+            look_again(flows, claimed, beside.as_ref().unwrap_or(&payment), &attempt).await
+        }
     }
+}
+
+/// The payment as if the operation that is told of were its own, where it has another: money that it took there
+/// is a second capture (S1.4).
+fn beside(payment: &Payment, told: &Told) -> Option<Payment> {
+    let (ours, told) = (payment.operation.as_ref()?, told.operation.as_ref()?);
+    (ours != told).then(|| Payment { operation: Some(told.clone()), ..payment.clone() })
 }
 
 /// A refund's own job asks, also where it had come to its end: a bank may send money back.
@@ -112,19 +149,16 @@ async fn look_at_refund(
 /// What is open has its question waiting; it is asked now.
 async fn hurry(flows: &Flows, claimed: &Claimed, job: &Job, livemode: bool) -> Result<(), FlowError> {
     let now = flows.clock().now(livemode);
-    let end = match flows.store.hurry(job, now).await? {
-        Hurried::Due => JobEnd::Done,
+    let end = match flows.ask_now(job, livemode).await? {
+        Hurried::Due | Hurried::Missing => JobEnd::Done,
         // It may have asked before the gateway knew what it tells now.
         Hurried::InHand => JobEnd::Again(now + SOON),
-        Hurried::Missing => {
-            flows.store.adopt(livemode, job, now).await?;
-            JobEnd::Done
-        }
     };
     flows.end_job(&claimed.lease, end).await
 }
 
-/// An attempt that we hold for closed, or for never sent: a success of it would contradict us.
+/// An attempt that we hold for closed, or for never sent, or an operation that is not the payment's: a success
+/// would contradict us, and nothing else counts.
 async fn look_again(
     flows: &Flows,
     claimed: &Claimed,
@@ -137,19 +171,41 @@ async fn look_again(
     }
     let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
     match finding {
-        Finding::Answered(answer) => {
+        Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
             let event = Event::Answered { attempt: attempt.n, answer };
-            conclude(flows, claimed, Worked::event(payment, event, JobEnd::Done), closing).await
+            let worked = if is_latest(flows, payment, attempt).await? {
+                Worked::event(payment, event, JobEnd::Done)
+            } else {
+                // The success may be the next attempt's own, whose answer is on its way.
+                Worked::note(JobEnd::Again(flows.now(payment) + SOON))
+            };
+            conclude(flows, claimed, worked, closing).await
         }
-        Finding::Canceled | Finding::Absent => {
+        Finding::Answered(_) | Finding::Canceled | Finding::Absent => {
             conclude(flows, claimed, Worked::note(JobEnd::Done), closing).await
         }
         Finding::More(_) | Finding::Nothing(_) => {
-            let later = flows.now(payment) + crate::domain::decline::transport(claimed.failures + 1);
-            let end = JobEnd::Failed(later, "the gateway did not tell more".to_owned());
+            let end = look_later(flows, claimed, payment);
             conclude(flows, claimed, Worked::note(end), closing).await
         }
     }
+}
+
+/// Whether the payment is still at the attempt that was asked about.
+async fn is_latest(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Result<bool, FlowError> {
+    let now = flows.store.find_payment(payment.id).await?;
+    Ok(now.and_then(|payment| payment.attempt).is_some_and(|latest| latest.n == attempt.n))
+}
+
+/// A look that proved nothing is repeated on the schedule, and not for ever.
+fn look_later(flows: &Flows, claimed: &Claimed, payment: &Payment) -> JobEnd {
+    if claimed.failures + 1 >= MAX_LOOKS {
+        tracing::error!(payment.id = %payment.id, gateway.name = %payment.account,
+            "{} was told of by its gateway, which did not say more when asked {MAX_LOOKS} times", payment.id);
+        return JobEnd::Done;
+    }
+    let later = flows.next_look(payment.livemode, &claimed.lease.job.to_string(), claimed.failures);
+    JobEnd::Failed(later, "the gateway did not tell more".to_owned())
 }
 
 async fn conclude(

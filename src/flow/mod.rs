@@ -172,9 +172,15 @@ impl Flows {
     }
 
     fn account(&self, payment: &Payment) -> Result<&Account, FlowError> {
-        self.gateways.find(&payment.account).ok_or_else(|| FlowError::Invalid {
+        self.configured(&payment.account, payment.livemode)
+    }
+
+    /// The account of that name in that environment: what is of one never meets the other.
+    fn configured(&self, name: &str, livemode: bool) -> Result<&Account, FlowError> {
+        let account = self.gateways.find(name).filter(|account| account.livemode == livemode);
+        account.ok_or_else(|| FlowError::Invalid {
             field: "gateway".to_owned(),
-            detail: format!("{} is not configured here: add it under [gateways]", payment.account),
+            detail: format!("{name} is not configured here: add it under [gateways]"),
         })
     }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus, Outcome},
+        attempt::{Attempt, AttemptStatus, ExchangeKind, Outcome},
         clock::Time,
         payment::{Event, Payment, Status},
     },
@@ -25,6 +25,8 @@ use dunlin_jobs::Reconcile;
 
 /// Two looks that find nothing count as two only when they are this far apart (S1.9).
 const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
+/// After this long a person is told of an operation that cannot be canceled.
+const STUCK_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Works on a reconcile job.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(), FlowError> {
@@ -124,6 +126,7 @@ impl Look<'_> {
         let Some(call) = call else {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
         };
+        self.alert_if_stuck(&exchanges);
         let exchange = self.flows.exchange(account, self.payment, self.attempt.n, &call);
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(());
@@ -143,6 +146,18 @@ impl Look<'_> {
                 self.note(closing).await?;
                 self.again().await
             }
+        }
+    }
+
+    /// What the payer could still complete is not left to the looks alone for ever.
+    fn alert_if_stuck(&self, exchanges: &[Exchange]) {
+        let cancels = exchanges.iter().filter(|exchange| exchange.kind == ExchangeKind::Cancel);
+        let Some(first) = cancels.map(|exchange| exchange.opened_at).min() else { return };
+        let age = self.flows.now(self.payment) - first;
+        if age >= STUCK_AFTER {
+            tracing::error!(payment.id = %self.payment.id, gateway.name = %self.payment.account,
+                "{} is canceled, but its operation at the gateway could not be for {} days",
+                self.payment.id, age.num_days());
         }
     }
 
@@ -211,7 +226,8 @@ impl Look<'_> {
         }
     }
 
-    /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
+    /// Nothing was found. That is evidence only late enough, and only twice, and never against the gateway's own
+    /// word that it has the attempt (S1.9, S1.17).
     async fn absent(
         &self,
         last_sent_at: Time,
@@ -223,7 +239,7 @@ impl Look<'_> {
         // The gateway may have worked on the request for this long before there was anything to be listed.
         let shows_after = traits.max_timeout + traits.settle_delay;
         let counts_from = last_sent_at + TimeDelta::from_std(shows_after).unwrap_or(TimeDelta::MAX);
-        if self.attempt.status != AttemptStatus::Unknown || now < counts_from {
+        if self.attempt.status != AttemptStatus::Unknown || now < counts_from || was_accepted(exchanges) {
             self.note(closing).await?;
             return self.again().await;
         }
@@ -295,4 +311,11 @@ impl Look<'_> {
     fn next_poll(&self) -> Time {
         self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs)
     }
+}
+
+/// Whether the gateway has said of the attempt that it has it.
+fn was_accepted(exchanges: &[Exchange]) -> bool {
+    let verdicts = exchanges.iter().filter_map(|exchange| exchange.closed.as_ref());
+    let accepted = [AttemptStatus::Pending.name(), AttemptStatus::RequiresAction.name()];
+    verdicts.into_iter().any(|closing| accepted.contains(&closing.verdict.as_str()))
 }

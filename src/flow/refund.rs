@@ -32,10 +32,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> 
     let Some(refund) = flows.store.find_refund(job.refund).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its refund does not exist".to_owned())).await;
     };
-    let Some(account) = flows.gateways.find(&refund.account) else {
-        let detail = format!("{} is not configured here: add it under [gateways]", refund.account);
-        return Err(FlowError::Invalid { field: "gateway".to_owned(), detail });
-    };
+    let account = flows.configured(&refund.account, refund.livemode)?;
     let run = Run { flows, claimed, account, refund: &refund };
     if claimed.rescues >= flows.settings.max_rescues {
         return run.set_aside().await;

@@ -11,6 +11,8 @@ pub struct Notification {
     pub kind: String,
     /// The payment to look at; none where the event is of a type that we do not follow, or about nothing of ours.
     pub payment: Option<PaymentId>,
+    /// The gateway's id of the operation that it tells of, where it is about a charge.
+    pub operation: Option<String>,
     /// The refund to look at, where it is about one.
     pub refund: Option<RefundId>,
 }

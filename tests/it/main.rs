@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod contract;
 mod doubts;
+mod environments;
 mod overdue;
 mod refunds;
 mod simulation;

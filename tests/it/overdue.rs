@@ -17,10 +17,14 @@ use dunlin::{
 use dunlin_jobs::Money;
 use futures_util::FutureExt;
 use secrecy::SecretString;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 both! {
     what_settles_for_too_long_comes_before_a_person_and_ends_by_its_result
+    what_was_accepted_is_never_sent_anew_though_the_gateway_forgets_it
     where_a_gateway_can_be_asked_in_no_way_a_doubt_goes_to_a_person_and_is_never_sent_again
 }
 
@@ -55,6 +59,41 @@ async fn what_settles_for_too_long_comes_before_a_person_and_ends_by_its_result(
     assert_eq!(reviews.iter().filter(|event| *event == "payment.needs_review").count(), 1, "{reviews:?}");
     assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
     assert_eq!(world.captures(payment.id), 1);
+}
+
+// S1.9, S1.17
+async fn what_was_accepted_is_never_sent_anew_though_the_gateway_forgets_it(database: Database) {
+    for method in ["pm_card_visa", "pm_sandbox_insufficient_funds_1"] {
+        let mut world = World::new(database.another().await).await;
+        let (bank, clock) = (Arc::clone(&world.bank), world.flows.clock().clone());
+        let accepted_at = Arc::new(OnceLock::new());
+        // For most of a day the gateway says that it is at it, and then that the intent waits for a confirmation.
+        world.flows.client = Client::in_process(Arc::new(move |call| {
+            let mut answer = world::answer(&bank, call);
+            if let Ok(reply) = &mut answer
+                && let text = String::from_utf8_lossy(&reply.body)
+                && text.contains(r#""succeeded""#)
+            {
+                let begin = *accepted_at.get_or_init(|| clock.now(false));
+                let is_early = clock.now(false) - begin < TimeDelta::hours(20);
+                let told = if is_early { r#""processing""# } else { r#""requires_confirmation""# };
+                let text = text.replace(r#""succeeded""#, told);
+                reply.body = text.into_bytes();
+            }
+            std::future::ready(answer).boxed()
+        }));
+        let payment = world.pay(method).await;
+
+        world.travel(TimeDelta::days(20)).await;
+
+        let payment = world.payment(payment.id).await;
+        assert!(payment.status.review_reason().is_some(), "{:?}", payment.status);
+        let attempt = payment.attempt.unwrap();
+        assert_eq!(attempt.status, AttemptStatus::Unknown);
+        let exchanges = world.flows.store.list_exchanges(payment.id).await.unwrap();
+        let sent = exchanges.iter().filter(|exchange| exchange.kind.is_charge());
+        assert_eq!(sent.count(), usize::try_from(attempt.n).unwrap(), "{method}");
+    }
 }
 
 /// The gateway of the tests, said to know neither keys nor references.

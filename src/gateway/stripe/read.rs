@@ -210,11 +210,20 @@ fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
                 Finding::Absent
             }
             Some(decline) => Finding::Answered(answer(intent, Outcome::Declined(decline))),
-            None => Finding::Absent,
+            None => unconfirmed(tried),
         },
-        "requires_confirmation" => Finding::Absent,
+        "requires_confirmation" => unconfirmed(tried),
         other => Finding::Nothing(format!("the intent is {other}")),
     }
+}
+
+/// The first attempt makes its intent and confirms it in one call, and an answer gives its id only with a result:
+/// such an intent has been confirmed, whatever it says now (S1.17).
+fn unconfirmed(tried: Tried<'_>) -> Finding {
+    if tried.n == 1 && tried.payment.operation.is_some() {
+        return Finding::Nothing("the intent, which was confirmed, waits for a confirmation".to_owned());
+    }
+    Finding::Absent
 }
 
 fn answer(intent: &Intent, outcome: Outcome) -> Answer {

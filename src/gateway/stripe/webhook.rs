@@ -29,6 +29,9 @@ const FOLLOWED: [&str; 8] = [
     "charge.refund.updated",
 ];
 
+/// What the types begin with whose object is an intent.
+const ABOUT_AN_INTENT: &str = "payment_intent.";
+
 #[derive(Debug, Deserialize)]
 struct Event {
     id: String,
@@ -45,6 +48,8 @@ struct Data {
 
 #[derive(Debug, Deserialize)]
 struct Object {
+    #[serde(default)]
+    id: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, String>>,
 }
@@ -65,10 +70,18 @@ pub(super) fn read(
         return Err(WebhookError::Unreadable);
     }
     let followed = event.livemode == livemode && FOLLOWED.contains(&event.kind.as_str());
-    let metadata = event.data.object.metadata.filter(|_| followed).unwrap_or_default();
+    let Object { id, metadata } = event.data.object;
+    let metadata = metadata.filter(|_| followed).unwrap_or_default();
+    let operation = id.filter(|id| followed && event.kind.starts_with(ABOUT_AN_INTENT) && is_id(id));
     let payment = metadata.get(REFERENCE).and_then(|reference| reference.parse().ok());
     let refund = metadata.get(refund::REFERENCE).and_then(|reference| reference.parse().ok());
-    Ok(Notification { id: event.id, kind: event.kind, payment, refund })
+    Ok(Notification { id: event.id, kind: event.kind, payment, operation, refund })
+}
+
+/// Whether it can stand in the path of a call.
+fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain)
 }
 
 /// The header is `t=SECONDS,v1=HEX`, with a `v1` for each secret while one is replaced by another.
@@ -136,6 +149,20 @@ mod tests {
 
         assert_eq!((read.id.as_str(), read.kind.as_str()), ("evt_1", "payment_intent.succeeded"));
         assert_eq!(read.payment, PAYMENT.parse().ok());
+    }
+
+    #[test]
+    fn an_intents_event_names_the_intent() {
+        let mut told = event("payment_intent.succeeded");
+        told["data"]["object"]["id"] = json!("pi_2");
+        let mut odd = event("payment_intent.succeeded");
+        odd["data"]["object"]["id"] = json!("../charges/ch_1");
+        let mut refund = event("refund.failed");
+        refund["data"]["object"]["id"] = json!("re_1");
+
+        assert_eq!(read_good(&told).unwrap().operation.as_deref(), Some("pi_2"));
+        assert_eq!(read_good(&odd).unwrap().operation, None);
+        assert_eq!(read_good(&refund).unwrap().operation, None);
     }
 
     #[test]

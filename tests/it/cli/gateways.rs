@@ -1,7 +1,17 @@
 //! `dunlin gateways`: secrets that lie in the database sealed, and accounts that stay who they were.
 
 use super::{Ended, run};
-use crate::support::process::{dunlin, folder};
+use crate::support::{
+    database::Database,
+    process::{dunlin, folder},
+};
+use dunlin::{
+    config::Config,
+    domain::clock::Clock,
+    failpoint::Failpoints,
+    sealing::{Keyring, Secrets},
+    store::accounts::KeptAccount,
+};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -17,7 +27,7 @@ const NEW_KEY: (&str, &str) =
 const SECRET: (&str, &str) = ("DUNLIN_GATEWAY_SECRET_KEY", "sk_test_canary_one");
 const WEBHOOK: (&str, &str) = ("DUNLIN_GATEWAY_WEBHOOK_SECRET", "whsec_canary_two");
 
-/// A gateway that tells whose key it was asked with: `acct_` and the key's last word.
+/// A gateway that tells whose key it was asked with: `acct_` and the key's last word. A revoked one it refuses.
 fn gateway() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -27,8 +37,10 @@ fn gateway() -> String {
             let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
             let key = head.iter().find(|line| line.starts_with("authorization")).unwrap();
             let body = format!("{{\"id\":\"acct_{}\"}}", key.rsplit('_').next().unwrap());
+            let status = if body.contains("revoked") { "401 Unauthorized" } else { "200 OK" };
+            let body = if status == "200 OK" { body } else { String::new() };
             let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = write!(&stream, "{head}{body}");
         }
     });
@@ -122,18 +134,85 @@ fn another_accounts_key_is_refused_under_a_name_that_is_taken() {
     add(&path, &url, &other).assert_failed(&["acct_other", "main has always been acct_one"]);
     // Not by the configuration either.
     assert_eq!(run(&path, &["gateways", "remove", "main"], &[]).code, Some(0));
-    let configured = [
-        ("DUNLIN_GATEWAYS__MAIN__GATEWAY", "stripe"),
-        ("DUNLIN_GATEWAYS__MAIN__LIVEMODE", "false"),
-        ("DUNLIN_GATEWAYS__MAIN__BASE_URL", &url),
-        ("DUNLIN_GATEWAYS__MAIN__SECRET_KEY", "sk_test_other"),
-    ];
-    let started = run(&path, &["serve", "--listen", "127.0.0.1:0"], &configured);
+    let started = start(&path, &configured(&url, "false", "sk_test_other"));
 
     started.assert_failed(&["acct_other", "main has always been acct_one"]);
     // A new key of the same account is welcome.
     let rolled = [KEY, ("DUNLIN_GATEWAY_SECRET_KEY", "sk_test_rolled_one")];
     assert_eq!(add(&path, &url, &rolled).code, Some(0));
+}
+
+/// The account `main` as the configuration has it.
+fn configured<'a>(url: &'a str, livemode: &'a str, key: &'a str) -> [(&'a str, &'a str); 4] {
+    [
+        ("DUNLIN_GATEWAYS__MAIN__GATEWAY", "stripe"),
+        ("DUNLIN_GATEWAYS__MAIN__LIVEMODE", livemode),
+        ("DUNLIN_GATEWAYS__MAIN__BASE_URL", url),
+        ("DUNLIN_GATEWAYS__MAIN__SECRET_KEY", key),
+    ]
+}
+
+/// A start that ends in any case, because its port is taken.
+fn start(folder: &Path, settings: &[(&str, &str)]) -> Ended {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    run(folder, &["serve", "--listen", &address], settings)
+}
+
+#[test]
+fn a_key_that_is_refused_for_an_account_that_was_known_stops_the_start() {
+    let (_folder, path) = folder();
+    let url = gateway();
+    assert_eq!(add(&path, &url, &[KEY, SECRET]).code, Some(0));
+    assert_eq!(run(&path, &["gateways", "remove", "main"], &[]).code, Some(0));
+
+    let revoked = start(&path, &configured(&url, "false", "sk_test_revoked"));
+    let gone = start(&path, &configured("http://127.0.0.1:1", "false", SECRET.1));
+
+    revoked.assert_failed(&["account main", "HTTP 401"]);
+    // A gateway that is not there is no reason to be away as well.
+    gone.assert_failed(&["is the port taken?"]);
+}
+
+#[test]
+fn a_name_of_one_environment_is_refused_for_the_other() {
+    let (_folder, path) = folder();
+    assert_eq!(add(&path, &gateway(), &[KEY, SECRET]).code, Some(0));
+    assert_eq!(run(&path, &["gateways", "remove", "main"], &[]).code, Some(0));
+
+    let started = start(&path, &configured("https://127.0.0.1:1", "true", "sk_live_one"));
+
+    started.assert_failed(&["main is configured as a live account", "always been a test account"]);
+}
+
+#[tokio::test]
+async fn a_live_account_that_is_kept_is_held_to_what_a_configured_one_is() {
+    let (_folder, path) = folder();
+    let database = Database::sqlite();
+    let config = Config::load_over(None, &[("sealing.key", KEY.1.to_owned())]).unwrap();
+    let secrets = Secrets { secret_key: "sk_live_one".to_owned(), webhook_secret: None };
+    let kept = |url: &str| KeptAccount {
+        name: "main".to_owned(),
+        gateway: "stripe".to_owned(),
+        livemode: true,
+        base_url: url.to_owned(),
+        sealed: Keyring::new(&config.sealing).unwrap().seal("main", &secrets).unwrap(),
+        sealed_at: Clock::system().now(true),
+    };
+    let over = [KEY, ("DUNLIN_STORE__URL", &database.url)];
+
+    let keep = async |url: &str| {
+        let store = database.open(Clock::system(), Failpoints::default()).await;
+        store.keep_account(&kept(url)).await.unwrap();
+        store.close().await;
+    };
+    keep("http://127.0.0.1:1").await;
+    let plain = start(&path, &over);
+    keep("https://127.0.0.1:1").await;
+    let broken = start(&path, &[over[0], over[1], ("DUNLIN_FAILPOINT__POINT", "charge.before_send")]);
+
+    plain.assert_failed(&["gateways.main.base_url must begin with https://"]);
+    broken.assert_failed(&["failpoint.point must be empty"]);
 }
 
 #[test]

@@ -14,6 +14,13 @@ pub(crate) fn event(id: &str, kind: &str, payment: &str) -> String {
     json!({ "id": id, "type": kind, "livemode": false, "data": { "object": object } }).to_string()
 }
 
+/// An event about a payment's intent, which it names.
+pub(crate) fn intent_event(id: &str, kind: &str, payment: &str, intent: &str) -> String {
+    let metadata = json!({ "dunlin_payment": payment });
+    let object = json!({ "object": "payment_intent", "id": intent, "metadata": metadata });
+    json!({ "id": id, "type": kind, "livemode": false, "data": { "object": object } }).to_string()
+}
+
 /// The header that proves a body.
 pub(crate) fn signature(secret: &str, at: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();

@@ -55,6 +55,20 @@ fn an_intent_that_was_never_confirmed_was_never_charged() {
     }
 }
 
+// S1.9, S1.17
+#[test]
+fn the_first_attempts_intent_whose_id_is_known_was_confirmed() {
+    let known = second();
+    let unknown = payment();
+    for status in ["requires_confirmation", "requires_payment_method"] {
+        let found = ask(tried(&known, 1, None), 200, &intent(status, None));
+        let listed = ask(tried(&unknown, 1, None), 200, &page(&[intent(status, None)], false));
+
+        assert!(matches!(found, Finding::Nothing(_)), "{found:?}");
+        assert_eq!(listed, Finding::Absent);
+    }
+}
+
 fn page(intents: &[Value], has_more: bool) -> Value {
     json!({ "object": "list", "data": intents, "has_more": has_more })
 }

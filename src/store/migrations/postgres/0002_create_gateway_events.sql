@@ -6,6 +6,8 @@ CREATE TABLE gateway_events (
     livemode BOOLEAN NOT NULL,
     type TEXT NOT NULL,
     payment_id TEXT COLLATE "C",
+    -- The gateway's id of the operation that it tells of.
+    operation TEXT,
     refund_id TEXT,
     body TEXT NOT NULL,
     received_at TIMESTAMPTZ NOT NULL,
