@@ -1,7 +1,7 @@
 //! Cancel: stops a payment. Where an attempt of it is open at the gateway, the gateway cancels first, for the
 //! payer might still complete it (S1.19).
 
-use super::{FlowError, Flows};
+use super::{About, FlowError, Flows};
 use crate::{
     domain::{
         attempt::AttemptStatus,
@@ -69,7 +69,7 @@ impl Flows {
         attempt: u32,
         call: &Call,
     ) -> Result<(Cancellation, ExchangeWrite), FlowError> {
-        let exchange = self.exchange(account, payment, attempt, call);
+        let exchange = self.exchange(account, About::Attempt(payment.id, attempt), call);
         self.keep(ExchangeWrite::Open(exchange.clone())).await?;
         // It moves no money, and whoever else works on the payment may be canceled upon: no lease is needed.
         let reply = self.client.send(account, call, &exchange.api_version).await;

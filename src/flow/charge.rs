@@ -1,6 +1,6 @@
 //! Charge: carries a payment through its next attempt.
 
-use super::{FlowError, Flows, Worked};
+use super::{About, FlowError, Flows, Worked};
 use crate::{
     domain::{
         attempt::Rejection,
@@ -72,7 +72,7 @@ impl Run<'_> {
             Ok(call) => call,
             Err(reason) => return self.end(JobEnd::Park(reason)).await,
         };
-        let exchange = flows.exchange(account, payment, n, &call);
+        let exchange = flows.exchange(account, About::Attempt(payment.id, n), &call);
         let id = AttemptId::mint(flows.now(payment), flows.clock().random());
         self.start(payment, Event::Due { attempt: n, id }, exchange).await
     }
@@ -82,11 +82,12 @@ impl Run<'_> {
         let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
             return self.end(JobEnd::Done).await;
         };
-        let Some(first) = self.flows.first_exchange(payment.id, attempt).await? else {
+        let exchanges = self.flows.list_exchanges(About::Attempt(payment.id, attempt)).await?;
+        let Some(first) = exchanges.into_iter().find(|exchange| exchange.kind.moves_money()) else {
             let reason = "the attempt's own request is not on record".to_owned();
             return self.end(JobEnd::Park(reason)).await;
         };
-        let exchange = self.flows.same_bytes(payment, first);
+        let exchange = self.flows.same_bytes(self.flows.account(payment)?, first);
         self.start(payment, Event::Send { attempt }, exchange).await
     }
 
@@ -246,23 +247,6 @@ impl Reading {
 }
 
 impl Flows {
-    /// The request that the attempt was born with.
-    pub(super) async fn first_exchange(
-        &self,
-        payment: PaymentId,
-        attempt: u32,
-    ) -> Result<Option<Exchange>, FlowError> {
-        let exchanges = self.store.list_exchanges(payment).await?;
-        Ok(exchanges.into_iter().find(|exchange| exchange.attempt == attempt && exchange.kind.is_charge()))
-    }
-
-    /// A new exchange with the bytes, key and API version of an earlier one.
-    pub(super) fn same_bytes(&self, payment: &Payment, first: Exchange) -> Exchange {
-        let now = self.now(payment);
-        let id = dunlin_jobs::ExchangeId::mint(now, self.clock().random());
-        Exchange { id, resend: true, opened_at: now, closed: None, ..first }
-    }
-
     /// Keeps how an exchange ended where nothing else is to be changed.
     pub(super) async fn keep(&self, closing: ExchangeWrite) -> Result<(), FlowError> {
         let mut change = self.change("worker", crate::store::change::Subject::Note);

@@ -1,6 +1,6 @@
 //! Inquiry: asks a gateway what became of an attempt, page by page, each call an exchange on record.
 
-use super::{FlowError, Flows, Worked, cancel::CANCELED};
+use super::{About, FlowError, Flows, Worked, cancel::CANCELED};
 use crate::{
     domain::{attempt::Attempt, clock::Time, payment::Payment},
     failpoint::Point,
@@ -49,7 +49,7 @@ impl Inquiry<'_> {
         };
         let mut call = account.gateway.query(tried);
         for page in 1..=MAX_PAGES {
-            let exchange = flows.exchange(account, payment, attempt.n, &call);
+            let exchange = flows.exchange(account, About::Attempt(payment.id, attempt.n), &call);
             if !flows.open(claimed, &exchange).await? {
                 return Ok(None);
             }

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{ChangeId, ExchangeId, PaymentId};
+use dunlin_jobs::{ChangeId, ExchangeId, PaymentId, RefundId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -185,13 +185,17 @@ impl Flows {
     }
 
     /// The row that must be committed before a byte of the call leaves (S1.5).
-    fn exchange(&self, account: &Account, payment: &Payment, attempt: u32, call: &Call) -> Exchange {
-        let now = self.now(payment);
+    fn exchange(&self, account: &Account, about: About, call: &Call) -> Exchange {
+        let now = self.clock().now(account.livemode);
+        let (payment, attempt, refund) = match about {
+            About::Attempt(payment, n) => (payment, n, None),
+            About::Refund(payment, refund) => (payment, 0, Some(refund)),
+        };
         Exchange {
             id: ExchangeId::mint(now, self.clock().random()),
-            payment: payment.id,
+            payment,
             attempt,
-            refund: None,
+            refund,
             kind: call.kind,
             resend: false,
             method: call.method.to_owned(),
@@ -202,6 +206,20 @@ impl Flows {
             opened_at: now,
             closed: None,
         }
+    }
+
+    /// A new exchange with the bytes, key and API version of an earlier one.
+    fn same_bytes(&self, account: &Account, first: Exchange) -> Exchange {
+        let now = self.clock().now(account.livemode);
+        let id = ExchangeId::mint(now, self.clock().random());
+        Exchange { id, resend: true, opened_at: now, closed: None, ..first }
+    }
+
+    /// The exchanges about an attempt or a refund, first one first.
+    async fn list_exchanges(&self, about: About) -> Result<Vec<Exchange>, FlowError> {
+        let (About::Attempt(payment, _) | About::Refund(payment, _)) = about;
+        let all = self.store.list_exchanges(payment).await?;
+        Ok(all.into_iter().filter(|exchange| About::of(exchange) == about).collect())
     }
 
     /// Makes the call of a committed exchange.
@@ -263,6 +281,23 @@ impl Flows {
     fn may_begin(&self, claimed: &Claimed) -> bool {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
         claimed.lease_left(self.clock()) >= needed
+    }
+}
+
+/// What an exchange is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// An attempt of a payment, by its number.
+    Attempt(PaymentId, u32),
+    Refund(PaymentId, RefundId),
+}
+
+impl About {
+    fn of(exchange: &Exchange) -> Self {
+        match exchange.refund {
+            Some(refund) => Self::Refund(exchange.payment, refund),
+            None => Self::Attempt(exchange.payment, exchange.attempt),
+        }
     }
 }
 

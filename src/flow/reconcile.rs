@@ -2,7 +2,7 @@
 //! never a reason to charge again.
 
 use super::{
-    FlowError, Flows, Worked, cancel,
+    About, FlowError, Flows, Worked, cancel,
     cancel::CANCELED,
     charge::STORED_ERROR,
     inquiry::{ABSENT, Inquiry},
@@ -76,14 +76,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
-        let exchanges: Vec<_> = self
-            .flows
-            .store
-            .list_exchanges(self.payment.id)
-            .await?
-            .into_iter()
-            .filter(|exchange| exchange.attempt == self.attempt.n)
-            .collect();
+        let exchanges = self.flows.list_exchanges(self.about()).await?;
         let first = exchanges.iter().find(|exchange| exchange.kind.is_charge());
         match first.filter(|_| self.may_resend(&exchanges)) {
             Some(first) => {
@@ -127,7 +120,7 @@ impl Look<'_> {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
         };
         self.alert_if_stuck(&exchanges);
-        let exchange = self.flows.exchange(account, self.payment, self.attempt.n, &call);
+        let exchange = self.flows.exchange(account, self.about(), &call);
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(());
         }
@@ -176,7 +169,7 @@ impl Look<'_> {
     /// Sends the same bytes under the same key; true when that settled the matter.
     async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
         let account = self.flows.account(self.payment)?;
-        let exchange = self.flows.same_bytes(self.payment, first);
+        let exchange = self.flows.same_bytes(account, first);
         self.flows.store.pass(Point::Resending).await?;
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(true);
@@ -306,6 +299,10 @@ impl Look<'_> {
             Ok(_) | Err(CommitError::LeaseLost | CommitError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn about(&self) -> About {
+        About::Attempt(self.payment.id, self.attempt.n)
     }
 
     fn next_poll(&self) -> Time {

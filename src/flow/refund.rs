@@ -1,7 +1,7 @@
 //! Refund: carries a refund to its end. One job sends it, and asks what became of it while that is open.
 
 use super::{
-    FlowError, Flows, Worked,
+    About, FlowError, Flows, Worked,
     charge::{PARKED_FOR_CREDENTIALS, STORED_ERROR},
     inquiry::ABSENT,
 };
@@ -13,14 +13,13 @@ use crate::{
         refund::{Answer, Event, Outcome, Refund, RefundStatus},
     },
     failpoint::Point,
-    gateway::{Account, Call, Finding, Reading, Send, client::SendError},
+    gateway::{Account, Finding, Reading, Send, client::SendError},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
     },
 };
 use chrono::TimeDelta;
-use dunlin_jobs::ExchangeId;
 
 /// How many pages of a listing one look may read.
 const MAX_PAGES: usize = 50;
@@ -69,9 +68,9 @@ impl Run<'_> {
         }
         let exchange = match first_exchange(&self.exchanges().await?) {
             // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
-            Some(first) => self.same_bytes(first),
+            Some(first) => self.flows.same_bytes(self.account, first),
             None => match self.account.gateway.refund(self.refund) {
-                Ok(call) => self.exchange(&call),
+                Ok(call) => self.flows.exchange(self.account, self.about(), &call),
                 // Nothing has left, and nothing can: the amount is free again.
                 Err(reason) => return self.conclude(Event::Rejected { reason }, JobEnd::Done, None).await,
             },
@@ -133,7 +132,7 @@ impl Run<'_> {
         let Some(first) = first_exchange(&exchanges).filter(|_| self.may_resend(&exchanges)) else {
             return self.ask(&exchanges).await;
         };
-        let exchange = self.same_bytes(first);
+        let exchange = self.flows.same_bytes(self.account, first);
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(());
         }
@@ -170,7 +169,7 @@ impl Run<'_> {
         let gateway = &self.account.gateway;
         let mut call = gateway.query_refund(self.refund);
         for _ in 0..MAX_PAGES {
-            let exchange = self.exchange(&call);
+            let exchange = self.flows.exchange(self.account, self.about(), &call);
             if !self.flows.open(self.claimed, &exchange).await? {
                 return Ok(());
             }
@@ -289,33 +288,12 @@ impl Run<'_> {
         traits.key_supported && self.refund.first_sent_at.is_some_and(|sent| self.now() - sent < limit)
     }
 
-    /// The exchanges of this refund, first one first.
     async fn exchanges(&self) -> Result<Vec<Exchange>, FlowError> {
-        let all = self.flows.store.list_exchanges(self.refund.payment).await?;
-        Ok(all.into_iter().filter(|exchange| exchange.refund == Some(self.refund.id)).collect())
+        self.flows.list_exchanges(self.about()).await
     }
 
-    fn exchange(&self, call: &Call) -> Exchange {
-        Exchange {
-            id: ExchangeId::mint(self.now(), self.flows.clock().random()),
-            payment: self.refund.payment,
-            attempt: 0,
-            refund: Some(self.refund.id),
-            kind: call.kind,
-            resend: false,
-            method: call.method.to_owned(),
-            path: call.path.clone(),
-            idempotency_key: call.idempotency_key.clone(),
-            api_version: self.account.gateway.api_version().to_owned(),
-            body: call.body.clone(),
-            opened_at: self.now(),
-            closed: None,
-        }
-    }
-
-    fn same_bytes(&self, first: Exchange) -> Exchange {
-        let id = ExchangeId::mint(self.now(), self.flows.clock().random());
-        Exchange { id, resend: true, opened_at: self.now(), closed: None, ..first }
+    fn about(&self) -> About {
+        About::Refund(self.refund.payment, self.refund.id)
     }
 
     fn next_look(&self) -> Time {
