@@ -1,22 +1,19 @@
 //! Cancel: stops a payment. Where an attempt of it is open at the gateway, the gateway cancels first, for the
 //! payer might still complete it (S1.19).
 
-use super::{About, FlowError, Flows};
+use super::{About, FlowError, Flows, verdict::Verdict};
 use crate::{
     domain::{
         attempt::AttemptStatus,
         payment::{Event, Payment, Status},
     },
-    gateway::{Account, Call, Cancellation, Reading, Reply, client::SendError},
+    gateway::{Account, Call, Cancellation, Reply, client::SendError},
     store::{
         Owner,
         change::{Change, CommitError, ExchangeWrite, Subject},
     },
 };
 use dunlin_jobs::PaymentId;
-
-/// The verdict of an exchange by which the gateway has canceled, or says that it has.
-pub(super) const CANCELED: &str = "canceled";
 
 impl Flows {
     /// Stops a payment.
@@ -74,7 +71,7 @@ impl Flows {
         // It moves no money, and whoever else works on the payment may be canceled upon: no lease is needed.
         let reply = self.client.send(account, call, &exchange.api_version).await;
         let cancellation = read(account, payment, &reply);
-        let closing = self.closing(account, &exchange, &reply, verdict(&cancellation));
+        let closing = self.closing(account, &exchange, &reply, cancellation.verdict());
         Ok((cancellation, closing))
     }
 
@@ -106,13 +103,5 @@ pub(super) fn read(account: &Account, payment: &Payment, reply: &Result<Reply, S
     match reply {
         Ok(reply) => account.gateway.read_cancel(payment, reply),
         Err(error) => Cancellation::Unknown(error.to_string()),
-    }
-}
-
-pub(super) fn verdict(cancellation: &Cancellation) -> String {
-    match cancellation {
-        Cancellation::Canceled => CANCELED.to_owned(),
-        Cancellation::Answered(answer) => Reading::Answered(answer.clone()).verdict(),
-        Cancellation::Unknown(why) => format!("unknown: {why}"),
     }
 }

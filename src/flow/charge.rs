@@ -1,6 +1,6 @@
 //! Charge: carries a payment through its next attempt.
 
-use super::{About, FlowError, Flows, Worked};
+use super::{About, FlowError, Flows, Worked, verdict::Verdict};
 use crate::{
     domain::{
         attempt::Rejection,
@@ -23,9 +23,6 @@ const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 
 /// The reason under which a job waits for working credentials.
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
-
-/// What the verdict of a send begins with whose error the gateway keeps: asking that way again is of no use.
-pub(super) const STORED_ERROR: &str = "stored error";
 
 /// Works on a charge or retry job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
@@ -220,23 +217,6 @@ async fn quarantine(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Resu
 }
 
 impl Reading {
-    pub(super) fn verdict(&self) -> String {
-        use crate::domain::attempt::Outcome;
-        match self {
-            Self::Answered(answer) => match &answer.outcome {
-                Outcome::Succeeded => "succeeded".to_owned(),
-                Outcome::Declined(decline) => format!("declined: {}", decline.code),
-                Outcome::RequiresAction => "requires_action".to_owned(),
-                Outcome::Pending => "pending".to_owned(),
-            },
-            Self::Rejected(_) => "rejected".to_owned(),
-            Self::NotSent(reason) => format!("not sent: {reason}"),
-            Self::Unknown(reason) => format!("unknown: {reason}"),
-            Self::StoredError(reason) => format!("{STORED_ERROR}: {reason}"),
-            Self::Mismatch(reason) => format!("mismatch: {reason}"),
-        }
-    }
-
     /// Our keys are made of ids, so one that was used for other bytes means that ids were given twice (S1.8).
     pub(super) fn alert(&self, payment: &Payment) {
         if let Self::Mismatch(reason) = self {

@@ -1,10 +1,10 @@
 //! Inquiry: asks a gateway what became of an attempt, page by page, each call an exchange on record.
 
-use super::{About, FlowError, Flows, Worked, cancel::CANCELED};
+use super::{About, FlowError, Flows, Worked, verdict::Verdict};
 use crate::{
     domain::{attempt::Attempt, clock::Time, payment::Payment},
     failpoint::Point,
-    gateway::{Finding, Reading, Tried},
+    gateway::{Finding, Tried},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -13,8 +13,6 @@ use crate::{
 
 /// How many pages of a listing one look may read.
 const MAX_PAGES: usize = 50;
-/// What the verdict of a look that found nothing begins with, in the exchange's row.
-pub(super) const ABSENT: &str = "absent";
 
 /// One question about one attempt.
 pub(super) struct Inquiry<'a> {
@@ -61,7 +59,7 @@ impl Inquiry<'_> {
             };
             match &finding {
                 Finding::More(next) if page < MAX_PAGES => {
-                    let closing = flows.closing(account, &exchange, &reply, "not on this page".to_owned());
+                    let closing = flows.closing(account, &exchange, &reply, finding.verdict());
                     flows.keep(closing).await?;
                     call = next.clone();
                 }
@@ -70,22 +68,16 @@ impl Inquiry<'_> {
                 | Finding::Absent
                 | Finding::More(_)
                 | Finding::Nothing(_) => {
-                    let closing = flows.closing(account, &exchange, &reply, verdict(&finding));
+                    let mut verdict = finding.verdict();
+                    if matches!(finding, Finding::More(_)) {
+                        verdict.push_str(", and there are too many");
+                    }
+                    let closing = flows.closing(account, &exchange, &reply, verdict);
                     return Ok(Some((finding, closing)));
                 }
             }
         }
         Ok(None)
-    }
-}
-
-fn verdict(finding: &Finding) -> String {
-    match finding {
-        Finding::Answered(answer) => Reading::Answered(answer.clone()).verdict(),
-        Finding::Canceled => CANCELED.to_owned(),
-        Finding::Absent => ABSENT.to_owned(),
-        Finding::More(_) => "not on this page, and there are too many".to_owned(),
-        Finding::Nothing(why) => why.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod reconcile;
 pub mod refund;
 pub mod refunds;
 pub mod sweep;
+mod verdict;
 
 use crate::{
     domain::{

@@ -3,9 +3,8 @@
 
 use super::{
     About, FlowError, Flows, Worked, cancel,
-    cancel::CANCELED,
-    charge::STORED_ERROR,
-    inquiry::{ABSENT, Inquiry},
+    inquiry::Inquiry,
+    verdict::{ABSENT, CANCELED, STORED_ERROR, Verdict},
 };
 use crate::{
     domain::{
@@ -126,7 +125,7 @@ impl Look<'_> {
         }
         let reply = self.flows.send(account, self.claimed, &exchange).await;
         let cancellation = cancel::read(account, self.payment, &reply);
-        let closing = self.flows.closing(account, &exchange, &reply, cancel::verdict(&cancellation));
+        let closing = self.flows.closing(account, &exchange, &reply, cancellation.verdict());
         match cancellation {
             Cancellation::Canceled => {
                 self.note(closing).await?;

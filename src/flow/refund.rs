@@ -2,8 +2,8 @@
 
 use super::{
     About, FlowError, Flows, Worked,
-    charge::{PARKED_FOR_CREDENTIALS, STORED_ERROR},
-    inquiry::ABSENT,
+    charge::PARKED_FOR_CREDENTIALS,
+    verdict::{ABSENT, STORED_ERROR, Verdict},
 };
 use crate::{
     domain::{
@@ -90,7 +90,7 @@ impl Run<'_> {
             Err(SendError::NotSent(reason)) => Reading::NotSent(reason.clone()),
             Err(SendError::Lost(reason)) => Reading::Unknown(reason.clone()),
         };
-        let closing = self.flows.closing(self.account, &exchange, &reply, verdict(&reading));
+        let closing = self.flows.closing(self.account, &exchange, &reply, reading.verdict());
         let again = JobEnd::AgainWhileOpen(self.next_look());
         let (event, end) = match reading {
             Reading::Answered(answer) => (Event::Answered(answer), again),
@@ -142,7 +142,7 @@ impl Run<'_> {
             Ok(reply) => self.account.gateway.read_refund(Send::Again, reply),
             Err(error) => Reading::Unknown(error.to_string()),
         };
-        let closing = self.flows.closing(self.account, &exchange, &reply, verdict(&reading));
+        let closing = self.flows.closing(self.account, &exchange, &reply, reading.verdict());
         let end = JobEnd::AgainWhileOpen(self.next_look());
         match reading {
             // A replayed answer tells how it was, and a bank may have sent the money back since: it is asked once more.
@@ -183,7 +183,7 @@ impl Run<'_> {
             let end = JobEnd::AgainWhileOpen(self.next_look());
             match finding {
                 Finding::Answered(answer) => {
-                    let verdict = verdict(&Reading::Answered(answer.clone()));
+                    let verdict = answer.verdict();
                     return self.conclude(Event::Answered(answer), end, Some(closing(verdict))).await;
                 }
                 Finding::Absent => return self.absent(exchanges, closing(ABSENT.to_owned())).await,
@@ -318,19 +318,4 @@ impl Run<'_> {
 /// The request that the refund was sent with.
 fn first_exchange(exchanges: &[Exchange]) -> Option<Exchange> {
     exchanges.iter().find(|exchange| exchange.idempotency_key.is_some()).cloned()
-}
-
-fn verdict(reading: &Reading<Answer>) -> String {
-    match reading {
-        Reading::Answered(answer) => match &answer.outcome {
-            Outcome::Succeeded => "succeeded".to_owned(),
-            Outcome::Processing => "processing".to_owned(),
-            Outcome::Failed(reason) => format!("failed: {reason}"),
-        },
-        Reading::Rejected(_) => "rejected".to_owned(),
-        Reading::NotSent(reason) => format!("not sent: {reason}"),
-        Reading::Unknown(reason) => format!("unknown: {reason}"),
-        Reading::StoredError(reason) => format!("{STORED_ERROR}: {reason}"),
-        Reading::Mismatch(reason) => format!("mismatch: {reason}"),
-    }
 }
