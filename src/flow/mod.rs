@@ -4,6 +4,7 @@
 mod cancel;
 pub mod charge;
 pub mod clock;
+mod evidence;
 pub mod gateway_events;
 mod inquiry;
 pub mod payments;

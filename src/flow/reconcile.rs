@@ -3,8 +3,9 @@
 
 use super::{
     About, FlowError, Flows, Worked, cancel,
+    evidence::{self, Absence, Evidence},
     inquiry::Inquiry,
-    verdict::{ABSENT, CANCELED, STORED_ERROR, Verdict},
+    verdict::{CANCELED, Verdict},
 };
 use crate::{
     domain::{
@@ -22,8 +23,6 @@ use crate::{
 use chrono::TimeDelta;
 use dunlin_jobs::Reconcile;
 
-/// Two looks that find nothing count as two only when they are this far apart (S1.9).
-const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
 /// After this long a person is told of an operation that cannot be canceled.
 const STUCK_AFTER: TimeDelta = TimeDelta::days(7);
 
@@ -76,23 +75,23 @@ impl Look<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
         let exchanges = self.flows.list_exchanges(self.about()).await?;
-        let first = exchanges.iter().find(|exchange| exchange.kind.is_charge());
-        match first.filter(|_| self.may_resend(&exchanges)) {
+        let evidence = self.evidence(&exchanges)?;
+        let first_sent_at = self.attempt.first_sent_at;
+        match evidence.first_send().filter(|_| evidence.may_resend(first_sent_at)) {
             Some(first) => {
-                let first = first.clone();
-                if self.resend(first).await? {
+                if self.resend(first.clone()).await? {
                     return Ok(());
                 }
                 self.ask(&exchanges, self.flows.now(self.payment)).await
             }
-            None => self.ask(&exchanges, self.last_sent_at(&exchanges)).await,
+            // Absence is evidence only well after the request last left.
+            None => self.ask(&exchanges, evidence.last_sent_at().unwrap_or(first_sent_at)).await,
         }
     }
 
-    /// When the attempt's request last left, as far as is known: absence is evidence only well after that.
-    fn last_sent_at(&self, exchanges: &[Exchange]) -> Time {
-        let sent = exchanges.iter().filter(|exchange| exchange.kind.is_charge());
-        sent.map(|exchange| exchange.opened_at).max().unwrap_or(self.attempt.first_sent_at)
+    fn evidence<'e>(&'e self, exchanges: &'e [Exchange]) -> Result<Evidence<'e>, FlowError> {
+        let traits = self.flows.account(self.payment)?.gateway.traits();
+        Ok(Evidence { traits, exchanges, now: self.flows.now(self.payment) })
     }
 
     /// S2.10: the gateway knows neither keys nor our reference, and its own id never reached us.
@@ -112,8 +111,7 @@ impl Look<'_> {
     async fn withdraw(&self) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let exchanges = self.flows.store.list_exchanges(self.payment.id).await?;
-        let confirmed = exchanges.iter().filter_map(|exchange| exchange.closed.as_ref());
-        let is_over = confirmed.map(|closing| closing.verdict.as_str()).any(|verdict| verdict == CANCELED);
+        let is_over = evidence::verdicts(&exchanges).any(|(_, verdict)| verdict == CANCELED);
         let call = account.gateway.cancel(self.payment, self.attempt.n).filter(|_| !is_over);
         let Some(call) = call else {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
@@ -151,18 +149,6 @@ impl Look<'_> {
                 "{} is canceled, but its operation at the gateway could not be for {} days",
                 self.payment.id, age.num_days());
         }
-    }
-
-    fn may_resend(&self, exchanges: &[Exchange]) -> bool {
-        let Ok(account) = self.flows.account(self.payment) else { return false };
-        let traits = account.gateway.traits();
-        let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
-        // S2.11: 0.8 of the key's life, in whole numbers.
-        let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        let useless = |exchange: &Exchange| {
-            exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(STORED_ERROR))
-        };
-        traits.key_supported && age < limit && !exchanges.iter().any(useless)
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
@@ -226,24 +212,19 @@ impl Look<'_> {
         exchanges: &[Exchange],
         closing: ExchangeWrite,
     ) -> Result<(), FlowError> {
-        let now = self.flows.now(self.payment);
-        let traits = self.flows.account(self.payment)?.gateway.traits();
-        // The gateway may have worked on the request for this long before there was anything to be listed.
-        let shows_after = traits.max_timeout + traits.settle_delay;
-        let counts_from = last_sent_at + TimeDelta::from_std(shows_after).unwrap_or(TimeDelta::MAX);
-        if self.attempt.status != AttemptStatus::Unknown || now < counts_from || was_accepted(exchanges) {
-            self.note(closing).await?;
-            return self.again().await;
+        let may_count = self.attempt.status == AttemptStatus::Unknown && !evidence::was_accepted(exchanges);
+        let evidence = self.evidence(exchanges)?;
+        match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
+            Absence::Proven => self.conclude(Event::Absent { attempt: self.attempt.n }, closing).await,
+            Absence::First { again_at } => {
+                self.note(closing).await?;
+                self.flows.end_job(&self.claimed.lease, JobEnd::Again(again_at)).await
+            }
+            Absence::ProvesNothing => {
+                self.note(closing).await?;
+                self.again().await
+            }
         }
-        let before = exchanges.iter().any(|exchange| {
-            let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
-            absent && exchange.opened_at >= counts_from && exchange.opened_at <= now - BETWEEN_ABSENCES
-        });
-        if before {
-            return self.conclude(Event::Absent { attempt: self.attempt.n }, closing).await;
-        }
-        self.note(closing).await?;
-        self.flows.end_job(&self.claimed.lease, JobEnd::Again(now + BETWEEN_ABSENCES)).await
     }
 
     /// Runs exactly what a synchronous answer runs (S1.14), and ends the job if the attempt is closed by it.
@@ -307,11 +288,4 @@ impl Look<'_> {
     fn next_poll(&self) -> Time {
         self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs)
     }
-}
-
-/// Whether the gateway has said of the attempt that it has it.
-fn was_accepted(exchanges: &[Exchange]) -> bool {
-    let verdicts = exchanges.iter().filter_map(|exchange| exchange.closed.as_ref());
-    let accepted = [AttemptStatus::Pending.name(), AttemptStatus::RequiresAction.name()];
-    verdicts.into_iter().any(|closing| accepted.contains(&closing.verdict.as_str()))
 }

@@ -3,7 +3,8 @@
 use super::{
     About, FlowError, Flows, Worked,
     charge::PARKED_FOR_CREDENTIALS,
-    verdict::{ABSENT, STORED_ERROR, Verdict},
+    evidence::{Absence, Evidence},
+    verdict::{ABSENT, Verdict},
 };
 use crate::{
     domain::{
@@ -23,8 +24,6 @@ use chrono::TimeDelta;
 
 /// How many pages of a listing one look may read.
 const MAX_PAGES: usize = 50;
-/// Two looks that find nothing count as two only when they are this far apart (S1.9).
-const BETWEEN_ABSENCES: TimeDelta = TimeDelta::minutes(5);
 
 /// Works on a refund's job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> Result<(), FlowError> {
@@ -66,9 +65,9 @@ impl Run<'_> {
         if !self.flows.may_begin(self.claimed) {
             return self.end(JobEnd::Again(self.now())).await;
         }
-        let exchange = match first_exchange(&self.exchanges().await?) {
+        let exchange = match self.evidence(&self.exchanges().await?).first_send() {
             // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
-            Some(first) => self.flows.same_bytes(self.account, first),
+            Some(first) => self.flows.same_bytes(self.account, first.clone()),
             None => match self.account.gateway.refund(self.refund) {
                 Ok(call) => self.flows.exchange(self.account, self.about(), &call),
                 // Nothing has left, and nothing can: the amount is free again.
@@ -129,10 +128,12 @@ impl Run<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
         let exchanges = self.exchanges().await?;
-        let Some(first) = first_exchange(&exchanges).filter(|_| self.may_resend(&exchanges)) else {
+        let evidence = self.evidence(&exchanges);
+        let may_resend = self.refund.first_sent_at.is_some_and(|sent_at| evidence.may_resend(sent_at));
+        let Some(first) = evidence.first_send().filter(|_| may_resend) else {
             return self.ask(&exchanges).await;
         };
-        let exchange = self.flows.same_bytes(self.account, first);
+        let exchange = self.flows.same_bytes(self.account, first.clone());
         if !self.flows.open(self.claimed, &exchange).await? {
             return Ok(());
         }
@@ -208,25 +209,20 @@ impl Run<'_> {
 
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(&self, exchanges: &[Exchange], closing: ExchangeWrite) -> Result<(), FlowError> {
-        let now = self.now();
-        let traits = self.account.gateway.traits();
-        let settle = TimeDelta::from_std(traits.max_timeout + traits.settle_delay).unwrap_or(TimeDelta::MAX);
-        let sent = exchanges.iter().filter(|exchange| exchange.idempotency_key.is_some());
-        let last_sent_at = sent.map(|exchange| exchange.opened_at).max().or(self.refund.first_sent_at);
-        let counts_from = last_sent_at.unwrap_or(now) + settle;
-        if self.refund.status != RefundStatus::Unknown || now < counts_from {
-            self.flows.keep(closing).await?;
-            return self.later().await;
+        let evidence = self.evidence(exchanges);
+        let last_sent_at = evidence.last_sent_at().or(self.refund.first_sent_at).unwrap_or(evidence.now);
+        let may_count = self.refund.status == RefundStatus::Unknown;
+        match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
+            Absence::Proven => self.conclude(Event::Absent, JobEnd::Again(evidence.now), Some(closing)).await,
+            Absence::First { again_at } => {
+                self.flows.keep(closing).await?;
+                self.end(JobEnd::Again(again_at)).await
+            }
+            Absence::ProvesNothing => {
+                self.flows.keep(closing).await?;
+                self.later().await
+            }
         }
-        let before = exchanges.iter().any(|exchange| {
-            let absent = exchange.closed.as_ref().is_some_and(|closing| closing.verdict == ABSENT);
-            absent && exchange.opened_at >= counts_from && exchange.opened_at <= now - BETWEEN_ABSENCES
-        });
-        if before {
-            return self.conclude(Event::Absent, JobEnd::Again(now), Some(closing)).await;
-        }
-        self.flows.keep(closing).await?;
-        self.end(JobEnd::Again(now + BETWEEN_ABSENCES)).await
     }
 
     /// Commits what became of the refund, and of the job.
@@ -275,17 +271,8 @@ impl Run<'_> {
         self.conclude(Event::Review { reason }, JobEnd::Keep, None).await
     }
 
-    fn may_resend(&self, exchanges: &[Exchange]) -> bool {
-        let useless = |exchange: &Exchange| {
-            exchange.closed.as_ref().is_some_and(|closing| closing.verdict.starts_with(STORED_ERROR))
-        };
-        if exchanges.iter().any(useless) {
-            return false;
-        }
-        let traits = self.account.gateway.traits();
-        // S2.11: 0.8 of the key's life, in whole numbers.
-        let limit = TimeDelta::from_std(traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        traits.key_supported && self.refund.first_sent_at.is_some_and(|sent| self.now() - sent < limit)
+    fn evidence<'e>(&'e self, exchanges: &'e [Exchange]) -> Evidence<'e> {
+        Evidence { traits: self.account.gateway.traits(), exchanges, now: self.now() }
     }
 
     async fn exchanges(&self) -> Result<Vec<Exchange>, FlowError> {
@@ -313,9 +300,4 @@ impl Run<'_> {
     async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
         self.flows.end_job(&self.claimed.lease, end).await
     }
-}
-
-/// The request that the refund was sent with.
-fn first_exchange(exchanges: &[Exchange]) -> Option<Exchange> {
-    exchanges.iter().find(|exchange| exchange.idempotency_key.is_some()).cloned()
 }
