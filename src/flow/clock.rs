@@ -98,7 +98,8 @@ impl Flows {
         let deadline = tokio::time::Instant::now() + TOLD_WITHIN;
         loop {
             let problem = match self.client.send(account, call, account.gateway.api_version()).await {
-                // 409: it was told before, and whoever told it did not live to keep the time. It never goes back; we follow.
+                // 409: it was told before, and whoever told it did not live to keep the time. It never goes back;
+                // we follow.
                 Ok(reply) if matches!(reply.status, 200 | 409) => return Ok(()),
                 Ok(reply) => format!("{} did not take the time: HTTP {}", account.name, reply.status),
                 Err(error) => format!("{} was not told the time: {error}", account.name),
