@@ -1,7 +1,7 @@
 //! Cancel: stops a payment. Where an attempt of it is open at the gateway, the gateway cancels first, for the
 //! payer might still complete it (S1.19).
 
-use super::{About, FlowError, Flows, verdict::Verdict};
+use super::{FlowError, Flows, exchange::About, verdict::Verdict};
 use crate::{
     domain::{
         attempt::AttemptStatus,

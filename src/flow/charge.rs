@@ -1,6 +1,10 @@
 //! Charge: carries a payment through its next attempt.
 
-use super::{About, FlowError, Flows, Worked, verdict::Verdict};
+use super::{
+    FlowError, Flows, Worked, evidence,
+    exchange::{About, read_first},
+    verdict::Verdict,
+};
 use crate::{
     domain::{
         attempt::Rejection,
@@ -18,8 +22,8 @@ use crate::{
 use chrono::TimeDelta;
 use dunlin_jobs::{AttemptId, PaymentId};
 
-/// How long a job is set aside that has lost its worker again and again before anything was begun.
-const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
+/// How long a job is set aside that has lost its worker again and again, where it is not parked.
+pub(super) const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 
 /// The reason under which a job waits for working credentials.
 pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
@@ -80,7 +84,7 @@ impl Run<'_> {
             return self.end(JobEnd::Done).await;
         };
         let exchanges = self.flows.list_exchanges(About::Attempt(payment.id, attempt)).await?;
-        let Some(first) = exchanges.into_iter().find(|exchange| exchange.kind.moves_money()) else {
+        let Some(first) = evidence::first_send(&exchanges) else {
             let reason = "the attempt's own request is not on record".to_owned();
             return self.end(JobEnd::Park(reason)).await;
         };
@@ -117,7 +121,7 @@ impl Run<'_> {
         reply: Result<Reply, SendError>,
     ) -> Result<(), FlowError> {
         let flows = self.flows;
-        let reading = read(account, payment, &reply);
+        let reading = read_first(&reply, |reply| account.gateway.read_charge(payment, Send::First, reply));
         let closing = flows.closing(account, exchange, &reply, reading.verdict());
         reading.alert(payment);
         let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
@@ -176,14 +180,6 @@ impl Run<'_> {
     }
 }
 
-fn read(account: &Account, payment: &Payment, reply: &Result<Reply, SendError>) -> Reading {
-    match reply {
-        Ok(reply) => account.gateway.read_charge(payment, Send::First, reply),
-        Err(SendError::NotSent(reason)) => Reading::NotSent(reason.clone()),
-        Err(SendError::Lost(reason)) => Reading::Unknown(reason.clone()),
-    }
-}
-
 /// The worker that had it vanished while the request may have been on the wire (S5.6).
 async fn lost_worker(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
     flows.store.pass(Point::Rescuing).await?;
@@ -223,15 +219,6 @@ impl Reading {
             tracing::error!(payment.id = %payment.id, reason,
                 "{}: its gateway key was used for another request; was a backup restored?", payment.id);
         }
-    }
-}
-
-impl Flows {
-    /// Keeps how an exchange ended where nothing else is to be changed.
-    pub(super) async fn keep(&self, closing: ExchangeWrite) -> Result<(), FlowError> {
-        let mut change = self.change("worker", crate::store::change::Subject::Note);
-        change.exchanges.push(closing);
-        self.store.commit(change).await.map(drop).map_err(FlowError::from)
     }
 }
 

@@ -32,17 +32,7 @@ pub(super) enum Absence {
     Proven,
 }
 
-impl<'a> Evidence<'a> {
-    /// The request as it was sent at first.
-    pub(super) fn first_send(&self) -> Option<&'a Exchange> {
-        self.sends().next()
-    }
-
-    /// When the request last left, as far as is on record.
-    pub(super) fn last_sent_at(&self) -> Option<Time> {
-        self.sends().map(|exchange| exchange.opened_at).max()
-    }
-
+impl Evidence<'_> {
     /// Whether the same bytes may go again under their key, which the gateway must still remember, and whose answer
     /// must not be an error that it has kept.
     pub(super) fn may_resend(&self, first_sent_at: Time) -> bool {
@@ -69,10 +59,20 @@ impl<'a> Evidence<'a> {
         }
         Absence::First { again_at: self.now + BETWEEN_ABSENCES }
     }
+}
 
-    fn sends(&self) -> impl Iterator<Item = &'a Exchange> {
-        self.exchanges.iter().filter(|exchange| exchange.kind.moves_money())
-    }
+/// The request as it was sent at first.
+pub(super) fn first_send(exchanges: &[Exchange]) -> Option<&Exchange> {
+    sends(exchanges).next()
+}
+
+/// When the request last left, as far as is on record.
+pub(super) fn last_sent_at(exchanges: &[Exchange]) -> Option<Time> {
+    sends(exchanges).map(|exchange| exchange.opened_at).max()
+}
+
+fn sends(exchanges: &[Exchange]) -> impl Iterator<Item = &Exchange> {
+    exchanges.iter().filter(|exchange| exchange.kind.moves_money())
 }
 
 /// Whether the gateway has said of an attempt that it has it.
@@ -227,10 +227,9 @@ mod tests {
             exchange(ExchangeKind::Refund, at(3), None),
             exchange(ExchangeKind::Cancel, at(4), None),
         ];
-        let evidence = Evidence { traits: &traits(), exchanges: &exchanges, now: at(5) };
 
-        assert_eq!(evidence.first_send().map(|send| send.opened_at), Some(at(2)));
-        assert_eq!(evidence.last_sent_at(), Some(at(3)));
+        assert_eq!(first_send(&exchanges).map(|send| send.opened_at), Some(at(2)));
+        assert_eq!(last_sent_at(&exchanges), Some(at(3)));
     }
 
     // S1.17

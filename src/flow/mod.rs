@@ -5,6 +5,7 @@ mod cancel;
 pub mod charge;
 pub mod clock;
 mod evidence;
+mod exchange;
 pub mod gateway_events;
 mod inquiry;
 pub mod payments;
@@ -20,19 +21,15 @@ use crate::{
         payment::{Event, Payment},
         refund::{self as refunding, Refund},
     },
-    failpoint::Point,
-    gateway::{
-        Account, Call, Registry, Reply,
-        client::{Client, SendError},
-    },
+    gateway::{Account, Registry, client::Client},
     store::{
         Store, StoreError,
-        change::{Change, Closing, CommitError, Committed, Exchange, ExchangeWrite, JobEnd, Lease, Subject},
+        change::{Change, CommitError, Committed, ExchangeWrite, JobEnd, Lease, Subject},
         claim::Claimed,
     },
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{ChangeId, ExchangeId, PaymentId, RefundId};
+use dunlin_jobs::{ChangeId, PaymentId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -186,87 +183,6 @@ impl Flows {
         })
     }
 
-    /// The row that must be committed before a byte of the call leaves (S1.5).
-    fn exchange(&self, account: &Account, about: About, call: &Call) -> Exchange {
-        let now = self.clock().now(account.livemode);
-        let (payment, attempt, refund) = match about {
-            About::Attempt(payment, n) => (payment, n, None),
-            About::Refund(payment, refund) => (payment, 0, Some(refund)),
-        };
-        Exchange {
-            id: ExchangeId::mint(now, self.clock().random()),
-            payment,
-            attempt,
-            refund,
-            kind: call.kind,
-            resend: false,
-            method: call.method.to_owned(),
-            path: call.path.clone(),
-            idempotency_key: call.idempotency_key.clone(),
-            api_version: account.gateway.api_version().to_owned(),
-            body: call.body.clone(),
-            opened_at: now,
-            closed: None,
-        }
-    }
-
-    /// A new exchange with the bytes, key and API version of an earlier one.
-    fn same_bytes(&self, account: &Account, first: Exchange) -> Exchange {
-        let now = self.clock().now(account.livemode);
-        let id = ExchangeId::mint(now, self.clock().random());
-        Exchange { id, resend: true, opened_at: now, closed: None, ..first }
-    }
-
-    /// The exchanges about an attempt or a refund, first one first.
-    async fn list_exchanges(&self, about: About) -> Result<Vec<Exchange>, FlowError> {
-        let (About::Attempt(payment, _) | About::Refund(payment, _)) = about;
-        let all = self.store.list_exchanges(payment).await?;
-        Ok(all.into_iter().filter(|exchange| About::of(exchange) == about).collect())
-    }
-
-    /// Makes the call of a committed exchange.
-    ///
-    /// A call that can move money is begun only while no other worker can have taken over: one that stalled
-    /// here for a day would send under a key that the gateway has forgotten.
-    async fn send(
-        &self,
-        account: &Account,
-        claimed: &Claimed,
-        exchange: &Exchange,
-    ) -> Result<Reply, SendError> {
-        let call = Call {
-            kind: exchange.kind,
-            method: if exchange.method == "GET" { "GET" } else { "POST" },
-            path: exchange.path.clone(),
-            idempotency_key: exchange.idempotency_key.clone(),
-            body: exchange.body.clone(),
-        };
-        if call.kind.moves_money() && !self.may_begin(claimed) {
-            return Err(SendError::NotSent("the lease was too short to begin".to_owned()));
-        }
-        let result = self.client.send(account, &call, &exchange.api_version).await;
-        self.store.pass(Point::AfterSend).await.map_err(|error| SendError::Lost(error.to_string()))?;
-        result
-    }
-
-    /// How the exchange ended, for its row.
-    fn closing(
-        &self,
-        account: &Account,
-        exchange: &Exchange,
-        reply: &Result<Reply, SendError>,
-        verdict: String,
-    ) -> ExchangeWrite {
-        ExchangeWrite::Close(Closing {
-            id: exchange.id,
-            payment: exchange.payment,
-            at: self.clock().now(account.livemode),
-            http_status: reply.as_ref().ok().map(|reply| reply.status),
-            verdict,
-            answer: reply.as_ref().ok().and_then(|reply| account.gateway.redact(reply)),
-        })
-    }
-
     /// The moment of the next look at something open, by how often it was looked at: the schedule's delay, give or
     /// take a fifth by a hash of its id, so that it can be replayed (S1.10).
     fn next_look(&self, livemode: bool, id: &str, looks: u32) -> Time {
@@ -283,23 +199,6 @@ impl Flows {
     fn may_begin(&self, claimed: &Claimed) -> bool {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
         claimed.lease_left(self.clock()) >= needed
-    }
-}
-
-/// What an exchange is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
-    /// An attempt of a payment, by its number.
-    Attempt(PaymentId, u32),
-    Refund(PaymentId, RefundId),
-}
-
-impl About {
-    fn of(exchange: &Exchange) -> Self {
-        match exchange.refund {
-            Some(refund) => Self::Refund(exchange.payment, refund),
-            None => Self::Attempt(exchange.payment, exchange.attempt),
-        }
     }
 }
 

@@ -2,8 +2,9 @@
 //! never a reason to charge again.
 
 use super::{
-    About, FlowError, Flows, Worked, cancel,
+    FlowError, Flows, Worked, cancel,
     evidence::{self, Absence, Evidence},
+    exchange::{About, Talk},
     inquiry::Inquiry,
     verdict::{CANCELED, Verdict},
 };
@@ -14,7 +15,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Cancellation, Finding, Reading, Send},
+    gateway::{Cancellation, Finding, Reading, Reply, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -75,17 +76,17 @@ impl Look<'_> {
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
         let exchanges = self.flows.list_exchanges(self.about()).await?;
-        let evidence = self.evidence(&exchanges)?;
         let first_sent_at = self.attempt.first_sent_at;
-        match evidence.first_send().filter(|_| evidence.may_resend(first_sent_at)) {
+        let may_resend = self.evidence(&exchanges)?.may_resend(first_sent_at);
+        match evidence::first_send(&exchanges).filter(|_| may_resend) {
             Some(first) => {
-                if self.resend(first.clone()).await? {
+                if self.resend(first).await? {
                     return Ok(());
                 }
                 self.ask(&exchanges, self.flows.now(self.payment)).await
             }
             // Absence is evidence only well after the request last left.
-            None => self.ask(&exchanges, evidence.last_sent_at().unwrap_or(first_sent_at)).await,
+            None => self.ask(&exchanges, evidence::last_sent_at(&exchanges).unwrap_or(first_sent_at)).await,
         }
     }
 
@@ -152,20 +153,13 @@ impl Look<'_> {
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
-    async fn resend(&self, first: Exchange) -> Result<bool, FlowError> {
-        let account = self.flows.account(self.payment)?;
-        let exchange = self.flows.same_bytes(account, first);
-        self.flows.store.pass(Point::Resending).await?;
-        if !self.flows.open(self.claimed, &exchange).await? {
-            return Ok(true);
-        }
-        let reply = self.flows.send(account, self.claimed, &exchange).await;
-        self.flows.store.pass(Point::AfterAsk).await?;
-        let reading = match &reply {
-            Ok(reply) => account.gateway.read_charge(self.payment, Send::Again, reply),
-            Err(error) => Reading::Unknown(error.to_string()),
-        };
-        let closing = self.flows.closing(account, &exchange, &reply, reading.verdict());
+    async fn resend(&self, first: &Exchange) -> Result<bool, FlowError> {
+        let Self { flows, claimed, payment, .. } = *self;
+        let account = flows.account(payment)?;
+        flows.store.pass(Point::Resending).await?;
+        let talk = Talk { flows, claimed, account, about: self.about() };
+        let read = |reply: &Reply| account.gateway.read_charge(payment, Send::Again, reply);
+        let Some((reading, closing)) = talk.resend(first, read).await? else { return Ok(true) };
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {

@@ -1,10 +1,11 @@
 //! Refund: carries a refund to its end. One job sends it, and asks what became of it while that is open.
 
 use super::{
-    About, FlowError, Flows, Worked,
-    charge::PARKED_FOR_CREDENTIALS,
-    evidence::{Absence, Evidence},
-    verdict::{ABSENT, Verdict},
+    FlowError, Flows, Worked,
+    charge::{PARKED_FOR_CREDENTIALS, SET_ASIDE},
+    evidence::{self, Absence, Evidence},
+    exchange::{About, Talk, read_first},
+    verdict::Verdict,
 };
 use crate::{
     domain::{
@@ -14,16 +15,12 @@ use crate::{
         refund::{Answer, Event, Outcome, Refund, RefundStatus},
     },
     failpoint::Point,
-    gateway::{Account, Finding, Reading, Send, client::SendError},
+    gateway::{Account, Call, Finding, Reading, Reply, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
     },
 };
-use chrono::TimeDelta;
-
-/// How many pages of a listing one look may read.
-const MAX_PAGES: usize = 50;
 
 /// Works on a refund's job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> Result<(), FlowError> {
@@ -65,9 +62,9 @@ impl Run<'_> {
         if !self.flows.may_begin(self.claimed) {
             return self.end(JobEnd::Again(self.now())).await;
         }
-        let exchange = match self.evidence(&self.exchanges().await?).first_send() {
+        let exchange = match evidence::first_send(&self.exchanges().await?) {
             // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
-            Some(first) => self.flows.same_bytes(self.account, first.clone()),
+            Some(first) => self.flows.same_bytes(self.account, first),
             None => match self.account.gateway.refund(self.refund) {
                 Ok(call) => self.flows.exchange(self.account, self.about(), &call),
                 // Nothing has left, and nothing can: the amount is free again.
@@ -84,11 +81,7 @@ impl Run<'_> {
         }
         self.flows.store.pass(Point::BeforeSend).await?;
         let reply = self.flows.send(self.account, self.claimed, &exchange).await;
-        let reading = match &reply {
-            Ok(reply) => self.account.gateway.read_refund(Send::First, reply),
-            Err(SendError::NotSent(reason)) => Reading::NotSent(reason.clone()),
-            Err(SendError::Lost(reason)) => Reading::Unknown(reason.clone()),
-        };
+        let reading = read_first(&reply, |reply| self.account.gateway.read_refund(Send::First, reply));
         let closing = self.flows.closing(self.account, &exchange, &reply, reading.verdict());
         let again = JobEnd::AgainWhileOpen(self.next_look());
         let (event, end) = match reading {
@@ -121,7 +114,7 @@ impl Run<'_> {
     async fn set_aside(&self) -> Result<(), FlowError> {
         let reason = format!("its worker vanished {} times in a row", self.claimed.rescues);
         tracing::error!(refund.id = %self.refund.id, "{} is set aside: {reason}", self.refund.id);
-        let end = JobEnd::Failed(self.now() + TimeDelta::hours(1), reason.clone());
+        let end = JobEnd::Failed(self.now() + SET_ASIDE, reason.clone());
         self.conclude(Event::Review { reason }, end, None).await
     }
 
@@ -130,20 +123,11 @@ impl Run<'_> {
         let exchanges = self.exchanges().await?;
         let evidence = self.evidence(&exchanges);
         let may_resend = self.refund.first_sent_at.is_some_and(|sent_at| evidence.may_resend(sent_at));
-        let Some(first) = evidence.first_send().filter(|_| may_resend) else {
+        let Some(first) = evidence::first_send(&exchanges).filter(|_| may_resend) else {
             return self.ask(&exchanges).await;
         };
-        let exchange = self.flows.same_bytes(self.account, first.clone());
-        if !self.flows.open(self.claimed, &exchange).await? {
-            return Ok(());
-        }
-        let reply = self.flows.send(self.account, self.claimed, &exchange).await;
-        self.flows.store.pass(Point::AfterAsk).await?;
-        let reading = match &reply {
-            Ok(reply) => self.account.gateway.read_refund(Send::Again, reply),
-            Err(error) => Reading::Unknown(error.to_string()),
-        };
-        let closing = self.flows.closing(self.account, &exchange, &reply, reading.verdict());
+        let read = |reply: &Reply| self.account.gateway.read_refund(Send::Again, reply);
+        let Some((reading, closing)) = self.talk().resend(first, read).await? else { return Ok(()) };
         let end = JobEnd::AgainWhileOpen(self.next_look());
         match reading {
             // A replayed answer tells how it was, and a bank may have sent the money back since: it is asked once more.
@@ -168,49 +152,30 @@ impl Run<'_> {
     /// Asks the gateway by its own id, or by a complete listing.
     async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
         let gateway = &self.account.gateway;
-        let mut call = gateway.query_refund(self.refund);
-        for _ in 0..MAX_PAGES {
-            let exchange = self.flows.exchange(self.account, self.about(), &call);
-            if !self.flows.open(self.claimed, &exchange).await? {
-                return Ok(());
+        let read = |call: &Call, reply: &Reply| gateway.read_refund_query(self.refund, call, reply);
+        let asked = self.talk().ask(gateway.query_refund(self.refund), read).await?;
+        let Some((finding, closing)) = asked else { return Ok(()) };
+        let end = JobEnd::AgainWhileOpen(self.next_look());
+        match finding {
+            Finding::Answered(answer) => self.conclude(Event::Answered(answer), end, Some(closing)).await,
+            Finding::Absent => self.absent(exchanges, closing).await,
+            Finding::Canceled => {
+                let outcome = Outcome::Failed("the gateway canceled it".to_owned());
+                let answer = Answer { operation: None, amount: None, outcome };
+                self.conclude(Event::Answered(answer), end, Some(closing)).await
             }
-            let reply = self.flows.send(self.account, self.claimed, &exchange).await;
-            self.flows.store.pass(Point::AfterAsk).await?;
-            let finding = match &reply {
-                Ok(reply) => gateway.read_refund_query(self.refund, &call, reply),
-                Err(error) => Finding::Nothing(error.to_string()),
-            };
-            let closing = |verdict: String| self.flows.closing(self.account, &exchange, &reply, verdict);
-            let end = JobEnd::AgainWhileOpen(self.next_look());
-            match finding {
-                Finding::Answered(answer) => {
-                    let verdict = answer.verdict();
-                    return self.conclude(Event::Answered(answer), end, Some(closing(verdict))).await;
-                }
-                Finding::Absent => return self.absent(exchanges, closing(ABSENT.to_owned())).await,
-                Finding::Canceled => {
-                    let outcome = Outcome::Failed("the gateway canceled it".to_owned());
-                    let answer = Answer { operation: None, amount: None, outcome };
-                    let closing = closing("canceled".to_owned());
-                    return self.conclude(Event::Answered(answer), end, Some(closing)).await;
-                }
-                Finding::Nothing(why) => {
-                    self.flows.keep(closing(why)).await?;
-                    return self.later().await;
-                }
-                Finding::More(next) => {
-                    self.flows.keep(closing("not on this page".to_owned())).await?;
-                    call = next;
-                }
+            Finding::More(_) | Finding::Nothing(_) => {
+                self.flows.keep(closing).await?;
+                self.later().await
             }
         }
-        self.later().await
     }
 
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(&self, exchanges: &[Exchange], closing: ExchangeWrite) -> Result<(), FlowError> {
         let evidence = self.evidence(exchanges);
-        let last_sent_at = evidence.last_sent_at().or(self.refund.first_sent_at).unwrap_or(evidence.now);
+        let last_sent_at =
+            evidence::last_sent_at(exchanges).or(self.refund.first_sent_at).unwrap_or(evidence.now);
         let may_count = self.refund.status == RefundStatus::Unknown;
         match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
             Absence::Proven => self.conclude(Event::Absent, JobEnd::Again(evidence.now), Some(closing)).await,
@@ -277,6 +242,10 @@ impl Run<'_> {
 
     async fn exchanges(&self) -> Result<Vec<Exchange>, FlowError> {
         self.flows.list_exchanges(self.about()).await
+    }
+
+    fn talk(&self) -> Talk<'_> {
+        Talk { flows: self.flows, claimed: self.claimed, account: self.account, about: self.about() }
     }
 
     fn about(&self) -> About {

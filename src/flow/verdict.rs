@@ -57,7 +57,7 @@ impl<A: Verdict> Verdict for Finding<A> {
             Self::Answered(answer) => answer.verdict(),
             Self::Canceled => CANCELED.to_owned(),
             Self::Absent => ABSENT.to_owned(),
-            Self::More(_) => "not on this page".to_owned(),
+            Self::More(_) => "not on this page, and there are too many".to_owned(),
             Self::Nothing(why) => why.clone(),
         }
     }
