@@ -2,6 +2,7 @@
 //! tables.
 
 mod batch;
+mod created;
 mod extract;
 mod gateway_webhooks;
 mod health;

@@ -2,6 +2,7 @@
 
 use super::{
     Api,
+    created::created,
     extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
     json::{minor_units, object},
     page,
@@ -109,10 +110,7 @@ async fn create(
     if let Some(patience) = wait {
         payment = api.flows.wait_until_settled(owner, payment, patience).await?;
     }
-    let mut response = (StatusCode::CREATED, Json(View::from(&payment))).into_response();
-    if !committed.fresh {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
+    let mut response = created(View::from(&payment), committed.fresh);
     if wait.is_some() {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static("wait"));
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Api,
+    created::created,
     extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
     json::optional_minor_units,
     page,
@@ -15,7 +16,6 @@ use crate::{
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderValue, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -57,11 +57,7 @@ async fn create(
     let key = Key { scope: SCOPE.to_owned(), key, fingerprint: fingerprint(SCOPE, &(payment, &new)) };
     let request = Request { amount: new.amount, reason: new.reason, metadata: new.metadata, key };
     let (refund, fresh) = api.flows.create_refund(owner, payment, request).await?;
-    let mut response = (StatusCode::CREATED, Json(View::from(&refund))).into_response();
-    if !fresh {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(created(View::from(&refund), fresh))
 }
 
 async fn show(
