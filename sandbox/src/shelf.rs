@@ -7,15 +7,31 @@ use crate::{
 use std::{collections::HashMap, sync::Arc};
 
 /// What a shelf has to know of an object.
-pub(crate) trait Kept {
-    fn id(&self) -> &str;
-    fn created(&self) -> i64;
+pub(crate) struct Label<'a> {
+    id: &'a str,
+    created: i64,
     /// The ids of what it belongs to; lists can be asked for by them.
-    fn owners(&self) -> [Option<&str>; 2] {
-        [None, None]
+    owners: [Option<&'a str>; 2],
+    is_listed: bool,
+}
+
+pub(crate) trait Kept {
+    fn label(&self) -> Label<'_>;
+
+    fn id(&self) -> &str {
+        self.label().id
     }
+
+    fn created(&self) -> i64 {
+        self.label().created
+    }
+
+    fn owners(&self) -> [Option<&str>; 2] {
+        self.label().owners
+    }
+
     fn is_listed(&self) -> bool {
-        true
+        self.label().is_listed
     }
 }
 
@@ -92,100 +108,54 @@ impl<T: Kept> Shelf<T> {
     }
 }
 
+impl<'a> Label<'a> {
+    /// Of an object that belongs to nothing and is listed.
+    fn new(id: &'a str, created: i64) -> Self {
+        Self { id, created, owners: [None, None], is_listed: true }
+    }
+}
+
 impl Kept for Intent {
-    fn id(&self) -> &str {
-        Self::id(self)
-    }
-
-    fn created(&self) -> i64 {
-        self.facts.created
-    }
-
-    fn owners(&self) -> [Option<&str>; 2] {
-        [self.facts.customer.as_deref(), None]
+    fn label(&self) -> Label<'_> {
+        let owners = [self.facts.customer.as_deref(), None];
+        Label { owners, ..Label::new(&self.facts.id, self.facts.created) }
     }
 }
 
 impl Kept for Charge {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn owners(&self) -> [Option<&str>; 2] {
-        [Some(&self.intent.id), self.intent.customer.as_deref()]
+    fn label(&self) -> Label<'_> {
+        let owners = [Some(self.intent.id.as_str()), self.intent.customer.as_deref()];
+        Label { owners, ..Label::new(&self.id, self.created) }
     }
 }
 
 impl Kept for Refund {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn owners(&self) -> [Option<&str>; 2] {
-        [Some(&self.intent), Some(&self.charge)]
+    fn label(&self) -> Label<'_> {
+        let owners = [Some(self.intent.as_str()), Some(self.charge.as_str())];
+        Label { owners, ..Label::new(&self.id, self.created) }
     }
 }
 
 impl Kept for Customer {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn is_listed(&self) -> bool {
-        !self.is_deleted
+    fn label(&self) -> Label<'_> {
+        Label { is_listed: !self.is_deleted, ..Label::new(&self.id, self.created) }
     }
 }
 
 impl Kept for KeptMethod {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn owners(&self) -> [Option<&str>; 2] {
-        [self.customer(), None]
+    fn label(&self) -> Label<'_> {
+        Label { owners: [self.customer(), None], ..Label::new(&self.id, self.created) }
     }
 }
 
 impl Kept for Setup {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn owners(&self) -> [Option<&str>; 2] {
-        [self.customer.as_deref(), None]
+    fn label(&self) -> Label<'_> {
+        Label { owners: [self.customer.as_deref(), None], ..Label::new(&self.id, self.created) }
     }
 }
 
 impl Kept for Endpoint {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn created(&self) -> i64 {
-        self.created
-    }
-
-    fn is_listed(&self) -> bool {
-        !self.is_deleted
+    fn label(&self) -> Label<'_> {
+        Label { is_listed: !self.is_deleted, ..Label::new(&self.id, self.created) }
     }
 }
