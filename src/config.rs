@@ -186,7 +186,7 @@ impl Config {
             wrong.push("failpoint.point must be empty where a gateway account is live".to_owned());
         }
         for (name, account) in live {
-            if !account.base_url.starts_with("https://") {
+            if account.is_live_without_tls() {
                 wrong.push(format!("gateways.{name}.base_url must begin with https:// for a live account"));
             }
             if account.follows_test_clock {

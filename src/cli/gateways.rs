@@ -86,7 +86,7 @@ async fn add(args: Add, config: &Config, store: &Store, keyring: &Keyring) -> an
     if let Some(mistake) = account.mistake() {
         bail!("{mistake}");
     }
-    if live && !account.base_url.starts_with("https://") {
+    if account.is_live_without_tls() {
         bail!("the URL must begin with https:// for a live account");
     }
     let kept = KeptAccount {

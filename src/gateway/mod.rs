@@ -211,6 +211,11 @@ impl AccountConfig {
             GatewayName::Stripe => stripe::mistake(self),
         }
     }
+
+    /// Real money is not spoken of where others could listen.
+    pub fn is_live_without_tls(&self) -> bool {
+        self.livemode && !self.base_url.starts_with("https://")
+    }
 }
 
 /// The gateways there are adapters for.
