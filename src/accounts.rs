@@ -79,10 +79,12 @@ pub async fn verify(registry: &Registry, store: &Store, client: &Client) -> anyh
     for (account, identity) in told {
         match identity {
             Ok(identity) => hold_to(store, &account.name, &identity).await?,
-            Err(error @ Unidentified::Refused(_)) if is_known(store, &account.name).await? => bail!(
-                "{error}: set a key of the gateway account {} that is good, and may read the account",
-                account.name
-            ),
+            Err(error @ Unidentified::Refused(_)) if find_identity(store, &account.name).await?.is_some() => {
+                bail!(
+                    "{error}: set a key of the gateway account {} that is good, and may read the account",
+                    account.name
+                )
+            }
             // The gateway may be down, or the key may never have been allowed to ask; charges will tell.
             Err(error) => tracing::warn!(gateway.name = %account.name,
                 "whose account {} is cannot be told: {error}", account.name),
@@ -111,14 +113,14 @@ pub async fn identify(account: &Account, client: &Client) -> Result<String, Unid
     }
 }
 
-async fn is_known(store: &Store, name: &str) -> anyhow::Result<bool> {
-    Ok(store.find_account(name).await?.is_some_and(|known| known.identity.is_some()))
+/// Whose account it is for ever, once that was told.
+pub async fn find_identity(store: &Store, name: &str) -> anyhow::Result<Option<String>> {
+    Ok(store.find_account(name).await?.and_then(|known| known.identity))
 }
 
 /// Whether an account is still the one that it was when it was first used here.
 pub async fn hold_to(store: &Store, name: &str, identity: &str) -> anyhow::Result<()> {
-    let known = store.find_account(name).await?.and_then(|known| known.identity);
-    match known {
+    match find_identity(store, name).await? {
         Some(known) if known != identity => bail!(
             "the key of the gateway account {name} is of {identity}, but {name} has always been {known}: set a key \
              of {known}, or give {identity} a name of its own"

@@ -143,8 +143,7 @@ async fn list(config: &Config, store: &Store) -> anyhow::Result<()> {
 }
 
 async fn identity(store: &Store, name: &str) -> anyhow::Result<String> {
-    let known = store.find_account(name).await?.and_then(|known| known.identity);
-    Ok(known.unwrap_or_else(|| "-".to_owned()))
+    Ok(accounts::find_identity(store, name).await?.unwrap_or_else(|| "-".to_owned()))
 }
 
 async fn remove(name: &str, store: &Store) -> anyhow::Result<()> {
