@@ -1,6 +1,7 @@
 //! What is not known of a charge is found out, and nothing is charged twice.
 
 use super::{House, Trouble};
+use crate::support::world::claim_one;
 use chrono::TimeDelta;
 use dunlin::{
     domain::{
@@ -8,13 +9,9 @@ use dunlin::{
         payment::{Event, Payment, Status},
         refund::RefundStatus,
     },
-    store::{
-        change::{Change, Exchange, ExchangeWrite, JobEnd, Subject},
-        claim::Order,
-    },
+    store::change::{Change, Exchange, ExchangeWrite, JobEnd, Subject},
 };
-use dunlin_jobs::{AttemptId, ChangeId, ExchangeId, Lane};
-use std::time::Duration;
+use dunlin_jobs::{AttemptId, ChangeId, ExchangeId};
 
 async fn is_found_out(house: &House, payment: &Payment) {
     assert_eq!(payment.attempt.as_ref().map(|attempt| attempt.status), Some(AttemptStatus::Unknown));
@@ -64,14 +61,7 @@ pub(super) async fn a_worker_that_dies_in_its_call_neither_loses_nor_doubles_it(
     let payment = house.pay(house.sandbox.cards().approved).await;
     let (store, clock) = (&house.flows.store, house.flows.clock());
     let now = clock.now(false);
-    let order = Order {
-        lane: Lane::Payments,
-        livemode: false,
-        owner: "a worker that dies".to_owned(),
-        lease: Duration::from_mins(1),
-        limit: 1,
-    };
-    let claimed = store.claim(order).await.unwrap();
+    let claimed = claim_one(store).await;
     let call = house.account().gateway.charge(&payment, 1).unwrap();
     let exchange = Exchange {
         id: ExchangeId::mint(now, clock.random()),
@@ -94,7 +84,7 @@ pub(super) async fn a_worker_that_dies_in_its_call_neither_loses_nor_doubles_it(
         actor: "worker",
         subject: Subject::Event(payment.id, begun),
         exchanges: vec![ExchangeWrite::Open(exchange)],
-        job: Some((claimed[0].lease.clone(), JobEnd::Keep)),
+        job: Some((claimed.lease.clone(), JobEnd::Keep)),
     };
     store.commit(intent).await.unwrap();
     assert_eq!(house.send(&call).await.unwrap().status, 200);

@@ -10,11 +10,7 @@ use crate::support::{database::Database, world};
 use chrono::{DateTime, TimeDelta};
 use dunlin::{
     config::Config,
-    domain::{
-        clock::Clock,
-        payment::{Method, MethodKind, Payment},
-        refund::RefundStatus,
-    },
+    domain::{clock::Clock, payment::Payment, refund::RefundStatus},
     failpoint::Failpoints,
     flow::{Flows, payments::Request, refunds},
     gateway::{
@@ -24,7 +20,7 @@ use dunlin::{
     store::{Owner, change::Priority},
     worker,
 };
-use dunlin_jobs::{Lane, Money, PaymentId, RefundId};
+use dunlin_jobs::{Lane, PaymentId, RefundId};
 use std::{collections::BTreeMap, fmt};
 
 /// The moment at which a house opens.
@@ -109,22 +105,7 @@ impl House {
     }
 
     async fn pay(&self, card: &str) -> Payment {
-        let request = Request {
-            money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
-            method: Method {
-                kind: MethodKind::Card,
-                payment_method: card.to_owned(),
-                gateway_customer: None,
-            },
-            gateway: None,
-            customer: None,
-            reference: None,
-            description: None,
-            metadata: BTreeMap::new(),
-            key: None,
-            allow_duplicate: false,
-            traceparent: None,
-        };
+        let request = Request { customer: None, ..world::request(card) };
         let taken = self.flows.create_payment(self.owner, request, Priority::Interactive).await.unwrap();
         taken.payment.unwrap()
     }

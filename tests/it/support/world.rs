@@ -17,7 +17,7 @@ use dunlin::{
         client::{Client, SendError},
     },
     store::{
-        Owner,
+        Owner, Store,
         change::{Key, Priority},
         claim::{Claimed, Order},
     },
@@ -123,14 +123,7 @@ impl World {
 
     /// Claims one due payment job, as a worker would that then vanishes.
     pub(crate) async fn claim_one(&self) -> Claimed {
-        let order = Order {
-            lane: Lane::Payments,
-            livemode: false,
-            owner: "a worker that dies".to_owned(),
-            lease: Duration::from_mins(1),
-            limit: 1,
-        };
-        self.flows.store.claim(order).await.unwrap().remove(0)
+        claim_one(&self.flows.store).await
     }
 
     /// Charges at the gateway past dunlin; answers with the charge's id.
@@ -241,6 +234,18 @@ pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
     let reply = bank.handle(&request).into_reply();
     let reply = reply.ok_or_else(|| SendError::Lost("the connection was cut".to_owned()))?;
     Ok(Reply { status: reply.status, headers: reply.headers.into_iter().collect(), body: reply.body })
+}
+
+/// Claims one due payment job, as a worker would that then vanishes.
+pub(crate) async fn claim_one(store: &Store) -> Claimed {
+    let order = Order {
+        lane: Lane::Payments,
+        livemode: false,
+        owner: "a worker that dies".to_owned(),
+        lease: Duration::from_mins(1),
+        limit: 1,
+    };
+    store.claim(order).await.unwrap().remove(0)
 }
 
 pub(crate) fn request(method: &str) -> Request {

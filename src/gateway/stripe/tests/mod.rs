@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{
     attempt::{Answer, Outcome},
     decline::Decline,
-    payment::{Method, MethodKind, Status},
+    payment::{Status, fixtures::pending},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use dunlin_jobs::{PaymentId, TenantId};
@@ -34,27 +34,7 @@ fn money(minor: i64, code: &str) -> Money {
 }
 
 fn payment() -> Payment {
-    Payment {
-        id: PaymentId::mint(at(0), [1; 10]),
-        tenant: TenantId::mint(at(0), [2; 10]),
-        livemode: false,
-        money: money(1250, "EUR"),
-        method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
-        customer: None,
-        reference: None,
-        description: None,
-        metadata: BTreeMap::new(),
-        account: "main".to_owned(),
-        status: Status::Processing,
-        version: 2,
-        operation: None,
-        attempt: None,
-        declines: 0,
-        refunded: 0,
-        refunding: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
+    Payment { status: Status::Processing, version: 2, ..pending() }
 }
 
 /// The payment after its first attempt was declined.
