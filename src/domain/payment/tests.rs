@@ -1,5 +1,8 @@
 //! What each verdict makes of a payment, exactly: its status, its jobs with their times, its events, its words.
 
+mod contradictions;
+mod guards;
+
 use super::{
     fixtures::{at, euros, pending},
     *,
@@ -8,7 +11,6 @@ use crate::domain::{
     attempt::{Answer, AttemptStatus, Outcome, Rejection},
     decline::Decline,
     event::EventType,
-    table::Kind,
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{AttemptId, Charge, Job, Reconcile, Retry};
@@ -310,174 +312,4 @@ fn a_request_on_the_wire_becomes_a_doubt_when_a_person_has_to_look() {
     let held = step(&sending(), review());
 
     assert_eq!(status_of(&held.payment), ("needs_review", Some(AttemptStatus::Unknown)));
-}
-
-// S1.4
-#[test]
-fn a_second_success_is_kept_beside_the_first_with_an_id_of_its_own() {
-    let paid = succeeded();
-    let step = step(&paid, answered(1, "ch_2", Outcome::Succeeded));
-
-    let duplicate = step.duplicate.clone().unwrap();
-    assert_eq!((duplicate.status, duplicate.n), (AttemptStatus::Duplicate, 2));
-    assert_eq!(duplicate.charge.as_deref(), Some("ch_2"));
-    assert_ne!(Some(duplicate.id), paid.attempt.as_ref().map(|attempt| attempt.id));
-    assert_eq!(step.payment.status, Status::Succeeded);
-    assert_eq!(step.payment.attempt, paid.attempt);
-    assert_eq!(step.effects, [Effect::Emit(EventType::DuplicateCapture)]);
-    assert_eq!(step.detail, "a second success was found");
-}
-
-#[test]
-fn the_same_success_told_again_changes_nothing() {
-    unchanged(&succeeded(), answered(1, "ch_1", Outcome::Succeeded));
-}
-
-// S1.13
-#[test]
-fn a_late_failure_never_moves_a_success_back() {
-    for outcome in [declined("fraudulent"), Outcome::Pending, Outcome::RequiresAction] {
-        unchanged(&succeeded(), answered(1, "ch_1", outcome));
-    }
-}
-
-// S1.13
-#[test]
-fn a_success_that_contradicts_what_is_decided_wakes_a_person() {
-    let stopped = after([due(1, 1), answered(1, "ch_1", declined("fraudulent"))]);
-    let waiting = after([due(1, 1), answered(1, "ch_1", declined("insufficient_funds"))]);
-    let canceled = after([Event::Cancel]);
-
-    for (payment, was) in [(stopped, "failed"), (waiting, "retrying"), (canceled, "canceled")] {
-        let step = step(&payment, answered(1, "ch_1", Outcome::Succeeded));
-
-        let reason = format!("the gateway reports a success for a payment that is {was}");
-        assert_eq!(step.payment.status, Status::NeedsReview { reason: reason.clone() });
-        assert_eq!(step.payment.attempt, payment.attempt);
-        assert_eq!((step.effects, step.detail), (vec![Effect::Emit(EventType::NeedsReview)], reason));
-    }
-}
-
-// S1.15
-#[test]
-fn money_of_another_amount_or_currency_wakes_a_person_and_stays_open() {
-    let dollars = Money::new(1250, "USD".parse().unwrap()).unwrap();
-    for amount in [euros(1251), dollars] {
-        let wrong = Answer { amount: Some(amount), ..answer("ch_1", Outcome::Succeeded) };
-        let step = step(&sending(), Event::Answered { attempt: 1, answer: wrong.clone() });
-
-        assert_eq!(status_of(&step.payment), ("needs_review", Some(AttemptStatus::Unknown)));
-        assert_eq!(
-            step.effects,
-            [reconcile(&step.payment, 1, at(2 + 5)), Effect::Emit(EventType::NeedsReview)]
-        );
-        unchanged(&step.payment, Event::Answered { attempt: 1, answer: wrong });
-    }
-}
-
-#[test]
-fn a_job_that_comes_too_early_begins_nothing() {
-    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let moment = waiting.waits_until().unwrap();
-    let event = due(2, 2);
-
-    let early = waiting.apply(event.clone(), plan(), moment - TimeDelta::microseconds(1));
-    let timely = waiting.apply(event, plan(), moment).unwrap().unwrap();
-
-    assert_eq!(early, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
-    assert_eq!(timely.payment.attempt.map(|attempt| attempt.n), Some(2));
-}
-
-#[test]
-fn a_request_made_for_another_attempt_begins_nothing() {
-    refused(&pending(), due(2, 1));
-    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let moment = waiting.waits_until().unwrap();
-
-    for n in [1, 3] {
-        let late = waiting.apply(due(n, 2), plan(), moment);
-        assert_eq!(late, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
-    }
-}
-
-#[test]
-fn what_is_said_of_another_attempt_does_not_touch_this_one() {
-    let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let moment = waiting.waits_until().unwrap();
-    let second = waiting.apply(due(2, 2), plan(), moment).unwrap().unwrap().payment;
-
-    for n in [1, 3] {
-        refused(&second, lost(n));
-        refused(&second, Event::NotSent { attempt: n, reason: String::new() });
-        refused(&second, Event::Absent { attempt: n });
-        refused(&second, Event::Canceled { attempt: n });
-        let rejection = Rejection::Invalid(String::new());
-        refused(&second, Event::Rejected { attempt: n, rejection });
-        unchanged(&second, answered(n, "ch_1", declined("fraudulent")));
-    }
-    let contradiction = step(&second, answered(1, "ch_1", Outcome::Succeeded)).payment;
-    assert_eq!(status_of(&contradiction), ("needs_review", Some(AttemptStatus::Sending)));
-}
-
-#[test]
-fn an_answer_for_what_is_proven_not_sent_wakes_a_person() {
-    let planned = step(&sending(), Event::NotSent { attempt: 1, reason: String::new() }).payment;
-
-    let step = step(&planned, answered(1, "ch_1", Outcome::Succeeded));
-
-    assert_eq!(status_of(&step.payment), ("needs_review", Some(AttemptStatus::Planned)));
-}
-
-#[test]
-fn only_facts_from_the_gateway_need_no_lease() {
-    let rejection = Rejection::Invalid(String::new());
-    for fact in [
-        answered(1, "ch_1", Outcome::Succeeded),
-        Event::Rejected { attempt: 1, rejection },
-        Event::Cancel,
-        Event::Canceled { attempt: 1 },
-    ] {
-        assert!(!fact.needs_lease(), "{fact:?}");
-    }
-    for act in [
-        due(1, 1),
-        Event::Send { attempt: 1 },
-        Event::NotSent { attempt: 1, reason: String::new() },
-        lost(1),
-        Event::Absent { attempt: 1 },
-        review(),
-    ] {
-        assert!(act.needs_lease(), "{act:?}");
-    }
-}
-
-// S1.4: money is given back by itself only where two charges are named.
-#[test]
-fn a_success_without_a_named_charge_is_no_second_one() {
-    let told = |operation: Option<&str>, charge: Option<&str>| {
-        let answer = answer("ch_1", Outcome::Succeeded);
-        let (operation, charge) = (operation.map(str::to_owned), charge.map(str::to_owned));
-        Event::Answered { attempt: 1, answer: Answer { operation, charge, ..answer } }
-    };
-    let nameless = after([due(1, 1), told(Some("pi_1"), None)]);
-
-    unchanged(&nameless, told(Some("pi_1"), Some("ch_1")));
-    unchanged(&succeeded(), told(None, None));
-    let elsewhere = step(&nameless, told(Some("pi_2"), Some("ch_2")));
-    assert_eq!(
-        (elsewhere.payment.status.name(), elsewhere.duplicate, elsewhere.refund),
-        ("needs_review", None, None)
-    );
-    let second = step(&succeeded(), told(Some("pi_2"), Some("ch_2")));
-    assert_eq!(second.refund.map(|refund| refund.charge), Some("ch_2".to_owned()));
-}
-
-#[test]
-fn a_success_of_what_was_canceled_says_where_the_money_is() {
-    let canceled = after([due(1, 1), Event::NotSent { attempt: 1, reason: String::new() }, Event::Cancel]);
-
-    let found = step(&canceled, answered(1, "ch_9", Outcome::Succeeded)).payment;
-
-    assert_eq!(found.status.name(), "needs_review");
-    assert_eq!(found.attempt.and_then(|attempt| attempt.charge).as_deref(), Some("ch_9"));
 }
