@@ -253,7 +253,7 @@ async fn commit(tx: Tx, fault: CommitFault) -> Result<(), StoreError> {
             Err(StoreError::Unavailable)
         }
         CommitFault::LostBefore => {
-            drop(tx);
+            tx.roll_back().await?;
             Err(StoreError::Unavailable)
         }
     }

@@ -160,6 +160,12 @@ impl Tx {
         Ok(())
     }
 
+    /// Gives up what was written, and its locks, before it returns; dropped, a transaction does so a little later.
+    async fn roll_back(self) -> Result<(), StoreError> {
+        on!(self, |tx, _pick| tx.rollback().await?);
+        Ok(())
+    }
+
     /// Runs a bulk statement over many rows; none is no statement at all.
     async fn write<T: Serialize>(&mut self, text: Text, rows: &[T]) -> Result<u64, StoreError> {
         if rows.is_empty() {

@@ -86,7 +86,6 @@ async fn jobs_claimed_by_a_lost_commit_are_handed_out(database: Database) {
     for fault in [CommitFault::LostAfter, CommitFault::LostBefore] {
         let payment = gate.pass(bench.paid_in()).await;
 
-        // On PostgreSQL a claim is no request to the committer.
         let claimed = gate.run(bench.claim(10), lose(fault)).await;
 
         assert_eq!(claimed.len(), 1, "{fault:?}");
