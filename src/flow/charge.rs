@@ -225,7 +225,7 @@ impl Reading {
             Self::Answered(answer) => match &answer.outcome {
                 Outcome::Succeeded => "succeeded".to_owned(),
                 Outcome::Declined(decline) => format!("declined: {}", decline.code),
-                Outcome::RequiresAction => "requires_action".to_owned(),
+                Outcome::RequiresAction { .. } => "requires_action".to_owned(),
                 Outcome::Pending => "pending".to_owned(),
             },
             Self::Rejected(_) => "rejected".to_owned(),

@@ -2,7 +2,7 @@
 //! never a reason to charge again.
 
 use super::{
-    FlowError, Flows, Worked, cancel,
+    FlowError, Flows, Worked, abandoned, cancel,
     cancel::CANCELED,
     charge::STORED_ERROR,
     inquiry::{ABSENT, Inquiry},
@@ -44,6 +44,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.review_if_overdue().await?;
             look.resolve().await
         }
+        AttemptStatus::RequiresAction if look.is_abandoned() => look.cancel_abandoned().await,
         AttemptStatus::Pending | AttemptStatus::RequiresAction => {
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
@@ -146,6 +147,24 @@ impl Look<'_> {
                 self.note(closing).await?;
                 self.again().await
             }
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let deadline = abandoned::deadline(self.flows, self.attempt);
+        // Where a person looks already, they decide.
+        let is_held = self.payment.status.review_reason().is_some();
+        deadline.is_some_and(|at| at <= self.flows.now(self.payment)) && !is_held
+    }
+
+    async fn cancel_abandoned(&self) -> Result<(), FlowError> {
+        match abandoned::cancel(self.flows, self.claimed, self.payment, self.attempt.n).await? {
+            abandoned::Canceling::Decided(event, closing) => self.conclude(event, closing).await,
+            abandoned::Canceling::Open => {
+                self.review_if_overdue().await?;
+                self.ask(&[], self.attempt.first_sent_at).await
+            }
+            abandoned::Canceling::Passed => Ok(()),
         }
     }
 
@@ -309,7 +328,10 @@ impl Look<'_> {
     }
 
     fn next_poll(&self) -> Time {
-        self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs)
+        let look =
+            self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs);
+        let now = self.flows.now(self.payment);
+        abandoned::deadline(self.flows, self.attempt).filter(|at| *at > now).map_or(look, |at| at.min(look))
     }
 }
 

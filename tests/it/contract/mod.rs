@@ -3,6 +3,7 @@
 
 mod doubts;
 mod outcomes;
+mod present;
 mod stripe;
 mod traits;
 
@@ -14,6 +15,7 @@ use dunlin::{
         clock::Clock,
         payment::{Method, MethodKind, Payment},
         refund::RefundStatus,
+        session::Session,
     },
     failpoint::Failpoints,
     flow::{Flows, payments::Request, refunds},
@@ -38,6 +40,8 @@ struct Cards {
     declined_once: &'static str,
     declined_for_ever: &'static str,
     challenged: &'static str,
+    /// Asks its owner, who is there, and declines all the same.
+    challenged_and_declined: &'static str,
     lost_before: &'static str,
     lost_after: &'static str,
     /// Captured, and answered with an error that the key keeps.
@@ -56,6 +60,15 @@ enum Trouble {
     ChargeLimited,
     /// The next refund is executed, and its answer is lost.
     RefundLost,
+    /// The next charge is executed, and its answer is lost.
+    ChargeLost,
+}
+
+/// What a customer does who is asked to approve a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Approve,
+    Refuse,
 }
 
 /// How long the client of a house waits for an answer.
@@ -72,6 +85,8 @@ trait Sandbox: fmt::Debug {
     /// How often a refund has gone back.
     fn returned(&self, refund: RefundId) -> usize;
     fn trouble(&self, trouble: Trouble);
+    /// The customer does what the payment asks them to, or refuses.
+    fn act(&self, payment: &Payment, answer: Act);
     /// Whether the gateway holds an operation of the payment that could still be completed.
     fn holds_open(&self, payment: &Payment) -> bool;
     /// An event that the gateway signs with the secret, about the payment.
@@ -109,6 +124,10 @@ impl House {
     }
 
     async fn pay(&self, card: &str) -> Payment {
+        self.pay_in(Session::Off, card).await
+    }
+
+    async fn pay_in(&self, session: Session, card: &str) -> Payment {
         let request = Request {
             money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
             method: Method {
@@ -116,6 +135,7 @@ impl House {
                 payment_method: card.to_owned(),
                 gateway_customer: None,
             },
+            session,
             gateway: None,
             customer: None,
             reference: None,
@@ -132,6 +152,14 @@ impl House {
     /// Takes in a payment and works on what is due at once.
     async fn charge(&self, card: &str) -> Payment {
         let payment = self.pay(card).await;
+        self.work().await;
+        self.payment(payment.id).await
+    }
+
+    /// The same while the customer is there.
+    async fn charge_present(&self, card: &str) -> Payment {
+        let session = Session::On("https://shop.example/back".parse().unwrap());
+        let payment = self.pay_in(session, card).await;
         self.work().await;
         self.payment(payment.id).await
     }
@@ -215,6 +243,13 @@ macro_rules! contract {
             outcomes: a_refund_goes_back_once
             outcomes: a_canceled_payment_leaves_nothing_open
             outcomes: a_webhook_counts_only_with_its_signature
+            present: who_authenticates_pays_once
+            present: who_fails_to_authenticate_is_declined_and_not_charged_again
+            present: a_decline_after_authentication_is_the_customers_to_mend
+            present: who_does_not_come_back_can_pay_no_more
+            present: what_waits_for_its_customer_is_canceled_at_the_gateway_first
+            present: a_lost_answer_that_asks_the_customer_is_found_out
+            present: who_need_not_authenticate_pays_at_once
             doubts: an_answer_lost_before_execution_is_found_out
             doubts: an_answer_lost_after_execution_is_found_out
             doubts: an_answer_that_comes_too_late_is_found_out

@@ -8,6 +8,7 @@ use crate::domain::{
     attempt::{Answer, Outcome},
     decline::Decline,
     payment::{Method, MethodKind, Status},
+    session::Session,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use dunlin_jobs::{PaymentId, TenantId};
@@ -40,6 +41,7 @@ fn payment() -> Payment {
         livemode: false,
         money: money(1250, "EUR"),
         method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
+        session: Session::Off,
         customer: None,
         reference: None,
         description: None,
