@@ -6,22 +6,12 @@ use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus},
         clock::Time,
-        payment::{Event, Payment},
+        payment::Payment,
     },
-    gateway::Cancellation,
+    gateway::{Call, Cancellation},
     store::{change::ExchangeWrite, claim::Claimed},
 };
 use chrono::TimeDelta;
-
-/// What came of trying to cancel.
-pub(super) enum Canceling {
-    /// The gateway has said how it stands, to be committed with the end of the exchange.
-    Decided(Event, ExchangeWrite),
-    /// The gateway did not say, and is asked on the schedule.
-    Open,
-    /// The job has passed to another worker.
-    Passed,
-}
 
 /// Until when the customer has time to act, while they have to.
 pub(super) fn deadline(flows: &Flows, attempt: &Attempt) -> Option<Time> {
@@ -30,28 +20,30 @@ pub(super) fn deadline(flows: &Flows, attempt: &Attempt) -> Option<Time> {
     patience.filter(|_| is_asked).and_then(|patience| attempt.first_sent_at.checked_add_signed(patience))
 }
 
-/// Asks the gateway to cancel.
+/// The call that cancels what was abandoned. Where a person looks already, they decide.
+pub(super) fn call(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Result<Option<Call>, FlowError> {
+    let is_over = deadline(flows, attempt).is_some_and(|at| at <= flows.now(payment));
+    if !is_over || payment.status.review_reason().is_some() {
+        return Ok(None);
+    }
+    Ok(flows.account(payment)?.gateway.cancel(payment, attempt.n))
+}
+
+/// Asks the gateway to cancel. What it says comes with the end of its exchange, which is to be committed with what
+/// follows from it; none when the job has passed to another worker.
 pub(super) async fn cancel(
     flows: &Flows,
     claimed: &Claimed,
     payment: &Payment,
-    attempt: u32,
-) -> Result<Canceling, FlowError> {
+    (attempt, call): (u32, Call),
+) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
     let account = flows.account(payment)?;
-    let Some(call) = account.gateway.cancel(payment, attempt) else { return Ok(Canceling::Open) };
     let exchange = flows.exchange(account, payment, attempt, &call);
     if !flows.open(claimed, &exchange).await? {
-        return Ok(Canceling::Passed);
+        return Ok(None);
     }
     let reply = flows.send(account, claimed, &exchange).await;
     let cancellation = cancel::read(account, payment, &reply);
     let closing = flows.closing(account, &exchange, &reply, cancel::verdict(&cancellation));
-    Ok(match cancellation {
-        Cancellation::Canceled => Canceling::Decided(Event::Canceled { attempt }, closing),
-        Cancellation::Answered(answer) => Canceling::Decided(Event::Answered { attempt, answer }, closing),
-        Cancellation::Unknown(_) => {
-            flows.keep(closing).await?;
-            Canceling::Open
-        }
-    })
+    Ok(Some((cancellation, closing)))
 }

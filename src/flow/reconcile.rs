@@ -14,7 +14,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Cancellation, Finding, Reading, Send},
+    gateway::{Call, Cancellation, Finding, Reading, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -44,8 +44,10 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.review_if_overdue().await?;
             look.resolve().await
         }
-        AttemptStatus::RequiresAction if look.is_abandoned() => look.cancel_abandoned().await,
         AttemptStatus::Pending | AttemptStatus::RequiresAction => {
+            if let Some(call) = abandoned::call(flows, &payment, &attempt)? {
+                return look.cancel_abandoned(call).await;
+            }
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
         }
@@ -150,21 +152,20 @@ impl Look<'_> {
         }
     }
 
-    fn is_abandoned(&self) -> bool {
-        let deadline = abandoned::deadline(self.flows, self.attempt);
-        // Where a person looks already, they decide.
-        let is_held = self.payment.status.review_reason().is_some();
-        deadline.is_some_and(|at| at <= self.flows.now(self.payment)) && !is_held
-    }
-
-    async fn cancel_abandoned(&self) -> Result<(), FlowError> {
-        match abandoned::cancel(self.flows, self.claimed, self.payment, self.attempt.n).await? {
-            abandoned::Canceling::Decided(event, closing) => self.conclude(event, closing).await,
-            abandoned::Canceling::Open => {
+    async fn cancel_abandoned(&self, call: Call) -> Result<(), FlowError> {
+        let n = self.attempt.n;
+        let canceled = abandoned::cancel(self.flows, self.claimed, self.payment, (n, call)).await?;
+        let Some((cancellation, closing)) = canceled else { return Ok(()) };
+        match cancellation {
+            Cancellation::Canceled => self.conclude(Event::Canceled { attempt: n }, closing).await,
+            Cancellation::Answered(answer) => {
+                self.conclude(Event::Answered { attempt: n, answer }, closing).await
+            }
+            Cancellation::Unknown(_) => {
+                self.note(closing).await?;
                 self.review_if_overdue().await?;
                 self.ask(&[], self.attempt.first_sent_at).await
             }
-            abandoned::Canceling::Passed => Ok(()),
         }
     }
 

@@ -254,9 +254,9 @@ fn creation(payment: &Payment) -> Result<String, String> {
 }
 
 /// Off session Stripe declines where a customer would have to be asked. On session it is told where to send them back
-/// to, and so answers with an address instead of work for its own script in a browser
-/// (docs.stripe.com/api/payment_intents/create).
+/// to, and so answers with an address instead of work for its own script in a browser.
 fn session(payment: &Payment) -> (&'static str, String) {
+    // docs.stripe.com/api/payment_intents/create
     match payment.session.return_url() {
         None => ("off_session", "true".to_owned()),
         Some(url) => ("return_url", url.to_owned()),
