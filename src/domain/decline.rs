@@ -283,6 +283,7 @@ mod tests {
         assert!(matches!(decide(&decline("brand_new"), 1).decision, Decision::RetryAt(_)));
         assert_eq!(decide(&decline("brand_new"), 2).decision, Decision::Stop);
     }
+
     // S3.2
     #[test]
     fn nothing_is_tried_again_by_itself_while_the_customer_is_there() {

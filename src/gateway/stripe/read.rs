@@ -14,6 +14,7 @@ use crate::domain::{
     payment::Payment,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -28,25 +29,13 @@ struct Intent {
     livemode: bool,
     #[serde(default)]
     latest_charge: Option<String>,
+    /// Of many shapes, most of them for Stripe's own script: an unknown one must not make the intent unreadable.
     #[serde(default)]
-    next_action: Option<NextAction>,
+    next_action: Value,
     #[serde(default)]
     last_payment_error: Option<CardError>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
-}
-
-/// What the customer has to do; of what is done in Stripe's own script there is nothing to say here.
-#[derive(Debug, Clone, Deserialize)]
-struct NextAction {
-    #[serde(default)]
-    redirect_to_url: Option<Redirect>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Redirect {
-    #[serde(default)]
-    url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,9 +245,8 @@ fn was_acting(tried: Tried<'_>) -> bool {
 }
 
 fn acting(intent: &Intent) -> Outcome {
-    let redirect = intent.next_action.as_ref().and_then(|action| action.redirect_to_url.as_ref());
-    let url = redirect.and_then(|redirect| redirect.url.clone());
-    Outcome::RequiresAction { url: url.filter(|url| is_address(url)) }
+    let url = intent.next_action.pointer("/redirect_to_url/url").and_then(Value::as_str);
+    Outcome::RequiresAction { url: url.filter(|url| is_address(url)).map(str::to_owned) }
 }
 
 /// Whether a browser can be sent there.
@@ -325,8 +313,8 @@ pub(super) fn identity(reply: &Reply) -> Option<String> {
 
 /// Ids, statuses and codes.
 pub(super) fn redact(reply: &Reply) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
-    let pick = |from: &serde_json::Value, names: &[&str]| -> serde_json::Map<String, serde_json::Value> {
+    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    let pick = |from: &Value, names: &[&str]| -> serde_json::Map<String, Value> {
         let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         kept.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array()).collect()
     };

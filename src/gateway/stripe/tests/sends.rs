@@ -230,7 +230,10 @@ fn a_demand_for_the_customer_says_where_they_have_to_go() {
     for nothing in [
         asked(json!(null)),
         asked(json!({ "type": "use_stripe_sdk", "use_stripe_sdk": {} })),
+        asked(json!({ "type": "brand_new", "redirect_to_url": "odd" })),
+        asked(json!([])),
         address(json!(null)),
+        address(json!(7)),
         address(json!("javascript:alert(1)")),
         address(json!("https://bank.example/a b")),
         address(json!(format!("https://bank.example/{}", "a".repeat(5000)))),
