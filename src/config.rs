@@ -144,6 +144,11 @@ impl Config {
         if self.payments.unknown_polls_s.is_empty() || self.payments.unknown_polls_s.contains(&0) {
             wrong.push("payments.unknown_polls_s must list at least one delay, and none of 0".to_owned());
         }
+        if self.payments.action_expires_s == 0 {
+            wrong.push(
+                "payments.action_expires_s must be more than 0: a customer needs time to act".to_owned(),
+            );
+        }
         if !self.failpoint.point.is_empty() && Point::from_name(&self.failpoint.point).is_none() {
             let known: Vec<_> = Point::ALL.iter().map(|point| point.name()).collect();
             wrong.push(format!("failpoint.point: no such point; one of {}", known.join(", ")));

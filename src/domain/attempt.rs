@@ -15,6 +15,8 @@ pub struct Attempt {
     pub first_sent_at: Time,
     /// The gateway's own id of this try's charge, to tell its failure from the one before (S1.17).
     pub charge: Option<String>,
+    /// Where the customer has to go, while they have to act and the gateway gave an address.
+    pub action_url: Option<String>,
     /// The facts of a decline, as received.
     pub decline: Option<Decline>,
 }
@@ -101,7 +103,10 @@ pub struct Answer {
 pub enum Outcome {
     Succeeded,
     Declined(Decline),
-    RequiresAction,
+    /// The customer has to act, at this address where the gateway gave one.
+    RequiresAction {
+        url: Option<String>,
+    },
     Pending,
 }
 

@@ -40,6 +40,8 @@ pub struct Policy {
     pub advice: BTreeMap<String, String>,
     /// The class of a code that is not listed.
     pub unmapped: String,
+    /// From a class to the one that stands in its place while the customer is there.
+    pub on_session: BTreeMap<String, String>,
 }
 
 /// What declines of one kind have in common.
@@ -85,12 +87,14 @@ pub struct Tried {
     pub payment: PaymentId,
     /// How often this payment has been declined, this time included: at least 1.
     pub declines: u32,
+    /// Whether the customer is there.
+    pub on_session: bool,
 }
 
 impl Policy {
     /// Decides by the rules alone; the same facts always give the same answer.
     pub fn decide(&self, decline: &Decline, tried: Tried, now: Time) -> Decided {
-        let name = self.class_name(decline);
+        let name = self.class_name(decline, tried.on_session);
         let said = format!("{} is {name} (policy {})", decline.code, self.version);
         let (decision, reason) = match self.classes.get(name) {
             Some(Class::Retry { retries, .. }) if tried.declines > *retries => {
@@ -113,9 +117,11 @@ impl Policy {
         Decided { decision, class: name.to_owned(), reason }
     }
 
-    fn class_name(&self, decline: &Decline) -> &str {
+    /// A customer who is there and one who is not have tables of their own (S3.2).
+    fn class_name(&self, decline: &Decline, on_session: bool) -> &str {
         let advised = decline.advice.as_ref().and_then(|advice| self.advice.get(advice));
-        advised.or_else(|| self.codes.get(&decline.code)).unwrap_or(&self.unmapped)
+        let class = advised.or_else(|| self.codes.get(&decline.code)).unwrap_or(&self.unmapped);
+        if on_session { self.on_session.get(class).unwrap_or(class) } else { class }
     }
 
     /// A hash, not a die: a decision can be replayed (S3.0).
@@ -130,12 +136,25 @@ impl Policy {
     pub fn mistakes(&self) -> Vec<String> {
         let targets = self.codes.iter().map(|(code, class)| (format!("codes.{code}"), class));
         let advice = self.advice.iter().map(|(advice, class)| (format!("advice.{advice}"), class));
+        let present = self.on_session.iter().map(|(from, class)| (format!("on_session.{from}"), class));
         targets
             .chain(advice)
+            .chain(present)
             .chain(std::iter::once(("unmapped".to_owned(), &self.unmapped)))
             .filter(|(_, class)| !self.classes.contains_key(*class))
             .map(|(key, class)| format!("{key} names the class {class:?}, which is not defined"))
+            .chain(self.retried_on_session())
             .collect()
+    }
+
+    /// Every class by which a customer who was there would be charged again after they are gone.
+    fn retried_on_session(&self) -> impl Iterator<Item = String> {
+        let is_retry = |name: &String| matches!(self.classes.get(name), Some(Class::Retry { .. }));
+        let retried = self.classes.keys().filter(move |name| {
+            let present = self.on_session.get(*name).unwrap_or(name);
+            is_retry(present)
+        });
+        retried.map(|name| format!("on_session.{name} is missing, or names a class that is tried again"))
     }
 }
 
@@ -187,7 +206,7 @@ mod tests {
     }
 
     fn tried(declines: u32) -> Tried {
-        Tried { payment: PaymentId::mint(DateTime::UNIX_EPOCH, [3; 10]), declines }
+        Tried { payment: PaymentId::mint(DateTime::UNIX_EPOCH, [3; 10]), declines, on_session: false }
     }
 
     fn decide(decline: &Decline, declines: u32) -> Decided {
@@ -263,5 +282,36 @@ mod tests {
     fn an_unmapped_code_is_tried_once_more_and_no_further() {
         assert!(matches!(decide(&decline("brand_new"), 1).decision, Decision::RetryAt(_)));
         assert_eq!(decide(&decline("brand_new"), 2).decision, Decision::Stop);
+    }
+
+    // S3.2
+    #[test]
+    fn nothing_is_tried_again_by_itself_while_the_customer_is_there() {
+        let policy: Policy = toml::from_str(POLICY).unwrap();
+        let present = Tried { on_session: true, ..tried(1) };
+        let codes = policy.codes.keys().map(String::as_str).chain(["brand_new"]);
+
+        for code in codes {
+            let away = policy.decide(&decline(code), tried(1), DateTime::UNIX_EPOCH).decision;
+            let there = policy.decide(&decline(code), present, DateTime::UNIX_EPOCH).decision;
+            match away {
+                Decision::RetryAt(_) => assert_eq!(there, Decision::NeedCustomer(Need::NewMethod), "{code}"),
+                Decision::NeedCustomer(_) | Decision::Stop => assert_eq!(there, away, "{code}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_that_would_come_back_for_a_customer_who_was_there_is_refused() {
+        let mut policy: Policy = toml::from_str(POLICY).unwrap();
+        policy.on_session.remove("soft_funds");
+        policy.on_session.insert("technical".to_owned(), "soft_limit".to_owned());
+        policy.on_session.insert("unmapped".to_owned(), "nowhere".to_owned());
+
+        let mistakes = policy.mistakes().join("; ");
+
+        for named in ["on_session.soft_funds is missing", "on_session.technical is missing", "\"nowhere\""] {
+            assert!(mistakes.contains(named), "{mistakes}");
+        }
     }
 }

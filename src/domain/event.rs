@@ -81,11 +81,15 @@ pub struct View<'a> {
     pub reference: Option<&'a str>,
     pub description: Option<&'a str>,
     pub method: &'a Method,
+    /// Whether the customer is away.
+    pub off_session: bool,
+    pub return_url: Option<&'a str>,
     pub metadata: &'a BTreeMap<String, String>,
     pub gateway: &'a str,
     pub attempt_count: u32,
     pub next_attempt_at: Option<Time>,
     pub failure: Option<Failure<'a>>,
+    pub next_action: Option<NextAction<'a>>,
     pub review_reason: Option<&'a str>,
     pub livemode: bool,
     pub version: u32,
@@ -102,9 +106,19 @@ pub struct Failure<'a> {
     pub message: Option<&'a str>,
 }
 
+/// What the customer has to do, while the attempt waits for them.
+#[derive(Debug, Serialize)]
+pub struct NextAction<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Where they have to go.
+    pub url: &'a str,
+}
+
 impl<'a> From<&'a Payment> for View<'a> {
     fn from(payment: &'a Payment) -> Self {
         let decline = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
+        let action_url = payment.attempt.as_ref().and_then(|attempt| attempt.action_url.as_deref());
         View {
             id: payment.id,
             object: "payment",
@@ -118,6 +132,8 @@ impl<'a> From<&'a Payment> for View<'a> {
             reference: payment.reference.as_deref(),
             description: payment.description.as_deref(),
             method: &payment.method,
+            off_session: !payment.session.is_on(),
+            return_url: payment.session.return_url(),
             metadata: &payment.metadata,
             gateway: &payment.account,
             attempt_count: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
@@ -128,6 +144,7 @@ impl<'a> From<&'a Payment> for View<'a> {
                 advice: decline.advice.as_deref(),
                 message: decline.message.as_deref(),
             }),
+            next_action: action_url.map(|url| NextAction { kind: "redirect", url }),
             review_reason: payment.status.review_reason(),
             livemode: payment.livemode,
             version: payment.version,

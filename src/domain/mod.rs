@@ -7,4 +7,5 @@ pub mod decline;
 pub mod event;
 pub mod payment;
 pub mod refund;
+pub mod session;
 pub mod table;

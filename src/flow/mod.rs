@@ -1,6 +1,7 @@
 //! Flows: the use cases. A flow reads, decides, commits what it is about to do, calls with no transaction
 //! open, decides again, and commits the result, its effects and the finished job together.
 
+mod abandoned;
 mod cancel;
 pub mod charge;
 pub mod clock;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub unknown_polls_s: Vec<u64>,
     /// After this long a person is asked to look at an unknown outcome.
     pub review_after_s: u64,
+    /// How long a customer has to act before what they were asked for is canceled.
+    pub action_expires_s: u64,
     /// How often a job may lose its worker before it is set aside.
     pub max_rescues: u32,
     /// What must be left of a lease, beside the gateway's timeout, to begin a call.

@@ -6,6 +6,7 @@ use crate::{
         attempt::Attempt,
         card::looks_like_card_number,
         payment::{Method, Payment, Status},
+        session::Session,
     },
     failpoint::Point,
     store::{
@@ -33,6 +34,7 @@ const WAIT_POLL: Duration = Duration::from_millis(250);
 pub struct Request {
     pub money: Money,
     pub method: Method,
+    pub session: Session,
     /// The gateway account; the environment's first one if none is named.
     pub gateway: Option<String>,
     pub customer: Option<String>,
@@ -96,6 +98,7 @@ impl Flows {
             livemode: owner.livemode,
             money: request.money,
             method: request.method,
+            session: request.session,
             customer: request.customer,
             reference: request.reference,
             description: request.description,

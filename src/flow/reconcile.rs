@@ -2,7 +2,7 @@
 //! never a reason to charge again.
 
 use super::{
-    FlowError, Flows, Worked, cancel,
+    FlowError, Flows, Worked, abandoned, cancel,
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk},
     inquiry::Inquiry,
@@ -15,7 +15,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Cancellation, Finding, Reading, Reply, Send},
+    gateway::{Call, Cancellation, Finding, Reading, Reply, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -44,6 +44,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.resolve().await
         }
         AttemptStatus::Pending | AttemptStatus::RequiresAction => {
+            if let Some(call) = abandoned::call(flows, &payment, &attempt)? {
+                return look.cancel_abandoned(call).await;
+            }
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
         }
@@ -136,6 +139,23 @@ impl Look<'_> {
             Cancellation::Answered(_) | Cancellation::Unknown(_) => {
                 self.note(closing).await?;
                 self.again().await
+            }
+        }
+    }
+
+    async fn cancel_abandoned(&self, call: Call) -> Result<(), FlowError> {
+        let n = self.attempt.n;
+        let canceled = abandoned::cancel(self.flows, self.claimed, self.payment, (n, call)).await?;
+        let Some((cancellation, closing)) = canceled else { return Ok(()) };
+        match cancellation {
+            Cancellation::Canceled => self.conclude(Event::Canceled { attempt: n }, closing).await,
+            Cancellation::Answered(answer) => {
+                self.conclude(Event::Answered { attempt: n, answer }, closing).await
+            }
+            Cancellation::Unknown(_) => {
+                self.note(closing).await?;
+                self.review_if_overdue().await?;
+                self.ask(&[], self.attempt.first_sent_at).await
             }
         }
     }
@@ -280,6 +300,9 @@ impl Look<'_> {
     }
 
     fn next_poll(&self) -> Time {
-        self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs)
+        let look =
+            self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs);
+        let now = self.flows.now(self.payment);
+        abandoned::deadline(self.flows, self.attempt).filter(|at| *at > now).map_or(look, |at| at.min(look))
     }
 }

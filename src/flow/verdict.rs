@@ -22,7 +22,7 @@ impl Verdict for attempt::Answer {
         match &self.outcome {
             attempt::Outcome::Succeeded => "succeeded".to_owned(),
             attempt::Outcome::Declined(decline) => format!("declined: {}", decline.code),
-            attempt::Outcome::RequiresAction => "requires_action".to_owned(),
+            attempt::Outcome::RequiresAction { .. } => "requires_action".to_owned(),
             attempt::Outcome::Pending => "pending".to_owned(),
         }
     }

@@ -15,6 +15,7 @@ use crate::{
         clock::Time,
         event::View,
         payment::{Method, Payment},
+        session::Session,
     },
     flow::payments::{self, Request},
     store::{
@@ -54,6 +55,11 @@ pub(super) struct NewPayment {
     currency: Currency,
     #[serde(deserialize_with = "object")]
     method: Method,
+    /// Whether the customer is away. What was not said is left out of the fingerprint, as it was before it could be.
+    #[serde(default = "away", skip_serializing_if = "is_true")]
+    off_session: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    return_url: Option<String>,
     #[serde(default)]
     gateway: Option<String>,
     #[serde(default)]
@@ -79,6 +85,7 @@ impl NewPayment {
         let money = Money::new(self.amount, self.currency).map_err(|error| refuse(&error.to_string()))?;
         Ok(Request {
             money,
+            session: session(self.off_session, self.return_url.as_deref())?,
             method: self.method,
             gateway: self.gateway,
             customer: self.customer,
@@ -90,6 +97,32 @@ impl NewPayment {
             traceparent: None,
         })
     }
+}
+
+/// The session that the two fields mean together.
+fn session(off_session: bool, return_url: Option<&str>) -> Result<Session, Problem> {
+    let refuse = |detail: &str| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("return_url")
+    };
+    match (off_session, return_url) {
+        (true, None) => Ok(Session::Off),
+        (true, Some(_)) => Err(refuse(
+            "off session nobody is there to be sent back: leave return_url out, or send off_session: false",
+        )),
+        (false, None) => Err(refuse(
+            "with off_session: false the customer may have to leave for their bank: say where they come back to",
+        )),
+        (false, Some(url)) => url.parse().map(Session::On).map_err(|error| refuse(&error.to_string())),
+    }
+}
+
+fn away() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 async fn create(

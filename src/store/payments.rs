@@ -67,13 +67,13 @@ const FIND_MANY: Text = Text {
 const LOCK: &str =
     "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
-const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, decline \
+const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, action_url, decline \
      FROM attempts WHERE payment_id = $1 ORDER BY n";
 
 const INSERT: Text = insert!(
     "payments"
-    (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, customer text,
-        reference text, description text, metadata text, account text, status text, version bigint,
+    (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text,
+        return_url text, customer text, reference text, description text, metadata text, account text, status text, version bigint,
         operation text, attempt_n bigint, declines bigint, refunded_minor bigint, refunding_minor bigint,
         next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
@@ -92,9 +92,9 @@ const UPDATE: Text = bulk!(
 const SAVE_ATTEMPTS: Text = insert!(
     "attempts"
     (id text, payment_id text, n bigint, account text, status text, first_sent_at timestamptz, charge text,
-        decline text)
+        action_url text, decline text)
     "ON CONFLICT (payment_id, n) DO UPDATE SET status = excluded.status, charge = excluded.charge, \
-     decline = excluded.decline"
+     action_url = excluded.action_url, decline = excluded.decline"
 );
 
 impl Filter {

@@ -5,6 +5,7 @@ use crate::domain::{
     attempt::{Attempt, AttemptStatus},
     clock::Time,
     payment::{Payment, Status},
+    session::Session,
     table::{Open, Phase},
 };
 use chrono::SecondsFormat;
@@ -83,6 +84,7 @@ pub(super) struct PaymentRow {
     amount_minor: i64,
     currency: String,
     method: String,
+    return_url: Option<String>,
     customer: Option<String>,
     reference: Option<String>,
     description: Option<String>,
@@ -110,17 +112,20 @@ pub(super) struct PaymentRow {
     #[serde(skip)]
     charge: Option<String>,
     #[serde(skip)]
+    action_url: Option<String>,
+    #[serde(skip)]
     decline: Option<String>,
 }
 
 /// The columns of a [`PaymentRow`] and where they come from, to be followed by a WHERE.
 macro_rules! payment_columns {
     () => {
-        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.customer, p.reference, \
+        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.return_url, p.customer, p.reference, \
          p.description, p.metadata, p.account, p.status, p.version, p.operation, p.attempt_n, p.declines, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
-         a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, a.decline \
+         a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
+         a.action_url, a.decline \
          FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id AND a.n = p.attempt_n "
     };
 }
@@ -135,6 +140,7 @@ impl From<&Payment> for PaymentRow {
             amount_minor: payment.money.minor(),
             currency: payment.money.currency().code().to_owned(),
             method: json(&payment.method),
+            return_url: payment.session.return_url().map(str::to_owned),
             customer: payment.customer.clone(),
             reference: payment.reference.clone(),
             description: payment.description.clone(),
@@ -156,6 +162,7 @@ impl From<&Payment> for PaymentRow {
             attempt_status: None,
             first_sent_at: None,
             charge: None,
+            action_url: None,
             decline: None,
         }
     }
@@ -184,6 +191,10 @@ impl TryFrom<PaymentRow> for Payment {
             livemode: row.livemode,
             money: Money::new(row.amount_minor, currency).map_err(|_| corrupt("amount_minor"))?,
             method: serde_json::from_str(&row.method).map_err(|_| corrupt("method"))?,
+            session: match &row.return_url {
+                Some(url) => Session::On(url.parse().map_err(|_| corrupt("return_url"))?),
+                None => Session::Off,
+            },
             metadata: serde_json::from_str(&row.metadata).map_err(|_| corrupt("metadata"))?,
             status,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,
@@ -232,6 +243,7 @@ fn attempt(row: &PaymentRow) -> Result<Option<Attempt>, StoreError> {
         status: row.attempt_status.clone().ok_or_else(|| corrupt("status"))?,
         first_sent_at: row.first_sent_at.ok_or_else(|| corrupt("first_sent_at"))?,
         charge: row.charge.clone(),
+        action_url: row.action_url.clone(),
         decline: row.decline.clone(),
     };
     raw.try_into().map(Some)
@@ -247,6 +259,7 @@ pub(super) struct AttemptRow {
     status: String,
     first_sent_at: At,
     charge: Option<String>,
+    action_url: Option<String>,
     decline: Option<String>,
 }
 
@@ -260,6 +273,7 @@ impl AttemptRow {
             status: attempt.status.name().to_owned(),
             first_sent_at: At(attempt.first_sent_at),
             charge: attempt.charge.clone(),
+            action_url: attempt.action_url.clone(),
             decline: attempt.decline.as_ref().map(json),
         }
     }
@@ -281,6 +295,7 @@ impl TryFrom<AttemptRow> for Attempt {
             account: row.account.clone(),
             first_sent_at: row.first_sent_at.0,
             charge: row.charge.clone(),
+            action_url: row.action_url.clone(),
         })
     }
 }

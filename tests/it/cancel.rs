@@ -13,7 +13,6 @@ use dunlin::{
         client::{Client, SendError},
     },
 };
-use dunlin_sandbox::Bank;
 use futures_util::FutureExt;
 use std::sync::Arc;
 
@@ -26,22 +25,16 @@ both! {
     an_attempt_that_the_gateway_has_no_id_of_is_not_canceled
 }
 
-/// Takes a call to the bank with the payer present, who is asked to authenticate.
-fn on_session(bank: &Bank, call: &Call) -> Result<dunlin::gateway::Reply, SendError> {
-    let body = call.body.replace("off_session=true", "off_session=false");
-    world::answer(bank, &Call { body, ..call.clone() })
-}
-
 /// A payment whose payer is asked to authenticate. `lose` says of which calls the answer is lost.
 async fn acting(database: Database, lose: fn(&Call) -> bool) -> (World, Payment) {
     let mut world = World::new(database).await;
     let bank = Arc::clone(&world.bank);
     world.flows.client = Client::in_process(Arc::new(move |call| {
-        let answer = on_session(&bank, call);
+        let answer = world::answer(&bank, call);
         let result = if lose(call) { Err(SendError::Lost("no answer".to_owned())) } else { answer };
         std::future::ready(result).boxed()
     }));
-    let payment = world.pay("pm_card_authenticationRequired").await;
+    let payment = world.pay_present("pm_card_authenticationRequired").await;
     world.run_due_jobs().await;
     let payment = world.payment(payment.id).await;
     assert_eq!(payment.attempt.as_ref().map(|attempt| attempt.status), Some(AttemptStatus::RequiresAction));

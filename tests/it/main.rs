@@ -11,6 +11,7 @@ mod contract;
 mod doubts;
 mod environments;
 mod overdue;
+mod present;
 mod refunds;
 mod simulation;
 mod store;

@@ -19,6 +19,7 @@ pub(crate) fn pending() -> Payment {
         livemode: false,
         money: euros(1250),
         method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
+        session: Session::Off,
         customer: None,
         reference: None,
         description: None,

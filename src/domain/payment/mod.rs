@@ -16,6 +16,7 @@ pub use event::Event;
 use super::{
     attempt::Attempt,
     clock::Time,
+    session::Session,
     table::{Open, Phase},
 };
 use dunlin_jobs::{Money, PaymentId, TenantId};
@@ -29,6 +30,7 @@ pub struct Payment {
     pub livemode: bool,
     pub money: Money,
     pub method: Method,
+    pub session: Session,
     /// The caller's id of the customer.
     pub customer: Option<String>,
     /// The caller's id of the payment.

@@ -3,7 +3,7 @@
 
 use super::{
     fixtures::{at, euros, pending},
-    tests::{answer, attempt_id, declined, plan},
+    tests::{answer, asked, attempt_id, declined, plan, present},
     *,
 };
 use crate::domain::{
@@ -122,7 +122,8 @@ fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
 
 fn after_decline(payment: &Payment) -> &'static str {
     let attempt = payment.attempt.as_ref().unwrap();
-    let tried = Tried { payment: payment.id, declines: payment.declines };
+    let on_session = payment.session.is_on();
+    let tried = Tried { payment: payment.id, declines: payment.declines, on_session };
     match plan().declines.decide(attempt.decline.as_ref().unwrap(), tried, at(0)).decision {
         Decision::RetryAt(_) => "retrying",
         Decision::NeedCustomer(_) => "requires_action",
@@ -144,8 +145,8 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let (payment, now) = (pending(), at(0));
+    fn of(payment: Payment) -> Self {
+        let now = at(0);
         Self { payment, now, attempts: Vec::new(), canceled: false, answered: false }
     }
 
@@ -180,7 +181,7 @@ impl World {
                 Event::Answered { attempt, answer }
             }
             Act::Decline(code) => Event::Answered { attempt, answer: answered(9, declined(code)) },
-            Act::Challenge => Event::Answered { attempt, answer: answered(9, Outcome::RequiresAction) },
+            Act::Challenge => Event::Answered { attempt, answer: answered(9, asked()) },
             Act::Accept => Event::Answered { attempt, answer: answered(9, Outcome::Pending) },
             Act::RejectRequest => Event::Rejected { attempt, rejection: Rejection::Invalid(reason) },
             Act::RejectCredentials => Event::Rejected { attempt, rejection: Rejection::Credentials(reason) },
@@ -251,6 +252,11 @@ impl World {
     fn check_status(&self, before: &Payment, event: &Event, after: &Payment) {
         let status = after.status.name();
         let success = matches!(event, Event::Answered { answer, .. } if answer.outcome == Outcome::Succeeded);
+        let acting =
+            after.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::RequiresAction);
+        let directed = after.attempt.as_ref().is_some_and(|attempt| attempt.action_url.is_some());
+        assert_eq!(directed, acting, "{event:?} sends a customer somewhere, or nowhere");
+        assert!(status != "retrying" || !after.session.is_on(), "{event:?} retries a customer who was there");
         if before.status.is_final() {
             assert!(success, "{event:?} moved a payment that was {}", before.status.name());
             assert!(
@@ -317,8 +323,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_keeps_to_the_specifications_tables(numbers in prop::collection::vec(0..10_240_u32, 1..24)) {
-        let mut world = World::new();
+    fn every_history_keeps_to_the_specifications_tables(
+        numbers in prop::collection::vec(0..10_240_u32, 1..24), on_session: bool
+    ) {
+        let session = if on_session { present().session } else { Session::Off };
+        let mut world = World::of(Payment { session, ..pending() });
         for number in numbers {
             world.take(turn(number));
         }
@@ -329,7 +338,7 @@ proptest! {
     fn silence_neither_fails_a_payment_nor_charges_it_a_second_time(
         numbers in prop::collection::vec((0..SILENCE, 0..320_u32), 1..24)
     ) {
-        let mut world = World::new();
+        let mut world = World::of(pending());
         for (act, rest) in numbers {
             world.take(turn(act + rest * 32));
             let status = &world.payment.status;

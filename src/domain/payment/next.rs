@@ -26,6 +26,7 @@ impl Next<'_> {
             status: AttemptStatus::Sending,
             first_sent_at: self.now,
             charge: None,
+            action_url: None,
             decline: None,
         };
         let detail = format!("attempt {} begins at {}", attempt.n, attempt.account);
@@ -130,13 +131,14 @@ impl Next<'_> {
             }
             Outcome::Declined(decline) => Some(self.declined(decline)),
             // What the gateway has accepted does not go back to its payer (S1's table of attempts).
-            Outcome::RequiresAction
+            Outcome::RequiresAction { .. }
                 if matches!(known, Some(AttemptStatus::RequiresAction | AttemptStatus::Pending)) =>
             {
                 None
             }
-            Outcome::RequiresAction => {
+            Outcome::RequiresAction { url } => {
                 self.set_attempt(AttemptStatus::RequiresAction);
+                self.set_action(url);
                 let told = (Status::RequiresAction, Some(EventType::RequiresAction));
                 Some(self.wait("the customer has to act", told))
             }
@@ -161,7 +163,8 @@ impl Next<'_> {
     fn declined(mut self, decline: Decline) -> Step {
         self.set_attempt(AttemptStatus::Declined);
         self.payment.declines += 1;
-        let tried = Tried { payment: self.payment.id, declines: self.payment.declines };
+        let Payment { id, declines, ref session, .. } = self.payment;
+        let tried = Tried { payment: id, declines, on_session: session.is_on() };
         let Decided { decision, reason, .. } = self.plan.declines.decide(&decline, tried, self.now);
         self.set_decline(decline);
         let effects = match decision {
@@ -196,7 +199,7 @@ impl Next<'_> {
         match (&answer.outcome, &self.payment.status) {
             (Outcome::Succeeded, Status::Succeeded) => self.compare_successes(answer),
             // A late `processing` or `failed` never moves what is decided (S1.13), and a person looks already.
-            (Outcome::Declined(_) | Outcome::RequiresAction | Outcome::Pending, _)
+            (Outcome::Declined(_) | Outcome::RequiresAction { .. } | Outcome::Pending, _)
             | (Outcome::Succeeded, Status::NeedsReview { .. }) => None,
             (
                 Outcome::Succeeded,
@@ -245,8 +248,15 @@ impl Next<'_> {
             let mut random = [0; 10];
             random.copy_from_slice(&digest[..10]);
             let id = AttemptId::mint(now, random);
-            let duplicate =
-                Attempt { id, n, status: AttemptStatus::Duplicate, charge, decline: None, ..first };
+            let duplicate = Attempt {
+                id,
+                n,
+                status: AttemptStatus::Duplicate,
+                charge,
+                action_url: None,
+                decline: None,
+                ..first
+            };
             let refund = RefundId::mint(now, random);
             step.refund = step.payment.refund_duplicate(refund, &duplicate, money, now);
             duplicate
@@ -284,6 +294,13 @@ impl Next<'_> {
     fn set_attempt(&mut self, status: AttemptStatus) {
         if let Some(attempt) = &mut self.payment.attempt {
             attempt.status = status;
+            attempt.action_url = None;
+        }
+    }
+
+    fn set_action(&mut self, url: Option<String>) {
+        if let Some(attempt) = &mut self.payment.attempt {
+            attempt.action_url = url;
         }
     }
 

@@ -42,6 +42,21 @@ pub(super) fn declined(code: &str) -> Outcome {
     Outcome::Declined(Decline { code: code.to_owned(), network_code: None, advice: None, message: None })
 }
 
+/// The customer has to act, at an address.
+pub(super) fn asked() -> Outcome {
+    Outcome::RequiresAction { url: Some("https://bank.example/approve".to_owned()) }
+}
+
+/// A payment whose customer is there, with its first attempt on the wire.
+pub(super) fn present() -> Payment {
+    let session = Session::On("https://shop.example/back".parse().unwrap());
+    step(&Payment { session, ..pending() }, due(1, 1)).payment
+}
+
+fn action_url(payment: &Payment) -> Option<&str> {
+    payment.attempt.as_ref().and_then(|attempt| attempt.action_url.as_deref())
+}
+
 fn answered(attempt: u32, charge: &str, outcome: Outcome) -> Event {
     Event::Answered { attempt, answer: answer(charge, outcome) }
 }
@@ -190,12 +205,42 @@ fn off_session_a_demand_for_authentication_is_a_decline_that_waits_for_the_custo
 // S1.18
 #[test]
 fn on_session_both_require_action_and_the_attempt_is_asked_after() {
-    let step = step(&sending(), answered(1, "ch_1", Outcome::RequiresAction));
+    let step = step(&present(), answered(1, "ch_1", asked()));
 
     assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::RequiresAction)));
+    assert_eq!(action_url(&step.payment), Some("https://bank.example/approve"));
     let expected = [reconcile(&step.payment, 1, at(2 + 5)), Effect::Emit(EventType::RequiresAction)];
     assert_eq!(step.effects, expected);
-    unchanged(&step.payment, answered(1, "ch_1", Outcome::RequiresAction));
+    unchanged(&step.payment, answered(1, "ch_1", asked()));
+}
+
+#[test]
+fn where_the_customer_has_to_go_is_known_only_while_they_have_to() {
+    let acting = step(&present(), answered(1, "ch_1", asked())).payment;
+
+    for event in [
+        answered(1, "ch_1", Outcome::Succeeded),
+        answered(1, "ch_1", Outcome::Pending),
+        answered(1, "ch_1", declined("payment_intent_authentication_failure")),
+        Event::Canceled { attempt: 1 },
+        review(),
+    ] {
+        assert_eq!(action_url(&step(&acting, event).payment), None);
+    }
+}
+
+// S3.2
+#[test]
+fn a_customer_who_is_there_is_not_charged_again_days_later() {
+    for code in ["insufficient_funds", "brand_new", "payment_intent_authentication_failure"] {
+        let step = step(&present(), answered(1, "ch_1", declined(code)));
+
+        assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::Declined)), "{code}");
+        assert_eq!(step.payment.phase(), Phase::NeedsCustomer);
+        assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction)]);
+    }
+    let stopped = step(&present(), answered(1, "ch_1", declined("fraudulent")));
+    assert_eq!(stopped.payment.status, Status::Failed);
 }
 
 #[test]
@@ -205,7 +250,7 @@ fn what_settles_later_is_asked_after_and_told_to_nobody() {
     assert_eq!(status_of(&step.payment), ("processing", Some(AttemptStatus::Pending)));
     assert_eq!(step.effects, [reconcile(&step.payment, 1, at(2 + 5))]);
     unchanged(&step.payment, answered(1, "ch_1", Outcome::Pending));
-    unchanged(&step.payment, answered(1, "ch_1", Outcome::RequiresAction));
+    unchanged(&step.payment, answered(1, "ch_1", asked()));
 }
 
 #[test]
@@ -277,7 +322,7 @@ fn a_review_ends_by_an_end_and_not_by_the_word_that_there_is_none() {
 // S1.19
 #[test]
 fn a_cancel_waits_for_the_gateway_while_an_attempt_is_there() {
-    let acting = step(&sending(), answered(1, "ch_1", Outcome::RequiresAction)).payment;
+    let acting = step(&sending(), answered(1, "ch_1", asked())).payment;
 
     for payment in [sending(), unknown(), acting.clone()] {
         refused(&payment, Event::Cancel);

@@ -21,6 +21,7 @@ fn paid() -> Payment {
         status: AttemptStatus::Succeeded,
         first_sent_at: at(0),
         charge: Some("ch_1".to_owned()),
+        action_url: None,
         decline: None,
     };
     Payment { status: Status::Succeeded, attempt: Some(attempt), ..pending() }

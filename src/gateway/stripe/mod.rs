@@ -109,8 +109,7 @@ impl Gateway for Stripe {
         let method = &payment.method;
         let (kind, path, body) = match &payment.operation {
             Some(intent) => {
-                let body =
-                    [("payment_method", method.payment_method.clone()), ("off_session", "true".into())];
+                let body = [("payment_method", method.payment_method.clone()), session(payment)];
                 (ExchangeKind::Confirm, format!("/v1/payment_intents/{intent}/confirm"), form(&body))
             }
             None => (ExchangeKind::Create, "/v1/payment_intents".to_owned(), creation(payment)?),
@@ -232,7 +231,7 @@ fn traits() -> Traits {
     }
 }
 
-/// The body that creates and confirms an intent, off session: no customer is there to be asked.
+/// The body that creates and confirms an intent.
 fn creation(payment: &Payment) -> Result<String, String> {
     let (amount, currency) = money::to_stripe(payment.money)?;
     let reference = format!("metadata[{REFERENCE}]");
@@ -242,7 +241,7 @@ fn creation(payment: &Payment) -> Result<String, String> {
         ("payment_method", payment.method.payment_method.clone()),
         ("payment_method_types[]", "card".to_owned()),
         ("confirm", "true".to_owned()),
-        ("off_session", "true".to_owned()),
+        session(payment),
         (reference.as_str(), payment.id.to_string()),
     ];
     if let Some(customer) = &payment.method.gateway_customer {
@@ -252,6 +251,16 @@ fn creation(payment: &Payment) -> Result<String, String> {
         fields.push(("description", description.clone()));
     }
     Ok(form(&fields))
+}
+
+/// Off session Stripe declines where a customer would have to be asked. On session it is told where to send them back
+/// to, and so answers with an address instead of work for its own script in a browser.
+fn session(payment: &Payment) -> (&'static str, String) {
+    // docs.stripe.com/api/payment_intents/create
+    match payment.session.return_url() {
+        None => ("off_session", "true".to_owned()),
+        Some(url) => ("return_url", url.to_owned()),
+    }
 }
 
 fn get(path: String) -> Call {

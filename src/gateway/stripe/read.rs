@@ -8,12 +8,13 @@ use super::{
     REFERENCE, money,
 };
 use crate::domain::{
-    attempt::{Answer, Outcome},
+    attempt::{Answer, AttemptStatus, Outcome},
     card::looks_like_card_number,
     decline::Decline,
     payment::Payment,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +29,9 @@ struct Intent {
     livemode: bool,
     #[serde(default)]
     latest_charge: Option<String>,
+    /// Of many shapes, most of them for Stripe's own script: an unknown one must not make the intent unreadable.
+    #[serde(default)]
+    next_action: Value,
     #[serde(default)]
     last_payment_error: Option<CardError>,
     #[serde(default)]
@@ -114,6 +118,9 @@ pub(super) fn unexecuted<A>(reply: &Reply) -> Said<A> {
     }
 }
 
+/// The longest address that a customer is sent to.
+const MAX_ADDRESS: usize = 4096;
+
 /// The code of a refusal because the intent has a status that does not take the call.
 const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
 
@@ -137,7 +144,7 @@ fn confirmed(payment: &Payment, intent: &Intent) -> Said<Answer> {
     match intent.status.as_str() {
         "succeeded" => Said::Result(answer(intent, Outcome::Succeeded)),
         "processing" => Said::Result(answer(intent, Outcome::Pending)),
-        "requires_action" => Said::Result(answer(intent, Outcome::RequiresAction)),
+        "requires_action" => Said::Result(answer(intent, acting(intent))),
         "requires_payment_method" => match decline_of(intent) {
             Some(decline) => Said::Result(answer(intent, Outcome::Declined(decline))),
             None => Said::Nothing(format!("the intent of {} was not confirmed", payment.id)),
@@ -202,11 +209,15 @@ fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
     match intent.status.as_str() {
         "succeeded" => Finding::Answered(answer(intent, Outcome::Succeeded)),
         "processing" => Finding::Answered(answer(intent, Outcome::Pending)),
-        "requires_action" => Finding::Answered(answer(intent, Outcome::RequiresAction)),
+        "requires_action" => Finding::Answered(answer(intent, acting(intent))),
         "canceled" => Finding::Canceled,
         "requires_payment_method" => match decline_of(intent) {
             // A failure that the attempt before left there is not this one's.
-            Some(_) if tried.n > 1 && intent.latest_charge.as_deref() == tried.earlier_charge => {
+            Some(_)
+                if tried.n > 1
+                    && !was_acting(tried)
+                    && intent.latest_charge.as_deref() == tried.earlier_charge =>
+            {
                 Finding::Absent
             }
             Some(decline) => Finding::Answered(answer(intent, Outcome::Declined(decline))),
@@ -224,6 +235,24 @@ fn unconfirmed(tried: Tried<'_>) -> Finding {
         return Finding::Nothing("the intent, which was confirmed, waits for a confirmation".to_owned());
     }
     Finding::Absent
+}
+
+/// Whether the customer was asked to act for this attempt: the intent had left the failure before behind, and who
+/// fails to authenticate leaves one without a charge.
+fn was_acting(tried: Tried<'_>) -> bool {
+    let attempt = tried.payment.attempt.as_ref().filter(|attempt| attempt.n == tried.n);
+    attempt.is_some_and(|attempt| attempt.status == AttemptStatus::RequiresAction)
+}
+
+fn acting(intent: &Intent) -> Outcome {
+    let url = intent.next_action.pointer("/redirect_to_url/url").and_then(Value::as_str);
+    Outcome::RequiresAction { url: url.filter(|url| is_address(url)).map(str::to_owned) }
+}
+
+/// Whether a browser can be sent there.
+fn is_address(url: &str) -> bool {
+    let known = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
+    known && url.len() <= MAX_ADDRESS && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn answer(intent: &Intent, outcome: Outcome) -> Answer {
@@ -284,8 +313,8 @@ pub(super) fn identity(reply: &Reply) -> Option<String> {
 
 /// Ids, statuses and codes.
 pub(super) fn redact(reply: &Reply) -> Option<String> {
-    let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
-    let pick = |from: &serde_json::Value, names: &[&str]| -> serde_json::Map<String, serde_json::Value> {
+    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    let pick = |from: &Value, names: &[&str]| -> serde_json::Map<String, Value> {
         let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         kept.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array()).collect()
     };

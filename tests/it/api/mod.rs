@@ -6,6 +6,7 @@ mod cards;
 mod duplicates;
 mod idempotency;
 mod lifecycle;
+mod present;
 mod reading;
 mod refunds;
 mod requests;

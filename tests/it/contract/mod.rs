@@ -3,6 +3,7 @@
 
 mod doubts;
 mod outcomes;
+mod present;
 mod stripe;
 mod traits;
 
@@ -10,7 +11,7 @@ use crate::support::{database::Database, world};
 use chrono::{DateTime, TimeDelta};
 use dunlin::{
     config::Config,
-    domain::{clock::Clock, payment::Payment, refund::RefundStatus},
+    domain::{clock::Clock, payment::Payment, refund::RefundStatus, session::Session},
     failpoint::Failpoints,
     flow::{Flows, payments::Request, refunds},
     gateway::{
@@ -34,6 +35,8 @@ struct Cards {
     declined_once: &'static str,
     declined_for_ever: &'static str,
     challenged: &'static str,
+    /// Asks its owner, who is there, and declines all the same.
+    challenged_and_declined: &'static str,
     lost_before: &'static str,
     lost_after: &'static str,
     /// Captured, and answered with an error that the key keeps.
@@ -52,6 +55,15 @@ enum Trouble {
     ChargeLimited,
     /// The next refund is executed, and its answer is lost.
     RefundLost,
+    /// The next charge is executed, and its answer is lost.
+    ChargeLost,
+}
+
+/// What a customer does who is asked to approve a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Approve,
+    Refuse,
 }
 
 /// How long the client of a house waits for an answer.
@@ -68,6 +80,8 @@ trait Sandbox: fmt::Debug {
     /// How often a refund has gone back.
     fn returned(&self, refund: RefundId) -> usize;
     fn trouble(&self, trouble: Trouble);
+    /// The customer does what the payment asks them to, or refuses.
+    fn act(&self, payment: &Payment, answer: Act);
     /// Whether the gateway holds an operation of the payment that could still be completed.
     fn holds_open(&self, payment: &Payment) -> bool;
     /// An event that the gateway signs with the secret, about the payment.
@@ -105,7 +119,11 @@ impl House {
     }
 
     async fn pay(&self, card: &str) -> Payment {
-        let request = Request { customer: None, ..world::request(card) };
+        self.pay_in(Session::Off, card).await
+    }
+
+    async fn pay_in(&self, session: Session, card: &str) -> Payment {
+        let request = Request { customer: None, session, ..world::request(card) };
         let taken = self.flows.create_payment(self.owner, request, Priority::Interactive).await.unwrap();
         taken.payment.unwrap()
     }
@@ -113,6 +131,14 @@ impl House {
     /// Takes in a payment and works on what is due at once.
     async fn charge(&self, card: &str) -> Payment {
         let payment = self.pay(card).await;
+        self.work().await;
+        self.payment(payment.id).await
+    }
+
+    /// The same while the customer is there.
+    async fn charge_present(&self, card: &str) -> Payment {
+        let session = Session::On("https://shop.example/back".parse().unwrap());
+        let payment = self.pay_in(session, card).await;
         self.work().await;
         self.payment(payment.id).await
     }
@@ -196,6 +222,13 @@ macro_rules! contract {
             outcomes: a_refund_goes_back_once
             outcomes: a_canceled_payment_leaves_nothing_open
             outcomes: a_webhook_counts_only_with_its_signature
+            present: who_authenticates_pays_once
+            present: who_fails_to_authenticate_is_declined_and_not_charged_again
+            present: a_decline_after_authentication_is_the_customers_to_mend
+            present: who_does_not_come_back_can_pay_no_more
+            present: what_waits_for_its_customer_is_canceled_at_the_gateway_first
+            present: a_lost_answer_that_asks_the_customer_is_found_out
+            present: who_need_not_authenticate_pays_at_once
             doubts: an_answer_lost_before_execution_is_found_out
             doubts: an_answer_lost_after_execution_is_found_out
             doubts: an_answer_that_comes_too_late_is_found_out

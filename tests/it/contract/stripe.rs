@@ -1,6 +1,6 @@
 //! Stripe's adapter keeps the contract against the sandbox.
 
-use super::{BEGIN, Cards, House, Sandbox, Trouble, contract};
+use super::{Act, BEGIN, Cards, House, Sandbox, Trouble, contract};
 use crate::support::{
     webhooks::{self, SECRET},
     world,
@@ -35,6 +35,7 @@ impl Sandbox for Stripe {
             declined_once: "pm_sandbox_insufficient_funds_1",
             declined_for_ever: "pm_card_chargeDeclinedFraudulent",
             challenged: "pm_card_authenticationRequired",
+            challenged_and_declined: "pm_card_threeDSecureRequiredChargeDeclined",
             lost_before: "pm_sandbox_lost_before",
             lost_after: "pm_sandbox_lost_after",
             error_kept: "pm_sandbox_error_after",
@@ -72,9 +73,16 @@ impl Sandbox for Stripe {
     fn trouble(&self, trouble: Trouble) {
         let order = match trouble {
             Trouble::ChargeLimited => r#"{"fault": "rate_limited", "times": 1}"#,
+            Trouble::ChargeLost => r#"{"fault": "cut_after", "times": 1}"#,
             Trouble::RefundLost => r#"{"fault": "cut_after", "times": 1, "method": "refund"}"#,
         };
         world::admin(&self.bank, "POST", "faults", "", order);
+    }
+
+    fn act(&self, payment: &Payment, act: Act) {
+        let url = payment.attempt.as_ref().and_then(|attempt| attempt.action_url.as_deref()).unwrap();
+        let answer = if act == Act::Approve { "approve" } else { "refuse" };
+        assert_eq!(world::visit(&self.bank, url, answer), 303);
     }
 
     fn holds_open(&self, payment: &Payment) -> bool {

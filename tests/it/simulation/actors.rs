@@ -2,6 +2,7 @@
 
 use crate::support::world;
 use dunlin::{
+    domain::session::Session,
     failpoint::Point,
     flow::Flows,
     store::{Owner, change::Priority, claim::Order},
@@ -13,6 +14,9 @@ use std::time::Duration;
 /// A caller who wants one payment under a key, perhaps not the only one who does.
 pub(super) async fn caller(flows: Flows, owner: Owner, key: String, method: &'static str) {
     let mut request = world::request(method);
+    if PRESENT.contains(&method) {
+        request.session = Session::On("https://shop.example/back".parse().unwrap());
+    }
     request.key = Some(world::key(&key, method));
     let _ = flows.create_payment(owner, request, Priority::Interactive).await;
 }
@@ -29,7 +33,7 @@ pub(super) async fn worker(flows: Flows, lane: Lane, owner: String, limit: u16) 
 }
 
 /// The methods that payments are made with: each goes wrong in a way of its own.
-pub(super) const METHODS: [&str; 10] = [
+pub(super) const METHODS: [&str; 12] = [
     "pm_card_visa",
     "pm_card_mastercard",
     "pm_sandbox_insufficient_funds_1",
@@ -40,4 +44,9 @@ pub(super) const METHODS: [&str; 10] = [
     "pm_sandbox_lost_after_decline",
     "pm_sandbox_error_before",
     "pm_sandbox_error_after",
+    PRESENT[0],
+    PRESENT[1],
 ];
+
+/// Those whose owner is there, and is asked.
+const PRESENT: [&str; 2] = ["pm_card_authenticationRequired", "pm_card_threeDSecureRequiredChargeDeclined"];

@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     several_attempts: usize,
     crashes: usize,
     lost_commits: usize,
+    acted: usize,
+    canceled: usize,
 }
 
 impl Tally {
@@ -32,6 +34,8 @@ impl Tally {
         self.several_attempts += other.several_attempts;
         self.crashes += other.crashes;
         self.lost_commits += other.lost_commits;
+        self.acted += other.acted;
+        self.canceled += other.canceled;
     }
 
     /// Over many seeds everything has happened.
@@ -39,6 +43,7 @@ impl Tally {
         if self.payments > 200 {
             assert!(self.succeeded > 0 && self.failed > 0 && self.several_attempts > 0, "{self:?}");
             assert!(self.crashes > 0 && self.lost_commits > 0, "{self:?}");
+            assert!(self.acted > 0 && self.canceled > 0, "{self:?}");
             // Setting payments aside would be an easy way of never charging twice.
             assert!(self.in_review * 5 < self.payments, "{self:?}");
         }
@@ -58,6 +63,7 @@ pub(super) async fn judge(simulation: &Simulation<'_>) -> Result<Tally, String> 
         payments: payments.len(),
         crashes: simulation.crashes,
         lost_commits: simulation.lost_commits,
+        acted: simulation.acted,
         ..Tally::default()
     };
     for payment in &payments {
@@ -66,6 +72,7 @@ pub(super) async fn judge(simulation: &Simulation<'_>) -> Result<Tally, String> 
             return Err(format!("{found}{}", tell(simulation, payment).await));
         }
         tally.succeeded += usize::from(payment.status == Status::Succeeded);
+        tally.canceled += usize::from(payment.status == Status::Canceled);
         tally.failed += usize::from(payment.status == Status::Failed);
         tally.in_review += usize::from(matches!(payment.status, Status::NeedsReview { .. }));
         tally.several_attempts += usize::from(payment.next_attempt() > 2);

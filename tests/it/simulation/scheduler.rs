@@ -39,6 +39,8 @@ pub(crate) struct Simulation<'a> {
     pub(crate) owner: Owner,
     pub(crate) crashes: usize,
     pub(crate) lost_commits: usize,
+    /// How often a customer approved or refused.
+    pub(crate) acted: usize,
     told: mpsc::UnboundedReceiver<Told>,
     tell: mpsc::UnboundedSender<Told>,
     actors: BTreeMap<u64, Actor>,
@@ -90,6 +92,7 @@ impl<'a> Simulation<'a> {
             owner,
             crashes: 0,
             lost_commits: 0,
+            acted: 0,
             told,
             tell,
             actors: BTreeMap::new(),
@@ -135,6 +138,7 @@ impl<'a> Simulation<'a> {
                 6 => self.expire_leases().await,
                 7 => self.kill_someone(),
                 8 if self.dice.throw(4) == 0 => self.crash().await,
+                9 => self.customers_act().await,
                 _ => self.step().await,
             }
         }
@@ -158,6 +162,18 @@ impl<'a> Simulation<'a> {
             self.step().await;
         }
         panic!("seed {}: it does not come to rest: {}", self.dice.seed, self.tell_what_is_left().await);
+    }
+
+    /// Every customer who was sent to their bank, and knows of it, approves or refuses.
+    async fn customers_act(&mut self) {
+        let status = Some("requires_action".to_owned());
+        let filter = Filter { status, limit: 100, ..Filter::default() };
+        for payment in self.flows.store.list_payments(self.owner, &filter).await.unwrap() {
+            let answer = if self.dice.throw(4) == 0 { "refuse" } else { "approve" };
+            if let Some(url) = payment.attempt.and_then(|attempt| attempt.action_url) {
+                self.acted += usize::from(world::visit(&self.bank, &url, answer) == 303);
+            }
+        }
     }
 
     async fn tell_what_is_left(&self) -> String {

@@ -20,6 +20,7 @@ use dunlin::{
         attempt::{Answer, ExchangeKind, Outcome},
         clock::Clock,
         payment::{Event, Method, MethodKind, Payment, Status},
+        session::Session,
     },
     failpoint::{CommitFault, Failpoints, Point, Visit},
     store::{
@@ -86,6 +87,7 @@ impl Bench {
                 payment_method: "pm_1".to_owned(),
                 gateway_customer: None,
             },
+            session: Session::Off,
             customer: None,
             reference: None,
             description: None,

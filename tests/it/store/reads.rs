@@ -23,6 +23,7 @@ both! {
 async fn a_payment_comes_back_as_it_was_to_the_microsecond(database: Database) {
     let bench = Bench::new(database).await;
     let payment = Payment {
+        session: Session::On("https://shop.example/back?x=%20#end".parse().unwrap()),
         customer: Some("cus_ß".to_owned()),
         reference: Some("R-1".to_owned()),
         description: Some("Größe \"XL\" \u{1f600} '; --".to_owned()),
@@ -37,6 +38,11 @@ async fn a_payment_comes_back_as_it_was_to_the_microsecond(database: Database) {
     let sending = bench.store.commit(bench.event(payment.id, bench.due())).await.unwrap().payment.unwrap();
     assert_eq!(bench.read(payment.id).await, sending);
     assert_eq!(sending.updated_at.timestamp_subsec_micros(), 123_457);
+    let url = Some("https://bank.example/approve".to_owned());
+    let event = bench.event(payment.id, answered("ch_1", Outcome::RequiresAction { url }));
+    let acting = bench.store.commit(event).await.unwrap().payment.unwrap();
+    assert!(acting.attempt.as_ref().is_some_and(|attempt| attempt.action_url.is_some()));
+    assert_eq!(bench.read(payment.id).await, acting);
     let decline = dunlin::domain::decline::Decline {
         code: "insufficient_funds".to_owned(),
         network_code: Some("51".to_owned()),

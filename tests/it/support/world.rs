@@ -9,6 +9,7 @@ use dunlin::{
         clock::Clock,
         payment::{Method, MethodKind, Payment},
         refund::Refund,
+        session::Session,
     },
     failpoint::Failpoints,
     flow::{FlowError, Flows, Settings, payments::Request, refunds},
@@ -64,6 +65,14 @@ impl World {
             .unwrap()
             .payment
             .unwrap()
+    }
+
+    /// Takes in the same while the customer is there.
+    pub(crate) async fn pay_present(&self, method: &str) -> Payment {
+        let session = Session::On("https://shop.example/back".parse().unwrap());
+        let request = Request { session, ..request(method) };
+        let taken = self.flows.create_payment(self.owner, request, Priority::Interactive).await;
+        taken.unwrap().payment.unwrap()
     }
 
     /// Runs everything that is due.
@@ -163,6 +172,15 @@ impl World {
     }
 }
 
+/// The customer presses a button on the page that a payment has sent them to; the status of what follows.
+pub(crate) fn visit(bank: &Bank, url: &str, answer: &str) -> u16 {
+    let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap();
+    let (method, body) = ("POST".to_owned(), format!("answer={answer}").into_bytes());
+    let request = dunlin_sandbox::Request { method, path, body, ..dunlin_sandbox::Request::default() };
+    let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the page answers") };
+    reply.status
+}
+
 /// Moves a held clock forward, and tells the sandbox.
 pub(crate) fn move_clock(clock: &Clock, bank: &Bank, by: TimeDelta) {
     clock.travel(by.max(TimeDelta::zero()));
@@ -252,6 +270,7 @@ pub(crate) fn request(method: &str) -> Request {
     Request {
         money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
         method: Method { kind: MethodKind::Card, payment_method: method.to_owned(), gateway_customer: None },
+        session: Session::Off,
         gateway: None,
         customer: Some("cus_1".to_owned()),
         reference: None,

@@ -26,7 +26,7 @@ fn the_same_success_told_again_changes_nothing() {
 // S1.13
 #[test]
 fn a_late_failure_never_moves_a_success_back() {
-    for outcome in [declined("fraudulent"), Outcome::Pending, Outcome::RequiresAction] {
+    for outcome in [declined("fraudulent"), Outcome::Pending, asked()] {
         unchanged(&succeeded(), answered(1, "ch_1", outcome));
     }
 }

@@ -1,6 +1,8 @@
 //! What is asked about an attempt, how its operation is canceled, and what the answers to that prove.
 
 use super::*;
+use crate::domain::attempt::{Attempt, AttemptStatus};
+use dunlin_jobs::AttemptId;
 
 fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
     Tried { payment, n, first_sent_at: at(0), last_sent_at: at(6), earlier_charge }
@@ -45,6 +47,29 @@ fn the_failure_of_the_charge_before_is_no_answer() {
 
     assert_eq!(earlier, Finding::Absent);
     assert_eq!(own, Finding::Answered(answer(Some("ch_2"), no_funds())));
+}
+
+// S1.17
+#[test]
+fn who_fails_to_authenticate_leaves_a_failure_without_a_charge() {
+    let attempt = Attempt {
+        id: AttemptId::mint(at(0), [4; 10]),
+        n: 2,
+        account: "main".to_owned(),
+        status: AttemptStatus::RequiresAction,
+        first_sent_at: at(0),
+        charge: None,
+        action_url: None,
+        decline: None,
+    };
+    let acting = Payment { attempt: Some(attempt), ..second() };
+    let failed = with_error(intent("requires_payment_method", None));
+
+    let asked = ask(tried(&acting, 2, None), 200, &failed);
+    let never_asked = ask(tried(&second(), 2, None), 200, &failed);
+
+    assert_eq!(asked, Finding::Answered(answer(None, no_funds())));
+    assert_eq!(never_asked, Finding::Absent);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is sent to charge, and what the answers to it prove.
 
 use super::*;
-use crate::domain::attempt::Rejection;
+use crate::domain::{attempt::Rejection, session::Session};
 
 fn read(send: Send, status: u16, body: &Value) -> Reading {
     stripe().read_charge(&payment(), send, &reply(status, body))
@@ -74,7 +74,7 @@ fn an_intent_says_what_became_of_its_charge() {
     for (status, outcome) in [
         ("succeeded", Outcome::Succeeded),
         ("processing", Outcome::Pending),
-        ("requires_action", Outcome::RequiresAction),
+        ("requires_action", Outcome::RequiresAction { url: None }),
     ] {
         let reading = read(Send::First, 200, &intent(status, Some("ch_1")));
         assert_eq!(reading, Reading::Answered(answer(Some("ch_1"), outcome)));
@@ -187,6 +187,59 @@ fn a_later_attempt_confirms_the_intent_of_the_first() {
 
     assert_eq!((call.kind, call.path.as_str()), (ExchangeKind::Confirm, "/v1/payment_intents/pi_1/confirm"));
     assert_eq!(call.body, "payment_method=pm_1&off_session=true");
+}
+
+// S1.18
+#[test]
+fn on_session_the_customer_is_there_to_be_asked_and_sent_back() {
+    let session = Session::On("https://shop.example/back?cart=7#end".parse().unwrap());
+    let (first, later) = (Payment { session: session.clone(), ..payment() }, Payment { session, ..second() });
+
+    let [create, confirm] =
+        [(&first, 1), (&later, 2)].map(|(payment, n)| stripe().charge(payment, n).unwrap());
+
+    let back = "return_url=https%3A%2F%2Fshop.example%2Fback%3Fcart%3D7%23end";
+    let body = format!(
+        "amount=1250&currency=eur&payment_method=pm_1&payment_method_types%5B%5D=card&confirm=true&{back}\
+         &metadata%5Bdunlin_payment%5D={}",
+        first.id
+    );
+    assert_eq!((create.kind, create.body), (ExchangeKind::Create, body));
+    assert_eq!(
+        (confirm.kind, confirm.path.as_str()),
+        (ExchangeKind::Confirm, "/v1/payment_intents/pi_1/confirm")
+    );
+    assert_eq!(confirm.body, format!("payment_method=pm_1&{back}"));
+}
+
+#[test]
+fn a_demand_for_the_customer_says_where_they_have_to_go() {
+    let asked = |action: Value| {
+        let mut body = intent("requires_action", None);
+        body["next_action"] = action;
+        read(Send::First, 200, &body)
+    };
+    let address = |url: Value| asked(json!({ "type": "redirect_to_url", "redirect_to_url": { "url": url } }));
+    let told = |url: Option<&str>| {
+        let url = url.map(str::to_owned);
+        Reading::Answered(answer(None, Outcome::RequiresAction { url }))
+    };
+
+    let bank = "https://hooks.stripe.com/3d_secure_2/hosted?payment_intent=pi_1";
+    assert_eq!(address(json!(bank)), told(Some(bank)));
+    for nothing in [
+        asked(json!(null)),
+        asked(json!({ "type": "use_stripe_sdk", "use_stripe_sdk": {} })),
+        asked(json!({ "type": "brand_new", "redirect_to_url": "odd" })),
+        asked(json!([])),
+        address(json!(null)),
+        address(json!(7)),
+        address(json!("javascript:alert(1)")),
+        address(json!("https://bank.example/a b")),
+        address(json!(format!("https://bank.example/{}", "a".repeat(5000)))),
+    ] {
+        assert_eq!(nothing, told(None));
+    }
 }
 
 #[test]
