@@ -5,7 +5,7 @@ use crate::{
     store::Store,
 };
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::HashMap, net::SocketAddr};
 
 /// What came out.
@@ -45,8 +45,9 @@ impl Findings {
 }
 
 #[derive(Debug, Deserialize)]
-struct Page {
-    captures: Vec<Capture>,
+struct Page<T> {
+    #[serde(alias = "captures", alias = "refunds")]
+    lines: Vec<T>,
     has_more: bool,
 }
 
@@ -58,6 +59,24 @@ pub(crate) struct Capture {
     pub(crate) at: i64,
     amount: i64,
     metadata: HashMap<String, String>,
+}
+
+/// Money that went out to the payer, or that came back since a bank would not have it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Movement {
+    pub(crate) seq: u64,
+    pub(crate) direction: Direction,
+    pub(crate) amount: i64,
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) at: i64,
+    metadata: HashMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Direction {
+    Out,
+    Back,
 }
 
 /// Reads both sides whole and compares them.
@@ -92,6 +111,13 @@ impl Capture {
     }
 }
 
+impl Movement {
+    /// The refund that it was made for.
+    pub(crate) fn refund(&self) -> &str {
+        self.metadata.get("dunlin_refund").map_or("", String::as_str)
+    }
+}
+
 impl Findings {
     fn take(&mut self, payment: &Payment, captured: Option<&[i64]>) {
         self.payments += 1;
@@ -114,17 +140,31 @@ impl Findings {
 
 /// The captures after the one with that number.
 pub(crate) async fn read_ledger(sandbox: SocketAddr, seen: u64) -> anyhow::Result<Vec<Capture>> {
+    read_lines(sandbox, "captures", seen, |capture: &Capture| capture.seq).await
+}
+
+/// The ledger's refunds after the line with that number.
+pub(crate) async fn read_refunds(sandbox: SocketAddr, seen: u64) -> anyhow::Result<Vec<Movement>> {
+    read_lines(sandbox, "refunds", seen, |movement: &Movement| movement.seq).await
+}
+
+async fn read_lines<T: DeserializeOwned>(
+    sandbox: SocketAddr,
+    name: &str,
+    seen: u64,
+    seq: impl Fn(&T) -> u64,
+) -> anyhow::Result<Vec<T>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let mut captures: Vec<Capture> = Vec::new();
+    let mut lines: Vec<T> = Vec::new();
     loop {
-        let after = captures.last().map_or(seen, |capture| capture.seq);
-        let url = format!("http://{sandbox}/_sandbox/captures?after={after}&limit=5000");
+        let after = lines.last().map_or(seen, &seq);
+        let url = format!("http://{sandbox}/_sandbox/{name}?after={after}&limit=5000");
         let body = http.get(url).send().await?.error_for_status()?.bytes().await?;
-        let page: Page = serde_json::from_slice(&body).context("the sandbox's ledger cannot be read")?;
-        captures.extend(page.captures);
+        let page: Page<T> = serde_json::from_slice(&body).context("the sandbox's ledger cannot be read")?;
+        lines.extend(page.lines);
         if !page.has_more {
-            return Ok(captures);
+            return Ok(lines);
         }
     }
 }

@@ -37,7 +37,7 @@ enum Command {
     Charge(charge::Args),
     /// See it work: 2,000 charges with declines and lost answers, then the ledgers compared.
     Demo(demo::Args),
-    /// Hurt it: processes killed and broken at forty places, then the ledgers compared.
+    /// Hurt it: processes killed and broken at 47 places, then the ledgers compared.
     Torture(torture::Args),
     /// Bring the database's schema up to date.
     Migrate,

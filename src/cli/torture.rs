@@ -5,6 +5,7 @@ use crate::torture::{Progress, Report, Store, Tally, Torture, Verdict, Workshop}
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     time::{Duration, Instant},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,8 +28,8 @@ pub(super) struct Args {
 }
 
 const AFTER_HELP: &str = "\
-A cell starts `dunlin serve` and hands it a few payments; some of their cards lose answers, answer late, or decline. At \
-the nth visit of one of forty places the process is killed, panics, or fails at what it does there. Time may pass. \
+A cell starts `dunlin serve`, hands it a few payments and asks some of them back; some of their cards lose answers, \
+answer late, or decline, and the gateway may fail by chance or tell of what it does. At the nth visit of one of 47 places the process is killed, panics, or fails at what it does there. Time may pass. \
 Another process is started, perhaps hit as well; the last one is left alone until nothing is due. Then the sandbox's \
 ledger is compared with SQL.
 
@@ -98,29 +99,25 @@ fn summary(report: &Report, seconds: Duration) -> Shown<'_> {
 }
 
 fn show(report: &Report, seconds: Duration) {
-    let head =
-        ["cells", "blows", "fallen", "payments", "expected", "seen", "doubled", "lost", "false", "stuck"];
-    let line = |name: &str, figures: [String; 10]| {
-        say(format_args!("{name:<12}{}", figures.map(|figure| format!("{figure:>9}")).concat()));
+    let rows = || {
+        let rows = report.by_store.iter().chain(&report.by_deed).map(|(name, tally)| (*name, tally));
+        rows.chain([("all", &report.total)])
     };
-    line("", head.map(str::to_owned));
-    let rows = report.by_store.iter().chain(&report.by_deed).map(|(name, tally)| (*name, tally));
-    for (name, Tally { cells, blows, fallen, verdict }) in rows.chain([("all", &report.total)]) {
+    let heads =
+        ["cells", "blows", "fallen", "payments", "expected", "seen", "doubled", "lost", "false", "stuck"];
+    line("", heads);
+    for (name, Tally { cells, blows, fallen, verdict }) in rows() {
         let Verdict { payments, captures_expected, captures_seen, .. } = verdict;
         let Verdict { double_captures, lost, false_failed, stuck, .. } = verdict;
-        let figures = [
-            cells,
-            blows,
-            fallen,
-            payments,
-            captures_expected,
-            captures_seen,
-            double_captures,
-            lost,
-            false_failed,
-            stuck,
-        ];
-        line(name, figures.map(u64::to_string));
+        let first = [cells, blows, fallen, payments, captures_expected, captures_seen];
+        line(name, first.into_iter().chain([double_captures, lost, false_failed, stuck]));
+    }
+    line("refunds", ["expected", "seen", "doubled", "lost", "over", "false"]);
+    for (name, Tally { verdict, .. }) in rows() {
+        let Verdict { refunds_expected, refunds_seen, double_refunds, .. } = verdict;
+        let Verdict { lost_refunds, over_refunds, false_failed_refunds, .. } = verdict;
+        let first = [refunds_expected, refunds_seen, double_refunds];
+        line(name, first.into_iter().chain([lost_refunds, over_refunds, false_failed_refunds]));
     }
     for seed in &report.failures {
         say(format_args!("failed: --seed {seed} --cells 1, with the same --store"));
@@ -128,4 +125,9 @@ fn show(report: &Report, seconds: Duration) {
     let verdict =
         if report.is_clean() { "nothing doubled, lost, falsely failed or stuck" } else { "DISPROVED" };
     say(format_args!("{verdict}, in {}.{:03} s", seconds.as_secs(), seconds.subsec_millis()));
+}
+
+fn line(name: &str, figures: impl IntoIterator<Item: Display>) {
+    let figures: Vec<_> = figures.into_iter().map(|figure| format!("{figure:>9}")).collect();
+    say(format_args!("{name:<12}{}", figures.concat()));
 }

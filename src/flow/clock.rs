@@ -11,8 +11,9 @@ use std::time::Duration;
 const QUIET_WITHIN: Duration = Duration::from_mins(2);
 /// How long a sandbox that does not answer is told the time.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
-/// How often quiet is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// How soon quiet is looked for again at first, and at last.
+const LOOK_SOON: Duration = Duration::from_millis(2);
+const LOOK_LATE: Duration = Duration::from_millis(20);
 /// The furthest that test time may be ahead.
 const MAX_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(366 * 10);
 
@@ -107,18 +108,20 @@ impl Flows {
             if tokio::time::Instant::now() > deadline {
                 return Err(FlowError::Later(problem));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(LOOK_SOON).await;
         }
     }
 
     /// Until no job of the test environment is due or in hand.
     pub async fn wait_until_quiet(&self) -> Result<(), FlowError> {
         let deadline = tokio::time::Instant::now() + QUIET_WITHIN;
+        let mut pause = LOOK_SOON;
         while self.store.count_busy(false, self.clock().now(false)).await? > 0 {
             if tokio::time::Instant::now() > deadline {
                 return Err(FlowError::Later("the jobs that are due take too long".to_owned()));
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(LOOK_LATE);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use crate::{
         payment::{Event, Payment},
         refund::Refund,
     },
+    failpoint::Point,
     gateway::{Finding, webhook::WebhookError},
     store::{
         change::{CommitError, ExchangeWrite, JobEnd},
@@ -59,7 +60,10 @@ impl Flows {
             refund: notification.refund,
             body: String::from_utf8_lossy(body).into_owned(),
         };
-        Ok(self.store.keep_gateway_event(&told).await?)
+        self.store.pass(Point::Told).await?;
+        let fresh = self.store.keep_gateway_event(&told).await?;
+        self.store.pass(Point::ToldKept).await?;
+        Ok(fresh)
     }
 
     /// Has a question asked now, whether or not its job was there.
@@ -78,6 +82,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     let Some(told) = flows.store.find_gateway_event(&job.account, &job.event).await? else {
         return flows.end_job(&claimed.lease, JobEnd::Park("its event does not exist".to_owned())).await;
     };
+    flows.store.pass(Point::ToldLooked).await?;
     if let Some(refund) = told.refund {
         return look_at_refund(flows, claimed, &told, refund).await;
     }

@@ -29,6 +29,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> 
     };
     let account = flows.configured(&refund.account, refund.livemode)?;
     let run = Run { flows, claimed, account, refund: &refund };
+    flows.store.pass(Point::RefundLooked).await?;
     if claimed.rescues >= flows.settings.max_rescues {
         return run.set_aside().await;
     }
@@ -80,6 +81,7 @@ impl Run<'_> {
             Err(error) => return Err(error.into()),
         }
         self.flows.store.pass(Point::BeforeSend).await?;
+        self.flows.store.pass(Point::RefundSending).await?;
         let reply = self.flows.send(self.account, self.claimed, &exchange).await;
         let reading = read_first(&reply, |reply| self.account.gateway.read_refund(Send::First, reply));
         let closing = self.flows.closing(self.account, &exchange, &reply, reading.verdict());
@@ -101,6 +103,7 @@ impl Run<'_> {
             }
         };
         self.flows.store.pass(Point::Answered).await?;
+        self.flows.store.pass(Point::RefundAnswered).await?;
         self.conclude(event, end, Some(closing)).await
     }
 
@@ -120,6 +123,7 @@ impl Run<'_> {
 
     /// The steps of S1.9 in their order: the same bytes again where that is safe, else a question.
     async fn resolve(&self) -> Result<(), FlowError> {
+        self.flows.store.pass(Point::RefundDoubted).await?;
         let exchanges = self.exchanges().await?;
         let evidence = self.evidence(&exchanges);
         let may_resend = self.refund.first_sent_at.is_some_and(|sent_at| evidence.may_resend(sent_at));

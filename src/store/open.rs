@@ -198,6 +198,8 @@ async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgP
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("plan_cache_mode", "force_generic_plan"),
+        // What has no index is made to look endlessly dear by the above; compiling it would take longer than running it.
+        ("jit", "off"),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(options.connections.max(4))

@@ -1,11 +1,12 @@
 //! The caller: a backend that hands its charges over until each is taken.
 
-use super::plan::{Charge, Plan};
-use anyhow::{Context, bail};
+use super::plan::{AMOUNT, Charge, Plan, Return};
+use anyhow::Context;
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -23,7 +24,22 @@ pub(super) struct Caller {
     refused: Mutex<String>,
 }
 
-/// The payments that were answered with 201, by reference; more than one id where a key was forgotten.
+/// Where a refund's reference stands in its metadata.
+pub(super) const REFERENCE: &str = "reference";
+
+/// The refunds that one process has taken, by reference.
+#[derive(Debug, Default)]
+pub(super) struct Asked(BTreeSet<String>);
+
+/// Somebody answered, and not with 2xx.
+#[derive(Debug, thiserror::Error)]
+#[error("{status} {body}")]
+struct Refused {
+    status: reqwest::StatusCode,
+    body: String,
+}
+
+/// What was answered with 201, payments and refunds, by reference; more than one id where a key was forgotten.
 pub(super) type Taken = BTreeMap<String, Vec<String>>;
 
 impl Caller {
@@ -70,12 +86,54 @@ impl Caller {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets five days pass, each job run when it is due.
-    pub(super) async fn pass_five_days(&self) {
-        let body = json!({ "by_s": 5 * 86_400 });
+    /// Lets test time pass, each job run when it is due.
+    pub(super) async fn pass(&self, by: TimeDelta) {
+        let body = json!({ "by_s": by.num_seconds() });
         while self.post("/v1/test_clock/advance", None, &body).await.is_err() {
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Asks for what is to go back of the payments that are captured by now, each until it is taken or refused.
+    pub(super) async fn ask_back(&self, plan: &Plan, taken: &mut Taken, asked: &mut Asked) {
+        let open = plan.charges.iter().filter_map(|charge| {
+            let payment = taken.get(&charge.reference)?.first()?.clone();
+            let open: Vec<_> =
+                charge.returns.iter().filter(|back| !asked.0.contains(&back.reference)).collect();
+            Some(self.ask_in_turn(payment, open))
+        });
+        for (reference, id) in join_all(open).await.into_iter().flatten() {
+            let ids = taken.entry(reference.clone()).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+            asked.0.insert(reference);
+        }
+    }
+
+    /// Asks for one refund after the other, so that each finds what the one before it has left; those that were taken.
+    async fn ask_in_turn(&self, payment: String, returns: Vec<&Return>) -> Vec<(String, String)> {
+        let path = format!("/v1/payments/{payment}/refunds");
+        let mut made = Vec::new();
+        for back in returns {
+            let mut body = json!({ "metadata": { REFERENCE: back.reference } });
+            if let Some(amount) = back.amount {
+                body["amount"] = amount.into();
+            }
+            loop {
+                match self.post(&path, Some(&back.reference), &body).await {
+                    Ok(refund) => {
+                        let id = refund["id"].as_str().unwrap_or_default().to_owned();
+                        made.push((back.reference.clone(), id));
+                        break;
+                    }
+                    // Not captured yet, or nothing left: as much is asked for again when time has passed.
+                    Err(error) if is_refusal(&error) => return made,
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+            }
+        }
+        made
     }
 
     async fn send_one(&self, charge: &Charge) -> Option<Value> {
@@ -116,15 +174,20 @@ impl Caller {
         let status = answer.status();
         let bytes = answer.bytes().await?;
         if !status.is_success() {
-            bail!("{status} {}", String::from_utf8_lossy(&bytes));
+            return Err(Refused { status, body: String::from_utf8_lossy(&bytes).into_owned() }.into());
         }
         Ok(serde_json::from_slice(&bytes)?)
     }
 }
 
+/// Whether it was understood and will not be done as things are.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refused>().is_some_and(|refused| matches!(refused.status.as_u16(), 409 | 422))
+}
+
 fn body(charge: &Charge) -> Value {
     json!({
-        "amount": 1250,
+        "amount": AMOUNT,
         "currency": "EUR",
         "reference": charge.reference,
         "method": { "type": "card", "payment_method": charge.method },

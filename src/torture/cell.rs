@@ -1,13 +1,15 @@
 //! Cells: one process after the other over the same database, each hit but the last, and then the verdict.
 
 use super::{
-    caller::{Caller, Taken},
+    caller::{Asked, Caller, Taken},
     life::Life,
-    plan::{Blow, Moment, Plan},
+    places::Moment,
+    plan::{Blow, Plan},
     room::Room,
     verdict::{self, Verdict},
 };
 use crate::failpoint::Deed;
+use chrono::TimeDelta;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -18,6 +20,9 @@ const WITHIN: Duration = Duration::from_mins(1);
 const TROUBLED: u32 = 2;
 /// How many the last one sees: more than the longest schedule of retries has.
 const HEALED: u32 = 10;
+const FIVE_DAYS: TimeDelta = TimeDelta::days(5);
+/// Test time in which what is due now is done.
+const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
 /// After this long a slow call is on the wire.
 const ON_THE_WIRE: Duration = Duration::from_millis(60);
 
@@ -30,7 +35,7 @@ pub(super) struct Ended {
 }
 
 pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
-    room.enter();
+    room.enter(plan).await?;
     let mut taken = Taken::new();
     let mut complaints = Vec::new();
     let mut blows_fallen = 0;
@@ -42,13 +47,21 @@ pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
             complaint = suffer(plan, room, blow, &mut life, &mut taken) => complaint,
         };
         blows_fallen += usize::from(life.was_struck());
+        room.relay.lead_to(None);
         life.kill().await;
         complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
         room.pass_time(blow.downtime).await?;
     }
     let mut life = Life::start(room, None)?;
     let url = life.door().await?;
-    let complaint = work(plan, &Caller::new(url, room.key()?)?, HEALED, &mut taken).await;
+    room.relay.lead_to(Some(&url));
+    let caller = Caller::new(url, room.key()?)?;
+    let mut complaint = work(plan, &caller, HEALED, &mut taken).await;
+    room.hush().await?;
+    if complaint.is_none() && timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
+        complaint = Some(format!("what was told last was not looked at; it said {}", caller.refused()));
+    }
+    room.relay.lead_to(None);
     life.kill().await;
     complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
     let mut verdict = verdict::judge(plan, room, &taken).await?;
@@ -61,6 +74,7 @@ pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
 /// What is asked of a process that is hit. Unless it ends by that, it has to get over it by itself.
 async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &mut Taken) -> Option<String> {
     let Ok(url) = life.door().await else { return None };
+    room.relay.lead_to(Some(&url));
     let caller = match room.key().and_then(|key| Caller::new(url, key)) {
         Ok(caller) => caller,
         Err(error) => return Some(format!("{error:#}")),
@@ -73,15 +87,22 @@ async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &
     work(plan, &caller, TROUBLED, taken).await
 }
 
-/// Hands over all charges and lets time pass until nothing is due; says what took too long.
+/// Hands over all charges, asks for refunds, and lets time pass until nothing is due; says what took too long.
 async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Option<String> {
+    let slow = |what: String| Some(format!("a process did not {what}; it said {}", caller.refused()));
     if timeout(WITHIN, caller.send_until_taken(plan, taken)).await.is_err() {
-        return Some(format!("a process did not take all charges; it said {}", caller.refused()));
+        return slow("take all charges".to_owned());
     }
+    let mut asked = Asked::default();
     for time in 1..=times {
-        if timeout(WITHIN, caller.pass_five_days()).await.is_err() {
-            let (day, refused) = (5 * time, caller.refused());
-            return Some(format!("a process did not come to rest by day {day}; it said {refused}"));
+        if timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
+            return slow("do what was due at once".to_owned());
+        }
+        if timeout(WITHIN, caller.ask_back(plan, taken, &mut asked)).await.is_err() {
+            return slow("take all refunds".to_owned());
+        }
+        if timeout(WITHIN, caller.pass(FIVE_DAYS)).await.is_err() {
+            return slow(format!("come to rest by day {}", 5 * time));
         }
     }
     None

@@ -3,8 +3,13 @@
 
 mod caller;
 mod cell;
+mod gateway;
 mod life;
+mod menu;
+mod places;
 mod plan;
+mod refunds;
+mod relay;
 mod room;
 mod verdict;
 
@@ -22,7 +27,7 @@ use std::{
 };
 
 /// How many cells take place at a time; most of a cell is waiting.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 8;
 
 /// What is asked for.
 #[derive(Debug, Clone)]

@@ -1,5 +1,9 @@
 //! Plans: what a seed chooses for its cell. The same seed over the same databases makes the same plan.
 
+use super::{
+    menu::{DOUBTFUL, MISHAPS, OTHERS, RATES, REFUND_FAULTS, RETURNS, SLOW},
+    places::{ANY, Moment, ON_THE_WIRE, PLACES, Place},
+};
 use crate::failpoint::{Deed, Point};
 use chrono::TimeDelta;
 
@@ -14,6 +18,22 @@ pub(super) struct Plan {
     pub(super) charges: Vec<Charge>,
     /// Whether the charges come in one request.
     pub(super) in_one_batch: bool,
+    pub(super) trouble: Trouble,
+    /// Whether the gateway tells of what it has done.
+    pub(super) told: bool,
+}
+
+/// What goes wrong at the gateway, beside what its cards bring about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    None,
+    /// The first requests for refunds go wrong: a fault, and how often.
+    Refunds(Vec<(&'static str, usize)>),
+    /// A share of all requests goes wrong in one of these ways.
+    Chance {
+        rate: &'static str,
+        menu: &'static [&'static str],
+    },
 }
 
 /// What befalls a process: the deed at the nth visit of a point.
@@ -27,28 +47,28 @@ pub(super) struct Blow {
     pub(super) downtime: TimeDelta,
 }
 
-/// When a point is met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
-    /// At a start over an empty database.
-    Starting,
-    Charging,
-    /// While calls take long.
-    Waiting,
-    /// While lost answers are asked after.
-    Doubting,
-    /// After a process died with requests on the wire.
-    Rescuing,
-    Stopping,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Charge {
     /// The caller's reference and key.
     pub(super) reference: String,
     pub(super) method: &'static str,
     pub(super) end: End,
+    /// What is asked back once it is captured, one after the other.
+    pub(super) returns: Vec<Return>,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Return {
+    /// The caller's reference and key.
+    pub(super) reference: String,
+    /// In minor units; without it, all that is left.
+    pub(super) amount: Option<i64>,
+    /// Whether nothing is left by then, so that it must be refused.
+    pub(super) is_too_much: bool,
+}
+
+/// What each charge is for, in minor units.
+pub(super) const AMOUNT: i64 = 1250;
 
 /// What must come of a charge, sooner or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,82 +76,6 @@ pub(super) enum End {
     Captured,
     Refused,
 }
-
-/// A failure at a place means that the process is killed there, panics there, or that what it does there fails.
-const ANY: &[Deed] = &[Deed::Hold, Deed::Panic, Deed::Fail];
-const NOTHING_CAN_FAIL: &[Deed] = &[Deed::Hold, Deed::Panic];
-const COMMIT: &[Deed] = &[Deed::Hold, Deed::Panic, Deed::Fail, Deed::Lose];
-
-const PLACES: &[(Point, Moment, &[Deed])] = &[
-    (Point::Migrating, Moment::Starting, NOTHING_CAN_FAIL),
-    (Point::Migrated, Moment::Starting, NOTHING_CAN_FAIL),
-    (Point::Planted, Moment::Starting, ANY),
-    (Point::SweepBegun, Moment::Starting, ANY),
-    (Point::SweepListed, Moment::Starting, ANY),
-    (Point::SweepEnding, Moment::Starting, ANY),
-    (Point::Received, Moment::Charging, ANY),
-    (Point::Asked, Moment::Charging, ANY),
-    (Point::BatchTaken, Moment::Charging, NOTHING_CAN_FAIL),
-    (Point::BatchBegun, Moment::Charging, ANY),
-    (Point::Keyed, Moment::Charging, ANY),
-    (Point::Locked, Moment::Charging, ANY),
-    (Point::HalfWritten, Moment::Charging, ANY),
-    (Point::BatchWritten, Moment::Charging, COMMIT),
-    (Point::BatchCommitted, Moment::Charging, NOTHING_CAN_FAIL),
-    (Point::Rung, Moment::Charging, NOTHING_CAN_FAIL),
-    (Point::Accepted, Moment::Charging, ANY),
-    (Point::Claimed, Moment::Charging, ANY),
-    (Point::Begun, Moment::Charging, ANY),
-    (Point::Looked, Moment::Charging, ANY),
-    (Point::BeforeIntent, Moment::Charging, ANY),
-    (Point::BeforeSend, Moment::Charging, ANY),
-    (Point::Calling, Moment::Charging, ANY),
-    (Point::UnderWay, Moment::Waiting, ANY),
-    (Point::Headed, Moment::Charging, ANY),
-    (Point::Read, Moment::Charging, ANY),
-    (Point::AfterSend, Moment::Charging, ANY),
-    (Point::Answered, Moment::Charging, ANY),
-    (Point::AfterCharge, Moment::Charging, ANY),
-    (Point::Renewing, Moment::Waiting, ANY),
-    (Point::Rescuing, Moment::Rescuing, ANY),
-    (Point::DoubtLooked, Moment::Doubting, ANY),
-    (Point::Resending, Moment::Doubting, ANY),
-    (Point::BeforeAsk, Moment::Doubting, ANY),
-    (Point::AfterAsk, Moment::Doubting, ANY),
-    (Point::Concluding, Moment::Doubting, ANY),
-    (Point::Concluded, Moment::Doubting, ANY),
-    (Point::Stopping, Moment::Stopping, NOTHING_CAN_FAIL),
-    (Point::Releasing, Moment::Stopping, NOTHING_CAN_FAIL),
-    (Point::Stopped, Moment::Stopping, NOTHING_CAN_FAIL),
-];
-
-/// Where a process dies with a request on the wire, or as good as.
-const ON_THE_WIRE: [Point; 5] =
-    [Point::BeforeSend, Point::Calling, Point::Headed, Point::Read, Point::Answered];
-
-const DOUBTFUL: [(&str, End); 4] = [
-    ("pm_sandbox_lost_before", End::Captured),
-    ("pm_sandbox_lost_after", End::Captured),
-    ("pm_sandbox_error_before", End::Captured),
-    ("pm_sandbox_error_after", End::Captured),
-];
-
-/// Answered before the call is given up, and after.
-const SLOW: [(&str, End); 2] =
-    [("pm_sandbox_slow_400", End::Captured), ("pm_sandbox_slow_700", End::Captured)];
-
-const OTHERS: [(&str, End); 10] = [
-    ("pm_card_visa", End::Captured),
-    ("pm_card_visa", End::Captured),
-    ("pm_card_visa", End::Captured),
-    ("pm_card_mastercard", End::Captured),
-    ("pm_sandbox_insufficient_funds_1", End::Captured),
-    ("pm_sandbox_try_again_later_1", End::Captured),
-    ("pm_sandbox_do_not_honor_1", End::Captured),
-    ("pm_sandbox_lost_after_decline", End::Refused),
-    ("pm_card_visa_chargeDeclinedStolenCard", End::Refused),
-    ("pm_card_authenticationRequired", End::Refused),
-];
 
 /// For how long nobody may be there: longer than the gateway remembers a key, among others.
 const DOWNTIMES: [TimeDelta; 6] = [
@@ -165,7 +109,10 @@ impl Plan {
             }
         }
         let in_one_batch = dice.throw(4) == 0;
-        Self { seed, database: index / pairs.len() % databases.max(1), blows, charges, in_one_batch }
+        let trouble = dice.trouble(main);
+        let told = main.moment == Moment::Telling || dice.throw(4) == 0;
+        let database = index / pairs.len() % databases.max(1);
+        Self { seed, database, blows, charges, in_one_batch, trouble, told }
     }
 
     /// Whether its first process must find an empty database.
@@ -197,7 +144,7 @@ impl Dice {
         let needed = match moment {
             Moment::Doubting => &DOUBTFUL[..],
             Moment::Waiting | Moment::Stopping => &SLOW,
-            Moment::Rescuing => &OTHERS[..1],
+            Moment::Rescuing | Moment::Refunding | Moment::Telling => &OTHERS[..1],
             Moment::Starting | Moment::Charging => &[],
         };
         let mut charges = Vec::with_capacity(count);
@@ -208,15 +155,44 @@ impl Dice {
                 _ => &OTHERS,
             };
             let (method, end) = self.pick(if n < 2 && !needed.is_empty() { needed } else { any });
-            charges.push(Charge { reference: format!("{seed}-{n}"), method, end });
+            let reference = format!("{seed}-{n}");
+            let is_given_back = n < 2 && moment == Moment::Refunding || self.throw(4) == 0;
+            let returns = if is_given_back { self.returns(&reference) } else { Vec::new() };
+            charges.push(Charge { reference, method, end, returns });
         }
         charges
     }
 
-    fn blow(&mut self, (point, moment, _): (Point, Moment, &[Deed]), deed: Deed, charges: usize) -> Blow {
+    fn returns(&mut self, charge: &str) -> Vec<Return> {
+        let mut left = AMOUNT;
+        let amounts = self.pick(&RETURNS).iter().enumerate();
+        let returns = amounts.map(|(n, amount)| {
+            let is_too_much = left < amount.unwrap_or(1);
+            left -= amount.unwrap_or(left);
+            Return { reference: format!("{charge}-back-{n}"), amount: *amount, is_too_much }
+        });
+        returns.collect()
+    }
+
+    fn trouble(&mut self, main: Blow) -> Trouble {
+        let needs_doubt = main.point == Point::RefundDoubted;
+        match self.throw(4) {
+            0 if !needs_doubt => Trouble::Chance { rate: self.pick(&RATES), menu: &MISHAPS },
+            1 if !needs_doubt && main.moment != Moment::Refunding => Trouble::None,
+            _ => {
+                let first = if needs_doubt { "cut_after" } else { self.pick(&REFUND_FAULTS) };
+                Trouble::Refunds(vec![
+                    (first, 1 + self.throw(2)),
+                    (self.pick(&REFUND_FAULTS), 1 + self.throw(2)),
+                ])
+            }
+        }
+    }
+
+    fn blow(&mut self, (point, moment, _): Place, deed: Deed, charges: usize) -> Blow {
         let most = match moment {
             Moment::Starting | Moment::Stopping | Moment::Rescuing => 1,
-            Moment::Waiting | Moment::Doubting => 2,
+            Moment::Waiting | Moment::Doubting | Moment::Refunding | Moment::Telling => 2,
             Moment::Charging => charges,
         };
         let nth = u32::try_from(1 + self.throw(most)).unwrap_or(1);
@@ -241,7 +217,7 @@ mod tests {
         let points: BTreeSet<_> = Point::ALL.iter().map(|point| point.name()).collect();
 
         assert_eq!(places, points);
-        assert!(points.len() >= 30);
+        assert_eq!(places.len(), 47);
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Rooms: where cells take place, one after the other. A database, a sandbox gateway, and their files.
 
-use super::{Store as Where, plan::Blow};
+use super::{
+    Store as Where,
+    gateway::{Endpoint, Gateway},
+    plan::{Blow, Plan},
+    relay::Relay,
+};
 use crate::{
     app,
     config::Config,
     sandbox::SandboxProcess,
     store::{Store, scratch},
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +40,13 @@ const BRISK: [(&str, &str); 13] = [
 pub(super) struct Room {
     pub(super) program: PathBuf,
     pub(super) sandbox: SandboxProcess,
-    /// The last capture that was judged.
+    pub(super) relay: Relay,
+    /// The last capture and the last line of refunds that were judged.
     pub(super) judged: u64,
+    pub(super) refunds_judged: u64,
+    gateway: Gateway,
+    /// Where the gateway tells of what it does, in cells where it does.
+    endpoint: Option<Endpoint>,
     folder: PathBuf,
     url: String,
     /// The server and the schema, on PostgreSQL.
@@ -56,7 +66,23 @@ impl Room {
             }
         };
         let sandbox = SandboxProcess::start(program, &folder.join("sandbox.jsonl"), 0).await?;
-        Ok(Self { program: program.to_owned(), sandbox, judged: 0, folder, url, schema, cells: 0 })
+        let gateway = Gateway::new(sandbox.address)?;
+        let relay = Relay::open().await?;
+        let program = program.to_owned();
+        let (judged, refunds_judged, endpoint, cells) = (0, 0, None, 0);
+        Ok(Self {
+            program,
+            sandbox,
+            relay,
+            judged,
+            refunds_judged,
+            gateway,
+            endpoint,
+            folder,
+            url,
+            schema,
+            cells,
+        })
     }
 
     /// Whether one more cell may take place here.
@@ -64,8 +90,22 @@ impl Room {
         self.cells < CELLS
     }
 
-    pub(super) fn enter(&mut self) {
+    /// Makes the gateway what the plan has it be.
+    pub(super) async fn enter(&mut self, plan: &Plan) -> anyhow::Result<()> {
         self.cells += 1;
+        self.gateway.make_trouble(plan).await?;
+        if plan.told {
+            self.endpoint = Some(self.gateway.listen(self.relay.address).await?);
+        }
+        Ok(())
+    }
+
+    /// The gateway tells nothing any more.
+    pub(super) async fn hush(&mut self) -> anyhow::Result<()> {
+        match self.endpoint.take() {
+            Some(endpoint) => self.gateway.stop_telling(&endpoint).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
@@ -85,6 +125,9 @@ impl Room {
         all.push(variable("store.url", &self.url));
         all.push(variable("data_dir", &self.folder.display().to_string()));
         all.push(variable("gateways.sandbox.base_url", &format!("http://{}", self.sandbox.address)));
+        if let Some(endpoint) = &self.endpoint {
+            all.push(variable("gateways.sandbox.webhook_secret", &endpoint.secret));
+        }
         if let Some(blow) = blow {
             all.push(variable("failpoint.point", blow.point.name()));
             all.push(variable("failpoint.nth", &blow.nth.to_string()));
@@ -118,21 +161,10 @@ impl Room {
         let store = self.store().await?;
         store.refresh_clock().await?;
         let offset = store.clock().offset() + by;
-        let told = self.tell_the_sandbox(offset).await;
+        let told = self.gateway.tell_time(offset).await;
         let moved = store.advance_clock(offset).await;
         store.abandon().await;
         told?;
         Ok(moved?)
-    }
-
-    async fn tell_the_sandbox(&self, offset: TimeDelta) -> anyhow::Result<()> {
-        let url = format!("http://{}/_sandbox/clock", self.sandbox.address);
-        let body = format!("{{\"offset_seconds\":{}}}", offset.num_seconds());
-        let http = reqwest::Client::builder().no_proxy().build()?;
-        let answer = http.post(url).header("content-type", "application/json").body(body).send().await?;
-        if !answer.status().is_success() {
-            bail!("the sandbox did not take the time: {}", answer.status());
-        }
-        Ok(())
     }
 }

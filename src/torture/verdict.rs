@@ -3,6 +3,7 @@
 use super::{
     caller::Taken,
     plan::{Charge, End, Plan},
+    refunds,
     room::Room,
 };
 use crate::{
@@ -29,6 +30,18 @@ pub struct Verdict {
     pub false_failed: u64,
     /// Not at its end, and nothing will bring it there.
     pub stuck: u64,
+    /// Refunds that SQL calls succeeded.
+    pub refunds_expected: u64,
+    /// What the ledger holds, less what came back.
+    pub refunds_seen: u64,
+    /// Refunds beyond the first of what was asked for once.
+    pub double_refunds: u64,
+    /// Accepted and gone, or never given back, or given back for nobody.
+    pub lost_refunds: u64,
+    /// More than was asked for, or than there was.
+    pub over_refunds: u64,
+    /// Failed in SQL, gone back in the ledger.
+    pub false_failed_refunds: u64,
     /// What was found, in words.
     #[serde(skip)]
     pub complaints: Vec<String>,
@@ -41,6 +54,11 @@ impl Verdict {
             && self.false_failed == 0
             && self.stuck == 0
             && self.captures_expected == self.captures_seen
+            && self.double_refunds == 0
+            && self.lost_refunds == 0
+            && self.over_refunds == 0
+            && self.false_failed_refunds == 0
+            && self.refunds_expected == self.refunds_seen
             && self.complaints.is_empty()
     }
 
@@ -52,6 +70,12 @@ impl Verdict {
         self.lost += other.lost;
         self.false_failed += other.false_failed;
         self.stuck += other.stuck;
+        self.refunds_expected += other.refunds_expected;
+        self.refunds_seen += other.refunds_seen;
+        self.double_refunds += other.double_refunds;
+        self.lost_refunds += other.lost_refunds;
+        self.over_refunds += other.over_refunds;
+        self.false_failed_refunds += other.false_failed_refunds;
     }
 
     /// Something that should have moved did not.
@@ -102,6 +126,7 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
     for (payment, _) in by_payment {
         verdict.lost(format!("{payment:?} was charged and nobody knows it"));
     }
+    refunds::judge(&mut verdict, (plan, taken), &payments, room, store).await?;
     Ok(verdict)
 }
 
@@ -151,7 +176,7 @@ async fn payments_of(plan: &Plan, store: &Store) -> anyhow::Result<BTreeMap<Stri
 
 impl Verdict {
     fn take(&mut self, charge: &Charge, payments: &[Payment], captured: u64) {
-        let Charge { reference, method, end } = charge;
+        let Charge { reference, method, end, .. } = charge;
         let told = || payments.iter().map(|payment| format!("{} {}", payment.id, payment.status.name()));
         let told = || format!("{reference} ({method}): {}", told().collect::<Vec<_>>().join(", "));
         let succeeded = payments.iter().filter(|payment| payment.status == Status::Succeeded).count();

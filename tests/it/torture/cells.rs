@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// How many cells, or as many as `TORTURE_CELLS` says: each place with each deed on both databases, twice.
+/// How many cells, or as many as `TORTURE_CELLS` says: each place with each deed on both databases, most of them twice.
 const CELLS: &str = "500";
 
 #[test]
@@ -31,8 +31,13 @@ fn a_process_hurt_at_any_place_neither_loses_nor_doubles_a_charge() {
     for name in ["double_captures", "lost", "false_failed", "stuck"] {
         assert_eq!(figure(name), 0, "{figures}");
     }
+    for name in ["double_refunds", "lost_refunds", "over_refunds", "false_failed_refunds"] {
+        assert_eq!(figure(name), 0, "{figures}");
+    }
     assert_eq!(figure("captures_seen"), figure("captures_expected"));
     assert!(figure("captures_seen") > figure("cells"), "{figures}");
+    assert_eq!(figure("refunds_seen"), figure("refunds_expected"));
+    assert!(figure("refunds_seen") > figure("cells") / 2, "{figures}");
     // A place that is not met proves nothing.
     assert!(figure("blows_fallen") * 10 >= figure("blows") * 9, "{figures}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -1,0 +1,97 @@
+//! The gateway as a cell finds it: what goes wrong there, whom it tells, and what time it has.
+
+use super::plan::{Plan, Trouble};
+use anyhow::{Context, bail};
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+/// The sandbox's account that the processes use, as development.toml has it.
+const ACCOUNT_KEY: &str = "sk_test_sandbox";
+/// What the gateway tells of.
+const TOLD_OF: &str = "enabled_events[]=payment_intent.succeeded&enabled_events[]=payment_intent.payment_failed\
+    &enabled_events[]=refund.updated&enabled_events[]=refund.failed";
+
+/// Whom the gateway tells, and how it signs.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    id: String,
+    pub(super) secret: String,
+}
+
+/// The sandbox's calls for a test, by its address.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Gateway {
+    pub(super) fn new(address: SocketAddr) -> anyhow::Result<Self> {
+        Ok(Self { address, http: reqwest::Client::builder().no_proxy().build()? })
+    }
+
+    /// Moves its clock, unless it is further already: a process may have died after it told it a later time.
+    pub(super) async fn tell_time(&self, offset: TimeDelta) -> anyhow::Result<()> {
+        let clock = self.send(self.http.get(self.url("/_sandbox/clock"))).await?;
+        let stands_at = clock["offset_seconds"].as_i64().context("the sandbox told no time")?;
+        if offset.num_seconds() <= stands_at {
+            return Ok(());
+        }
+        let body = json!({ "offset_seconds": offset.num_seconds() });
+        self.post("/_sandbox/clock", body.to_string()).await.map(|_| ())
+    }
+
+    /// Has go wrong what the plan says, and nothing else.
+    pub(super) async fn make_trouble(&self, plan: &Plan) -> anyhow::Result<()> {
+        self.send(self.http.delete(self.url("/_sandbox/faults"))).await?;
+        match &plan.trouble {
+            Trouble::None => {}
+            Trouble::Refunds(faults) => {
+                for (fault, times) in faults {
+                    let order = json!({ "fault": fault, "times": times, "method": "refund" });
+                    self.post("/_sandbox/faults", order.to_string()).await?;
+                }
+            }
+            Trouble::Chance { rate, menu } => {
+                let method = ["create", "confirm", "cancel", "refund", "retrieve", "list", "search"];
+                let rate: Value = serde_json::from_str(rate)?;
+                let chance = json!({ "seed": plan.seed, "rate": rate, "menu": menu, "method": method });
+                self.post("/_sandbox/faults", chance.to_string()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the gateway tell that address of what it does.
+    pub(super) async fn listen(&self, address: SocketAddr) -> anyhow::Result<Endpoint> {
+        let body = format!("url=http://{address}/v1/gateways/sandbox/webhooks&{TOLD_OF}");
+        let made = self.post("/v1/webhook_endpoints", body).await?;
+        let text = |name: &str| made[name].as_str().map(str::to_owned);
+        let (id, secret) = text("id").zip(text("secret")).context("the sandbox made no endpoint")?;
+        Ok(Endpoint { id, secret })
+    }
+
+    pub(super) async fn stop_telling(&self, endpoint: &Endpoint) -> anyhow::Result<()> {
+        let request = self.http.delete(self.url(&format!("/v1/webhook_endpoints/{}", endpoint.id)));
+        self.send(request.bearer_auth(ACCOUNT_KEY)).await.map(|_| ())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    async fn post(&self, path: &str, body: String) -> anyhow::Result<Value> {
+        self.send(self.http.post(self.url(path)).bearer_auth(ACCOUNT_KEY).body(body)).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let answer = request.send().await?;
+        let status = answer.status();
+        let body = answer.bytes().await?;
+        if !status.is_success() {
+            bail!("the sandbox refused: {status} {}", String::from_utf8_lossy(&body));
+        }
+        Ok(serde_json::from_slice(&body)?)
+    }
+}
