@@ -3,7 +3,7 @@
 use crate::{
     accounts,
     config::{Config, Environment},
-    domain::{clock::Clock, payment::Plan},
+    domain::{api_key::NewKey, clock::Clock, payment::Plan, scope::Scopes},
     failpoint::{Failpoints, Point},
     flow::{Flows, charge::PARKED_FOR_CREDENTIALS, sweep},
     gateway::{Registry, client::Client},
@@ -30,7 +30,7 @@ pub struct App {
 }
 
 /// The tenant that development's key belongs to.
-const DEVELOPMENT_TENANT: &str = "development";
+pub const DEVELOPMENT_TENANT: &str = "development";
 
 impl App {
     /// Starts everything. `program` is dunlin itself, for the sandbox's process.
@@ -125,7 +125,8 @@ async fn development_key(flows: &Flows, data_dir: &Path) -> anyhow::Result<Secre
     }
     let tenant = flows.store.ensure_tenant(DEVELOPMENT_TENANT).await?;
     let owner = Owner { tenant: tenant.id, livemode: false };
-    let key = flows.store.create_key(owner, "development").await?;
+    let new = NewKey { name: "development".to_owned(), scopes: Scopes::everything(), expires_at: None };
+    let key = flows.store.create_key(owner, new).await?;
     fs::create_dir_all(data_dir)?;
     let _ = fs::remove_file(&path);
     let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;

@@ -1,5 +1,6 @@
 //! The rules of payments, pure: no I/O, no clock of its own, nothing awaited.
 
+pub mod api_key;
 pub mod attempt;
 pub mod card;
 pub mod clock;
@@ -7,5 +8,6 @@ pub mod decline;
 pub mod event;
 pub mod payment;
 pub mod refund;
+pub mod scope;
 pub mod session;
 pub mod table;

@@ -2,6 +2,7 @@
 //! open, decides again, and commits the result, its effects and the finished job together.
 
 mod abandoned;
+pub mod api_keys;
 mod cancel;
 pub mod charge;
 pub mod clock;
@@ -21,6 +22,7 @@ use crate::{
         clock::{Clock, Time},
         payment::{Event, Payment},
         refund::{self as refunding, Refund},
+        scope::Scope,
     },
     gateway::{Account, Registry, client::Client},
     store::{
@@ -77,6 +79,9 @@ pub enum FlowError {
     /// The idempotency key was used for something else.
     #[error("the Idempotency-Key was used before for another request")]
     KeyReused { payment: PaymentId },
+    /// An API key gives no scope that it lacks.
+    #[error("the API key does not have the scope {0}, so it cannot give it")]
+    Ungivable(Scope),
     /// It is not proven to come from whom it claims to come from.
     #[error("{0}")]
     Unproven(String),
@@ -99,9 +104,11 @@ pub enum ErrorKind {
 impl FlowError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(_) | Self::Invalid { .. } | Self::Unproven(_) | Self::KeyReused { .. } => {
-                ErrorKind::Caller
-            }
+            Self::NotFound(_)
+            | Self::Invalid { .. }
+            | Self::Ungivable(_)
+            | Self::Unproven(_)
+            | Self::KeyReused { .. } => ErrorKind::Caller,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Later(_) | Self::Store(StoreError::Unavailable | StoreError::Conflict) => ErrorKind::Later,
             Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,

@@ -195,6 +195,11 @@ pub(super) fn check_text(field: &str, value: Option<&str>) -> Result<(), FlowErr
     text(field, value, MAX_TEXT)
 }
 
+/// What is wrong with a name, if anything is.
+pub(super) fn check_short_text(field: &str, value: &str) -> Result<(), FlowError> {
+    text(field, Some(value), MAX_REFERENCE)
+}
+
 /// What is wrong with metadata, if anything is.
 pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), FlowError> {
     if metadata.len() > MAX_METADATA {

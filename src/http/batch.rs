@@ -2,7 +2,8 @@
 
 use super::{
     Api,
-    extract::{Body, Caller, check_key},
+    caller::{Caller, PaymentsWrite},
+    extract::{Body, check_key},
     json,
     payments::{NewPayment, view},
     problem::Problem,
@@ -33,7 +34,7 @@ struct Batch {
 
 async fn create(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsWrite>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, Problem> {

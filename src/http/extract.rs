@@ -1,51 +1,18 @@
-//! Extractors: who calls, what the body says, under which idempotency key. Each refusal names the header or
-//! the field, and the remedy.
+//! Extractors: what the path, the query and the body say, and under which idempotency key. Each refusal names the
+//! header or the field, and the remedy.
 
 use super::{Api, json, problem::Problem};
-use crate::{flow::FlowError, store::Owner};
+use crate::flow::FlowError;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{StatusCode, header, request::Parts},
 };
-use dunlin_jobs::{PaymentId, RefundId};
+use dunlin_jobs::{KeyId, PaymentId, RefundId};
 use futures_util::StreamExt;
-use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
-
-/// Who calls: the tenant and environment of a valid API key.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caller(pub(super) Owner);
-
-impl FromRequestParts<Api> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let unauthorized = |detail: &str| {
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).about("Authorization")
-        };
-        let secret = credential(&parts.headers).ok_or_else(|| {
-            unauthorized("send your API key as `Authorization: Bearer dk_test_...` or as `x-api-key`")
-        })?;
-        let turn = api.lookups.acquire().await;
-        let holder = api.flows.store.find_key(&secret).await.map_err(FlowError::from)?;
-        drop(turn);
-        holder.map(|holder| Self(holder.owner)).ok_or_else(|| {
-            unauthorized("the API key is unknown, expired or revoked: check it, or create another")
-        })
-    }
-}
-
-fn credential(headers: &HeaderMap) -> Option<SecretString> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text(header::AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    bearer.or_else(|| text("x-api-key")).filter(|token| !token.is_empty()).map(SecretString::from)
-}
 
 /// A JSON body of at most the endpoint's size.
 #[derive(Debug)]
@@ -150,6 +117,10 @@ impl Resource for PaymentId {
 
 impl Resource for RefundId {
     const NAME: &'static str = "refund";
+}
+
+impl Resource for KeyId {
+    const NAME: &'static str = "API key";
 }
 
 /// The id in the path; what cannot be one names nothing.

@@ -1,7 +1,9 @@
 //! The HTTP API: one file per resource. It parses, calls a flow, and answers; it never touches the store's
 //! tables.
 
+mod api_keys;
 mod batch;
+mod caller;
 mod created;
 mod extract;
 mod gateway_webhooks;
@@ -111,6 +113,7 @@ fn router(api: Api) -> Router {
         .merge(refunds::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
+        .merge(api_keys::routes())
         .layer(Extension(Limit(api.settings.max_body_bytes)));
     let batch = batch::routes().layer(Extension(Limit(api.settings.max_batch_body_bytes)));
     Router::new()

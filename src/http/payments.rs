@@ -2,8 +2,9 @@
 
 use super::{
     Api,
+    caller::{Caller, PaymentsRead, PaymentsWrite},
     created::created,
-    extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
+    extract::{Body, Id, IdempotencyKey, Params, fingerprint},
     json::{minor_units, object},
     page,
     problem::Problem,
@@ -127,7 +128,7 @@ fn is_true(value: &bool) -> bool {
 
 async fn create(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsWrite>,
     IdempotencyKey(key): IdempotencyKey,
     headers: HeaderMap,
     body: Body,
@@ -152,7 +153,7 @@ async fn create(
 
 async fn show(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
 ) -> Result<Response, Problem> {
     let payment = api.flows.load_payment(owner, id).await?;
@@ -161,7 +162,7 @@ async fn show(
 
 async fn cancel(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsWrite>,
     Id(id): Id<PaymentId>,
 ) -> Result<Response, Problem> {
     let payment = api.flows.cancel_payment(owner, id).await?;
@@ -182,7 +183,7 @@ struct Page {
 
 async fn list(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Params(params): Params<Page>,
 ) -> Result<Json<Value>, Problem> {
     let limit = page::limit(params.limit)?;
@@ -215,7 +216,7 @@ async fn list(
 
 async fn attempts(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
 ) -> Result<Json<Value>, Problem> {
     let attempts = api.flows.list_attempts(owner, id).await?;
@@ -239,7 +240,7 @@ async fn attempts(
 
 async fn timeline(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
 ) -> Result<Json<Value>, Problem> {
     let story = api.flows.tell_story(owner, id).await?;

@@ -1,7 +1,7 @@
 //! Problems: errors as callers see them, in the shape of RFC 9457, with the field and the remedy.
 
 use crate::{
-    domain::card::looks_like_card_number,
+    domain::{card::looks_like_card_number, scope::Scope},
     flow::{ErrorKind, FlowError},
 };
 use axum::{
@@ -21,6 +21,8 @@ pub(super) struct Problem {
     pub(super) param: Option<String>,
     /// The payment that the request collides with.
     pub(super) payment: Option<PaymentId>,
+    /// The scope that the API key lacks.
+    pub(super) scope: Option<Scope>,
     pub(super) request_id: Option<String>,
 }
 
@@ -40,13 +42,22 @@ impl Serialize for Problem {
         if let Some(payment) = self.payment {
             map.serialize_entry("payment", &payment)?;
         }
+        if let Some(scope) = self.scope {
+            map.serialize_entry("scope", &scope)?;
+        }
         map.end()
     }
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: shown(detail.into()), param: None, payment: None, request_id: None }
+        let detail = shown(detail.into());
+        Self { status, code, detail, param: None, payment: None, scope: None, request_id: None }
+    }
+
+    pub(super) fn insufficient_scope(scope: Scope, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail);
+        Self { scope: Some(scope), ..problem }
     }
 
     pub(super) fn about(mut self, param: impl Into<String>) -> Self {
@@ -65,6 +76,13 @@ impl Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(scope) = self.scope {
+            // RFC 6750, section 3.1.
+            let asked = format!("Bearer error=\"{}\", scope=\"{scope}\"", self.code);
+            response
+                .headers_mut()
+                .extend(HeaderValue::from_str(&asked).ok().map(|asked| (header::WWW_AUTHENTICATE, asked)));
         }
         response
     }
@@ -101,6 +119,7 @@ impl From<FlowError> for Problem {
             FlowError::Invalid { field, detail } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about(field)
             }
+            FlowError::Ungivable(scope) => Self::insufficient_scope(scope, detail).about("scopes"),
             FlowError::KeyReused { payment } => {
                 let detail = format!(
                     "{detail}, which made {payment}: send that request again unchanged, or use a new key for this one"

@@ -2,8 +2,9 @@
 
 use super::{
     Api,
+    caller::{Caller, PaymentsRead, RefundsWrite},
     created::created,
-    extract::{Body, Caller, Id, IdempotencyKey, Params, fingerprint},
+    extract::{Body, Id, IdempotencyKey, Params, fingerprint},
     json::optional_minor_units,
     page,
     problem::Problem,
@@ -48,7 +49,7 @@ struct NewRefund {
 
 async fn create(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<RefundsWrite>,
     Id(payment): Id<PaymentId>,
     IdempotencyKey(key): IdempotencyKey,
     body: Body,
@@ -62,7 +63,7 @@ async fn create(
 
 async fn show(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<RefundId>,
 ) -> Result<Response, Problem> {
     let refund = api.flows.load_refund(owner, id).await?;
@@ -79,7 +80,7 @@ struct Page {
 
 async fn list(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Params(params): Params<Page>,
 ) -> Result<Json<Value>, Problem> {
     told(&api, owner, None, params).await
@@ -87,7 +88,7 @@ async fn list(
 
 async fn list_of_payment(
     State(api): State<Api>,
-    Caller(owner): Caller,
+    Caller { owner, .. }: Caller<PaymentsRead>,
     Id(payment): Id<PaymentId>,
     Params(params): Params<Page>,
 ) -> Result<Json<Value>, Problem> {

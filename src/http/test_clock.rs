@@ -2,7 +2,8 @@
 
 use super::{
     Api,
-    extract::{Body, Caller},
+    caller::{Caller, JobsOperate, JobsRead},
+    extract::Body,
     problem::Problem,
 };
 use crate::domain::clock::Time;
@@ -28,12 +29,19 @@ struct Advance {
     by_s: Option<u32>,
 }
 
-async fn show(State(api): State<Api>, Caller(owner): Caller) -> Result<Json<Value>, Problem> {
+async fn show(
+    State(api): State<Api>,
+    Caller { owner, .. }: Caller<JobsRead>,
+) -> Result<Json<Value>, Problem> {
     test_only(owner.livemode)?;
     Ok(told(api.flows.clock().now(false)))
 }
 
-async fn advance(State(api): State<Api>, Caller(owner): Caller, body: Body) -> Result<Json<Value>, Problem> {
+async fn advance(
+    State(api): State<Api>,
+    Caller { owner, .. }: Caller<JobsOperate>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
     test_only(owner.livemode)?;
     let target = match body.parse::<Advance>()? {
         Advance { to: Some(to), by_s: None } => to,

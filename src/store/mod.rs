@@ -23,7 +23,7 @@ mod text;
 
 pub use environment::Tenant;
 pub use history::Transition;
-pub use keys::{ApiKey, KeyHolder};
+pub use keys::{KeyHolder, MadeKey};
 pub use open::{OpenError, Options};
 pub use payments::{Filter, Owner};
 pub use refunds::RefundFilter;

@@ -5,6 +5,7 @@ mod batch;
 mod cards;
 mod duplicates;
 mod idempotency;
+mod keys;
 mod lifecycle;
 mod present;
 mod reading;
@@ -17,6 +18,7 @@ use crate::support::{
     database::Database,
     process::{Answer, Caller, Serve, captures, folder},
 };
+use dunlin::domain::{api_key::NewKey, scope::Scopes};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -103,6 +105,11 @@ fn payment(method: &str) -> Value {
         "amount": 1250, "currency": "EUR", "customer": "cus_1",
         "method": { "type": "card", "payment_method": method },
     })
+}
+
+/// A key with all scopes, of the name `other`.
+fn everything() -> NewKey {
+    NewKey { name: "other".to_owned(), scopes: Scopes::everything(), expires_at: None }
 }
 
 fn id(payment: &Value) -> String {

@@ -1,6 +1,6 @@
 //! Reading: pages, filters, attempts, the timeline; and that nobody reads what is another's.
 
-use super::{Api, assert_problem, id, payment};
+use super::{Api, assert_problem, everything, id, payment};
 use crate::support::{database::Database, process::Caller};
 use dunlin::{domain::clock::Clock, failpoint::Failpoints, store::Owner};
 use secrecy::ExposeSecret;
@@ -119,7 +119,7 @@ async fn nobody_reaches_what_is_another_tenants_or_the_other_environments() {
     let own = store.ensure_tenant("development").await.unwrap().id;
 
     for owner in [Owner { tenant: foreign, livemode: false }, Owner { tenant: own, livemode: true }] {
-        let key = store.create_key(owner, "test").await.unwrap();
+        let key = store.create_key(owner, everything()).await.unwrap();
         let other = Caller::new(&api.serve.url, key.secret.expose_secret());
         for path in ["", "/attempts", "/timeline"] {
             let hidden = other.get(&format!("/v1/payments/{mine}{path}")).await;

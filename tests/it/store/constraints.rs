@@ -95,7 +95,7 @@ async fn other_impossible_rows_are_refused(database: Database) {
     let sending = bench.sending().await.id;
     bench.store.commit(bench.create(bench.payment(), Some(key("k", "a")))).await.unwrap();
     bench.store.advance_clock(TimeDelta::days(1)).await.unwrap();
-    bench.store.create_key(bench.owner, "one").await.unwrap();
+    bench.store.create_key(bench.owner, api_keys::named("one")).await.unwrap();
     let copied = |table: &str, columns: &str, new: &str| {
         format!("INSERT INTO {table} ({columns}) SELECT {new} FROM {table} LIMIT 1")
     };

@@ -1,5 +1,6 @@
 //! The conformance suite of the store: what every database must do, method by method.
 
+mod api_keys;
 mod changes;
 mod claims;
 mod constraints;

@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::support::both;
-use dunlin::store::{Filter, KeyHolder, StoreError, change::Closing};
+use dunlin::store::{Filter, StoreError, change::Closing};
 use dunlin_jobs::TenantId;
-use secrecy::{ExposeSecret, SecretString};
 
 both! {
     a_payment_comes_back_as_it_was_to_the_microsecond
@@ -14,7 +13,6 @@ both! {
     counts_tell_how_many_stand_where
     exchanges_come_back_byte_for_byte
     test_time_only_grows_and_replicas_agree_on_it
-    keys_let_in_their_owner_until_they_are_revoked_or_expire
     tenants_and_accounts_are_made_once
     a_row_that_makes_no_sense_is_named
     the_database_answers_until_it_is_closed
@@ -184,35 +182,6 @@ async fn test_time_only_grows_and_replicas_agree_on_it(database: Database) {
     bench.store.refresh_clock().await.unwrap();
     assert_eq!(bench.store.clock().offset(), TimeDelta::days(5));
     assert_eq!(bench.store.clock().now(true), moment(0));
-}
-
-async fn keys_let_in_their_owner_until_they_are_revoked_or_expire(database: Database) {
-    let bench = Bench::new(database).await;
-    let live = Owner { livemode: true, ..bench.owner };
-    let (first, second) = (
-        bench.store.create_key(bench.owner, "one").await.unwrap(),
-        bench.store.create_key(live, "two").await.unwrap(),
-    );
-    let find = async |secret: &SecretString| bench.store.find_key(secret).await.unwrap();
-
-    assert!(first.secret.expose_secret().starts_with("dk_test_"));
-    assert!(second.secret.expose_secret().starts_with("dk_live_"));
-    assert_eq!(find(&first.secret).await, Some(KeyHolder { key: first.id, owner: bench.owner }));
-    assert_eq!(find(&second.secret).await, Some(KeyHolder { key: second.id, owner: live }));
-    assert_eq!(find(&"dk_test_0000".to_owned().into()).await, None);
-
-    let set = async |column: &str, id: String, at: &str| {
-        let sql = format!("UPDATE api_keys SET {column} = '{at}' WHERE id = '{id}'");
-        assert_eq!(raw::execute(&bench.database, &sql).await.unwrap(), 1);
-    };
-    set("revoked_at", first.id.to_string(), "2027-01-01T00:00:00.000000Z").await;
-    set("expires_at", second.id.to_string(), "2099-01-01T00:00:00.000000Z").await;
-    assert_eq!(find(&first.secret).await, None);
-    assert!(find(&second.secret).await.is_some());
-    set("expires_at", second.id.to_string(), "2027-01-01T00:00:00.000000Z").await;
-    assert_eq!(find(&second.secret).await, None);
-    let secrets = format!("api_keys WHERE digest LIKE 'dk_%' OR prefix = '{}'", first.secret.expose_secret());
-    assert_eq!(raw::count(&bench.database, &secrets).await, 0);
 }
 
 async fn tenants_and_accounts_are_made_once(database: Database) {

@@ -1,0 +1,7 @@
+-- What a key may do. Keys that were made before, and those that an older process makes beside this schema, may do
+-- everything, as they always could.
+
+ALTER TABLE api_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT 'admin,approve_unknown';
+
+-- Lists page by (tenant, environment), newest first.
+CREATE INDEX api_keys_tenant_id_livemode_id_idx ON api_keys (tenant_id, livemode, id);
