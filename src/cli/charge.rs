@@ -1,14 +1,12 @@
 //! `dunlin charge FILE.csv`: a billing run. Each row's key is its reference, so a mended file may be run again.
 
-use super::{Ending, note, say};
+use super::{Ending, api::Server, note, say};
 use crate::{
-    app::DEVELOPMENT_KEY_FILE,
-    billing_run::{self, Progress, Target},
+    billing_run::{self, Progress},
     config::Config,
 };
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use secrecy::SecretString;
 use std::{fs::File, path::PathBuf};
 
 /// The columns of the file.
@@ -20,32 +18,22 @@ use std::{fs::File, path::PathBuf};
 )]
 pub(super) struct Args {
     file: PathBuf,
-    /// The server; by default the one of http.listen.
-    #[arg(long, env = "DUNLIN_URL")]
-    url: Option<String>,
-    /// The API key; in development the one that `serve` made is found by itself.
-    #[arg(long, env = "DUNLIN_API_KEY", hide_env_values = true)]
-    api_key: Option<SecretString>,
+    #[command(flatten)]
+    server: Server,
     /// End with one JSON object.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> anyhow::Result<Ending> {
-    let url = args.url.unwrap_or_else(|| format!("http://{}", config.http.listen));
-    let key = match args.api_key {
-        Some(key) => key,
-        None => std::fs::read_to_string(config.data_dir.join(DEVELOPMENT_KEY_FILE))
-            .map(|key| SecretString::from(key.trim().to_owned()))
-            .context("no API key: give --api-key or DUNLIN_API_KEY")?,
-    };
+    let target = args.server.target(config)?;
     let file = File::open(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
     let bar = bar(file.metadata()?.len());
     let tell = |progress: Progress<'_>| match progress {
         Progress::Read(bytes) => bar.set_position(bytes),
         Progress::Refused(row) => bar.suspend(|| note(row)),
     };
-    let report = billing_run::run(&Target { url, key }, file, tell).await?;
+    let report = billing_run::run(&target, file, tell).await?;
     bar.finish_and_clear();
     if args.json {
         say(serde_json::to_string(&report)?);

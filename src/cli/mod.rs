@@ -1,11 +1,14 @@
 //! The command line: one file per command.
 
+mod api;
 mod charge;
 mod demo;
 mod gateways;
+mod keys;
 mod sandbox;
 mod serve;
 mod setup;
+mod table;
 mod torture;
 
 use crate::{config::Config, telemetry};
@@ -43,6 +46,9 @@ enum Command {
     Migrate,
     /// Check the configuration and say what is wrong with it.
     CheckConfig,
+    /// API keys: who may call, and what they may do.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Accounts at gateways whose secrets the database keeps, sealed.
     #[command(subcommand)]
     Gateways(gateways::Command),
@@ -85,6 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Torture(args) => torture::run(args).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
+        Command::Keys(command) => Box::pin(keys::run(command, &Config::load(config)?)).await,
         Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
         Command::Sandbox(args) => sandbox::run(args).await,
     }

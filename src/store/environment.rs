@@ -14,26 +14,28 @@ pub struct Tenant {
 impl Store {
     /// The tenant of that name, made if it is new.
     pub async fn ensure_tenant(&self, name: &str) -> Result<Tenant, StoreError> {
-        const FIND: &str = "SELECT id FROM tenants WHERE name = $1 ORDER BY id LIMIT 1";
-        const INSERT: &str = "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)";
-        let found: Option<String> =
-            on!(&self.writer, |db, _pick| sqlx::query_scalar(FIND).bind(name).fetch_optional(db).await?);
-        if let Some(id) = found {
-            let id = id.parse().map_err(|_| StoreError::corrupt("tenants", "id", &id))?;
-            return Ok(Tenant { id, name: name.to_owned() });
+        const TEXT: &str = "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)";
+        if let Some(known) = self.find_tenant(name).await? {
+            return Ok(known);
         }
         let now = self.clock.now(true);
         let id = TenantId::mint(now, self.clock.random());
         on!(&self.writer, |db, _pick| {
-            sqlx::query(INSERT)
-                .bind(id.to_string())
-                .bind(name)
-                .bind(At(now))
-                .execute(db)
-                .await?
-                .rows_affected()
+            sqlx::query(TEXT).bind(id.to_string()).bind(name).bind(At(now)).execute(db).await?.rows_affected()
         });
         Ok(Tenant { id, name: name.to_owned() })
+    }
+
+    /// The tenant of that name.
+    pub async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        const TEXT: &str = "SELECT id FROM tenants WHERE name = $1 ORDER BY id LIMIT 1";
+        let found: Option<String> =
+            on!(&self.writer, |db, _pick| sqlx::query_scalar(TEXT).bind(name).fetch_optional(db).await?);
+        let tenant = |id: String| {
+            let id = id.parse().map_err(|_| StoreError::corrupt("tenants", "id", &id))?;
+            Ok(Tenant { id, name: name.to_owned() })
+        };
+        found.map(tenant).transpose()
     }
 
     /// Reads how far test time is ahead, so that all replicas agree on it.

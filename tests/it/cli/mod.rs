@@ -3,6 +3,7 @@
 mod charge;
 mod demo;
 mod gateways;
+mod keys;
 mod settings;
 mod starting;
 

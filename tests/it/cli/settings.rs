@@ -10,7 +10,7 @@ fn every_command_explains_itself() {
     let help = run(&path, &["--help"], &[]);
 
     assert_eq!(help.code, Some(0));
-    for command in ["serve", "charge", "demo", "migrate", "check-config", "sandbox"] {
+    for command in ["serve", "charge", "demo", "migrate", "check-config", "keys", "sandbox"] {
         assert!(help.out.contains(command), "{}", help.out);
         let help = run(&path, &[command, "--help"], &[]);
         assert_eq!(help.code, Some(0), "{}", help.err);
