@@ -1,10 +1,14 @@
 //! `dunlin demo`: everything embedded, a business's billing run, a month of retries, and the proof.
 
-use super::{Ending, charge::bar, note, say};
+use super::{
+    Ending,
+    charge::{bar, unstopped},
+    note, say,
+};
 use crate::{
     app::App,
     audit::{self, Findings},
-    billing_run::{self, Progress, Target},
+    billing_run::{self, Format, Plan, Progress, Target},
     config::Config,
 };
 use anyhow::Context;
@@ -71,9 +75,11 @@ async fn show(app: &App, started: Instant) -> anyhow::Result<Shown> {
     let key = app.development_key.clone().context("development has a key")?;
     let target = Target { url: format!("http://{}", app.server.address), key };
     let progress = bar(CHARGES.len().try_into()?);
-    let report = billing_run::run(&target, CHARGES.as_bytes(), |told| match told {
+    let plan = Plan { format: Format::Csv, wait: false };
+    let report = billing_run::run(&target, CHARGES.as_bytes(), plan, unstopped(), |told| match told {
         Progress::Read(bytes) => progress.set_position(bytes),
         Progress::Refused(row) => progress.suspend(|| note(format_args!("   refused: {row}"))),
+        Progress::Settled { .. } => {}
     })
     .await?;
     progress.finish_and_clear();

@@ -28,7 +28,8 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done, but some rows of a file were refused.
+Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 done, but some rows of a file were refused; 4 done, but
+some of the payments that were waited for are not paid; 130 stopped by Ctrl-C.
 
 Every setting is also a variable: DUNLIN_STORE__URL is store.url.";
 
@@ -61,6 +62,10 @@ enum Command {
 enum Ending {
     Done,
     SomeRefused,
+    /// Some of the payments that were waited for are not paid.
+    SomeUnpaid,
+    /// Stopped by Ctrl-C.
+    Interrupted,
     /// What was to be shown is not so.
     Disproved,
 }
@@ -77,6 +82,8 @@ pub fn main() -> ExitCode {
     match ending {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::SomeRefused) => ExitCode::from(3),
+        Ok(Ending::SomeUnpaid) => ExitCode::from(4),
+        Ok(Ending::Interrupted) => ExitCode::from(130),
         Ok(Ending::Disproved) => ExitCode::FAILURE,
         Err(error) => failed(&error),
     }

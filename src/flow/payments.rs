@@ -17,7 +17,10 @@ use crate::{
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{Money, PaymentId};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest text that is taken in a free field.
@@ -129,6 +132,15 @@ impl Flows {
 
     pub async fn list_payments(&self, owner: Owner, filter: &Filter) -> Result<Vec<Payment>, FlowError> {
         Ok(self.store.list_payments(owner, filter).await?)
+    }
+
+    /// Those of the named payments that are the owner's, by id.
+    pub async fn find_payments(
+        &self,
+        owner: Owner,
+        ids: &BTreeSet<PaymentId>,
+    ) -> Result<Vec<Payment>, FlowError> {
+        Ok(self.store.find_owned_payments(owner, ids).await?)
     }
 
     pub async fn list_attempts(&self, owner: Owner, id: PaymentId) -> Result<Vec<Attempt>, FlowError> {

@@ -101,8 +101,7 @@ pub(super) fn unreadable(error: &serde_json::Error, path: &str) -> Problem {
             misread(text.split(" at line ").next().unwrap_or(&text), path)
         }
         Category::Syntax | Category::Eof | Category::Io => {
-            let detail =
-                format!("the body is not valid JSON (line {}, column {})", error.line(), error.column());
+            let detail = format!("this is not valid JSON (line {}, column {})", error.line(), error.column());
             Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail)
         }
     }

@@ -20,7 +20,7 @@ use crate::{
     },
     flow::payments::{self, Request},
     store::{
-        Filter,
+        Filter, Owner,
         change::{Key, Priority},
     },
 };
@@ -32,10 +32,10 @@ use axum::{
     routing::{get, post},
 };
 use chrono::Datelike;
-use dunlin_jobs::{Currency, Money, PaymentId};
+use dunlin_jobs::{Currency, IdError, Money, PaymentId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -169,7 +169,7 @@ async fn cancel(
     Ok(Json(View::from(&payment)).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Page {
     limit: Option<u16>,
@@ -179,13 +179,21 @@ struct Page {
     reference: Option<String>,
     created_from: Option<Time>,
     created_before: Option<Time>,
+    /// Payments by their ids, with commas between; no other parameter goes with it.
+    ids: Option<String>,
 }
+
+/// How many payments can be named in one call.
+const MAX_IDS: usize = 200;
 
 async fn list(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
     Params(params): Params<Page>,
 ) -> Result<Json<Value>, Problem> {
+    if let Some(ids) = &params.ids {
+        return named(&api, owner, ids, &params).await;
+    }
     let limit = page::limit(params.limit)?;
     if let Some(status) = &params.status {
         payments::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
@@ -212,6 +220,23 @@ async fn list(
     };
     let payments = api.flows.list_payments(owner, &filter).await?;
     Ok(Json(page::told(&payments, limit, View::from, |payment| payment.id)))
+}
+
+/// Those of the named payments that are the caller's.
+async fn named(api: &Api, owner: Owner, ids: &str, params: &Page) -> Result<Json<Value>, Problem> {
+    let alone = Page { ids: params.ids.clone(), ..Page::default() };
+    if *params != alone {
+        return Err(page::refuse("ids", "ids goes with no other parameter: leave those out".to_owned()));
+    }
+    let ids = ids.split(',').map(|id| id.trim().parse());
+    let ids: BTreeSet<PaymentId> = ids.collect::<Result<_, _>>().map_err(|error: IdError| {
+        page::refuse("ids", format!("{error}: send ids of payments, with commas between"))
+    })?;
+    if ids.len() > MAX_IDS {
+        return Err(page::refuse("ids", format!("send at most {MAX_IDS} ids at a time, not {}", ids.len())));
+    }
+    let payments = api.flows.find_payments(owner, &ids).await?;
+    Ok(Json(page::told(&payments, u16::MAX, View::from, |payment| payment.id)))
 }
 
 async fn attempts(

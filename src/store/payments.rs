@@ -64,6 +64,18 @@ const FIND_MANY: Text = Text {
     ),
 };
 
+const FIND_OWNED: Text = Text {
+    sqlite: concat!(
+        payment_columns!(),
+        "WHERE p.id IN (SELECT value FROM json_each($1)) AND p.tenant_id = $2 AND p.livemode = $3 ORDER BY p.id"
+    ),
+    postgres: concat!(
+        payment_columns!(),
+        "WHERE p.id IN (SELECT json_array_elements_text($1::json)) AND p.tenant_id = $2 AND p.livemode = $3 \
+         ORDER BY p.id"
+    ),
+};
+
 const LOCK: &str =
     "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
@@ -125,6 +137,23 @@ impl Store {
             sqlx::query_as(GET_OWNED).bind(id).bind(tenant).bind(owner.livemode).fetch_optional(db).await?
         });
         row.map(Payment::try_from).transpose()
+    }
+
+    /// Those of these payments that are the owner's.
+    pub async fn find_owned_payments(
+        &self,
+        owner: Owner,
+        ids: &BTreeSet<PaymentId>,
+    ) -> Result<Vec<Payment>, StoreError> {
+        let rows: Vec<PaymentRow> = on!(&self.db, |db, pick| {
+            sqlx::query_as(pick(FIND_OWNED))
+                .bind(json(ids))
+                .bind(owner.tenant.to_string())
+                .bind(owner.livemode)
+                .fetch_all(db)
+                .await?
+        });
+        rows.into_iter().map(Payment::try_from).collect()
     }
 
     /// A page of payments, newest first.

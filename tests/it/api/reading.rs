@@ -45,6 +45,36 @@ async fn pages_show_each_payment_once_and_filters_narrow_them() {
 }
 
 #[tokio::test]
+async fn payments_are_named_by_their_ids_and_only_the_callers_own_are_told() {
+    let api = Api::sqlite();
+    let (one, two) = (api.pay("a", "pm_card_visa").await, api.pay("b", "pm_card_visa").await);
+    let unknown = format!("pay_{}", "0".repeat(32));
+
+    let named = api.caller.get(&format!("/v1/payments?ids={one},{unknown},{two},{one}")).await;
+    let many = vec![one.clone(); 201].join(",");
+    let same = api.caller.get(&format!("/v1/payments?ids={many}")).await;
+
+    let ids: BTreeSet<_> = named.body["data"].as_array().unwrap().iter().map(id).collect();
+    assert_eq!(ids, BTreeSet::from([one.clone(), two]));
+    assert_eq!(
+        (named.body["has_more"].as_bool(), same.body["data"].as_array().map(Vec::len)),
+        (Some(false), Some(1))
+    );
+    let different: Vec<_> = (0..201).map(|n| format!("pay_{n:032x}")).collect();
+    for wrong in [
+        &different.join(","),
+        "",
+        "pay_1",
+        "everything",
+        &format!("{one}&status=failed"),
+        &format!("{one}&limit=1"),
+    ] {
+        let answer = api.caller.get(&format!("/v1/payments?ids={wrong}")).await;
+        assert_problem(&answer, 400, "invalid_parameter", Some("ids"));
+    }
+}
+
+#[tokio::test]
 async fn attempts_and_timeline_tell_the_whole_story_and_no_secret() {
     let api = Api::sqlite();
     let id = api.pay("a", "pm_sandbox_insufficient_funds_1").await;
@@ -127,6 +157,8 @@ async fn nobody_reaches_what_is_another_tenants_or_the_other_environments() {
         }
         let cancel = other.post(&format!("/v1/payments/{mine}/cancel"), None, &json!({})).await;
         assert_problem(&cancel, 404, "not_found", None);
+        let named = other.get(&format!("/v1/payments?ids={mine}")).await.body;
+        assert_eq!(named["data"], json!([]));
         let cursor = other.get(&format!("/v1/payments?cursor={mine}")).await.body;
         assert_eq!(cursor["data"], json!([]));
         // The same key is another key there.

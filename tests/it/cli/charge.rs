@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,12 @@ fn charge(serve: &Serve, folder: &Path, file: &[u8]) -> Ended {
 fn report(ended: &Ended) -> Value {
     serde_json::from_str(ended.out.lines().last().unwrap_or_default())
         .unwrap_or_else(|error| panic!("{error}: {}{}", ended.out, ended.err))
+}
+
+/// The rows of a report: read, accepted, known from before, refused.
+fn counts(ended: &Ended) -> [u64; 4] {
+    let report = report(ended);
+    ["rows", "accepted", "replayed", "refused"].map(|name| report[name].as_u64().unwrap())
 }
 
 /// Every payment there is, by its reference.
@@ -65,12 +71,7 @@ async fn refused_rows_are_told_by_line_and_a_mended_file_charges_only_the_new_on
     let first = charge(&serve, &path, &file);
 
     assert_eq!(first.code, Some(3), "{}", first.err);
-    assert_eq!(
-        report(&first),
-        json!({ "rows": 13, "accepted": 2, "replayed": 0, "refused": 11 }),
-        "{}",
-        first.err
-    );
+    assert_eq!(counts(&first), [13, 2, 0, 11], "{}", first.err);
     for told in [
         "line 3: reference: it is empty",
         "line 4 (A): reference: it stands in an earlier row",
@@ -96,7 +97,7 @@ async fn refused_rows_are_told_by_line_and_a_mended_file_charges_only_the_new_on
     let third = charge(&serve, &path, mended.replace("12.50", "12.51").as_bytes());
 
     assert_eq!(second.code, Some(0), "{}", second.err);
-    assert_eq!(report(&second), json!({ "rows": 3, "accepted": 3, "replayed": 2, "refused": 0 }));
+    assert_eq!(counts(&second), [3, 3, 2, 0]);
     assert_eq!(third.code, Some(3), "another amount under a reference is no mended row");
     assert_eq!(report(&third)["accepted"], 0);
     assert_eq!(payments(&serve).await.into_keys().collect::<Vec<_>>(), ["A", "B", "Rechnung Ü"]);
@@ -169,4 +170,89 @@ async fn a_billing_run_whose_server_is_killed_is_finished_by_running_it_again() 
     assert!(captured.values().all(|count| *count == 1));
     let ids: BTreeSet<_> = payments.values().map(|payment| payment["id"].as_str().unwrap()).collect();
     assert_eq!(captured.keys().map(String::as_str).collect::<BTreeSet<_>>(), ids);
+}
+
+#[tokio::test]
+async fn json_lines_are_waited_for_and_summed_up_by_status_currency_and_reason() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[("DUNLIN_SANDBOX__LATENCY_MS", "100")]);
+    let row = |reference: &str, amount: u32, currency: &str, card: &str| {
+        let method = json!({ "type": "card", "payment_method": card });
+        let row = json!({ "reference": reference, "amount": amount, "currency": currency, "method": method,
+            "metadata": { "cohort": "march" } });
+        format!("{row}\n")
+    };
+    let rows = [
+        row("A", 1250, "EUR", "pm_card_visa"),
+        row("B", 50, "EUR", "pm_card_visa"),
+        row("C", 700, "JPY", "pm_card_chargeDeclinedInsufficientFunds"),
+        row("D", 900, "EUR", "pm_card_chargeDeclinedStolenCard"),
+        "{\"reference\":\"E\",\"amount\":12.5}\n".to_owned(),
+        "{\"reference\":\"F\",\"colour\":1}\n".to_owned(),
+    ];
+    std::fs::write(path.join("rows.jsonl"), rows.concat()).unwrap();
+    std::fs::write(path.join("paid.ndjson"), rows[..2].concat()).unwrap();
+
+    let all = run(&path, &["charge", "rows.jsonl", "--wait", "--json", "--url", &serve.url], &[]);
+    let declined = run(&path, &["charge", "paid.ndjson", "--wait", "--url", &serve.url], &[]);
+    std::fs::write(path.join("rows.jsonl"), rows[..4].concat()).unwrap();
+    let unpaid = run(&path, &["charge", "rows.jsonl", "--wait", "--url", &serve.url], &[]);
+    let nameless = run(&path, &["charge", "rows.txt", "--url", &serve.url], &[]);
+
+    assert_eq!((all.code, counts(&all)), (Some(3), [6, 4, 0, 2]), "{}", all.err);
+    assert!(all.err.contains("line 5 (E): amount: "), "{}", all.err);
+    assert!(all.err.contains("line 6 (F): "), "{}", all.err);
+    let told = report(&all);
+    let expected = json!([
+        { "status": "failed", "currency": "EUR", "count": 1, "amount": 900 },
+        { "status": "retrying", "currency": "JPY", "count": 1, "amount": 700 },
+        { "status": "succeeded", "currency": "EUR", "count": 2, "amount": 1300 },
+    ]);
+    assert_eq!(told["payments"], expected);
+    assert_eq!(told["reasons"], json!({ "insufficient_funds": 1, "stolen_card": 1 }));
+    assert_eq!(told["stopped"], false);
+    assert_eq!(declined.code, Some(0), "{}{}", declined.out, declined.err);
+    assert_eq!(unpaid.code, Some(4), "all are taken in, not all are paid: {}{}", unpaid.out, unpaid.err);
+    assert!(unpaid.out.contains("13.00 EUR") && unpaid.out.contains("700 JPY"), "{}", unpaid.out);
+    nameless.assert_failed(&["rows.txt", "--format"]);
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_run_between_two_batches_and_the_next_one_goes_on() {
+    const ROWS: usize = 20_000;
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[]);
+    let rows: Vec<_> = (0..ROWS).map(|n| format!("R{n},12.50,EUR,cus_{n},pm_card_visa,\n")).collect();
+    std::fs::write(path.join("rows.csv"), format!("{HEADER}{}", rows.concat())).unwrap();
+    let mut first = dunlin();
+    first.args(["charge", "rows.csv", "--json", "--url", &serve.url]).current_dir(&path);
+    let first =
+        first.env("DUNLIN_DATA_DIR", &path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while captures(&serve.sandbox).await.is_empty() {
+        assert!(Instant::now() < deadline, "nothing is charged");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+
+    interrupt(&first);
+    let first = Ended::from(first.wait_with_output().unwrap());
+    let [read, accepted, _, refused] = counts(&first);
+    let more = usize::try_from(accepted).unwrap() + 100;
+    std::fs::write(path.join("rows.csv"), format!("{HEADER}{}", rows[..more].concat())).unwrap();
+    let second = run(&path, &["charge", "rows.csv", "--json", "--url", &serve.url], &[]);
+
+    assert_eq!(first.code, Some(130), "{}{}", first.out, first.err);
+    assert!(first.err.contains("press Ctrl-C again"), "{}", first.err);
+    assert_eq!(report(&first)["stopped"], true);
+    assert!(accepted > 0, "{}", first.out);
+    assert_eq!((read, refused), (accepted, 0), "what was read was sent and answered");
+    assert_eq!(second.code, Some(0), "{}", second.err);
+    assert_eq!(counts(&second), [accepted + 100, accepted + 100, accepted, 0]);
+}
+
+fn interrupt(process: &Child) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
