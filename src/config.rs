@@ -149,6 +149,13 @@ impl Config {
                 "payments.action_expires_s must be more than 0: a customer needs time to act".to_owned(),
             );
         }
+        if self.payments.action_expires_s >= self.payments.review_after_s {
+            wrong.push(
+                "payments.action_expires_s must be less than payments.review_after_s: what a person looks at is \
+                 not canceled by itself"
+                    .to_owned(),
+            );
+        }
         if !self.failpoint.point.is_empty() && Point::from_name(&self.failpoint.point).is_none() {
             let known: Vec<_> = Point::ALL.iter().map(|point| point.name()).collect();
             wrong.push(format!("failpoint.point: no such point; one of {}", known.join(", ")));

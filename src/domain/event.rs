@@ -1,6 +1,7 @@
 //! Events: the facts told to the merchant, and the payment as clients see it.
 
 use super::{
+    attempt::AttemptStatus,
     clock::Time,
     payment::{Method, Payment, Status},
 };
@@ -118,7 +119,9 @@ pub struct NextAction<'a> {
 impl<'a> From<&'a Payment> for View<'a> {
     fn from(payment: &'a Payment) -> Self {
         let decline = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
-        let action_url = payment.attempt.as_ref().and_then(|attempt| attempt.action_url.as_deref());
+        let acting =
+            payment.attempt.as_ref().filter(|attempt| attempt.status == AttemptStatus::RequiresAction);
+        let action_url = acting.and_then(|attempt| attempt.action_url.as_deref());
         View {
             id: payment.id,
             object: "payment",

@@ -13,17 +13,23 @@ use crate::{
 };
 use chrono::TimeDelta;
 
-/// Until when the customer has time to act, while they have to.
-pub(super) fn deadline(flows: &Flows, attempt: &Attempt) -> Option<Time> {
+/// Until when a customer who is there is waited for.
+pub(super) fn deadline(flows: &Flows, payment: &Payment, since: Time) -> Option<Time> {
     let patience = i64::try_from(flows.settings.action_expires_s).ok().and_then(TimeDelta::try_seconds);
-    let is_asked = attempt.status == AttemptStatus::RequiresAction;
-    patience.filter(|_| is_asked).and_then(|patience| attempt.first_sent_at.checked_add_signed(patience))
+    patience.filter(|_| payment.session.is_on()).and_then(|patience| since.checked_add_signed(patience))
+}
+
+/// Whether the customer has left before their charge could begin: they may have paid in another way since.
+pub(super) fn is_gone(flows: &Flows, payment: &Payment) -> bool {
+    deadline(flows, payment, payment.created_at).is_some_and(|at| at <= flows.now(payment))
 }
 
 /// The call that cancels what was abandoned. Where a person looks already, they decide.
 pub(super) fn call(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Result<Option<Call>, FlowError> {
-    let is_over = deadline(flows, attempt).is_some_and(|at| at <= flows.now(payment));
-    if !is_over || payment.status.review_reason().is_some() {
+    let is_asked = attempt.status == AttemptStatus::RequiresAction;
+    let deadline = deadline(flows, payment, attempt.first_sent_at);
+    let is_over = deadline.is_some_and(|at| at <= flows.now(payment));
+    if !is_asked || !is_over || payment.status.review_reason().is_some() {
         return Ok(None);
     }
     Ok(flows.account(payment)?.gateway.cancel(payment, attempt.n))

@@ -1,7 +1,7 @@
 //! Charge: carries a payment through its next attempt.
 
 use super::{
-    FlowError, Flows, Worked, evidence,
+    FlowError, Flows, Worked, abandoned, evidence,
     exchange::{About, read_first},
     verdict::Verdict,
 };
@@ -64,6 +64,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn begin(&self, payment: &Payment) -> Result<(), FlowError> {
         let flows = self.flows;
+        if abandoned::is_gone(flows, payment) {
+            return self.give_up(payment).await;
+        }
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;
         }
@@ -80,6 +83,9 @@ impl Run<'_> {
 
     /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
     async fn resume(&self, payment: &Payment) -> Result<(), FlowError> {
+        if abandoned::is_gone(self.flows, payment) {
+            return self.give_up(payment).await;
+        }
         let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
             return self.end(JobEnd::Done).await;
         };
@@ -90,6 +96,19 @@ impl Run<'_> {
         };
         let exchange = self.flows.same_bytes(self.flows.account(payment)?, first);
         self.start(payment, Event::Send { attempt }, exchange).await
+    }
+
+    /// Nothing has left, and nobody waits for it any more.
+    async fn give_up(&self, payment: &Payment) -> Result<(), FlowError> {
+        match self.flows.happen(self.claimed, Worked::event(payment, Event::Cancel, JobEnd::Done)).await {
+            Ok(committed) => {
+                tell(committed.payment.as_ref());
+                Ok(())
+            }
+            Err(CommitError::LeaseLost) => Ok(()),
+            Err(CommitError::Refused(_)) => self.end(JobEnd::Again(self.flows.now(payment))).await,
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Commits the intent, calls, and commits the result.

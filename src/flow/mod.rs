@@ -80,7 +80,9 @@ pub enum FlowError {
     #[error("the Idempotency-Key was used before for another request")]
     KeyReused { payment: PaymentId },
     /// An API key gives no scope that it lacks.
-    #[error("the API key does not have the scope {0}, so it cannot give it")]
+    #[error(
+        "the API key does not have the scope {0}, so it cannot give it: leave it out, or use a key that has it"
+    )]
     Ungivable(Scope),
     /// It is not proven to come from whom it claims to come from.
     #[error("{0}")]

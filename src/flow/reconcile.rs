@@ -303,6 +303,7 @@ impl Look<'_> {
         let look =
             self.flows.next_look(self.payment.livemode, &self.attempt.id.to_string(), self.claimed.runs);
         let now = self.flows.now(self.payment);
-        abandoned::deadline(self.flows, self.attempt).filter(|at| *at > now).map_or(look, |at| at.min(look))
+        let deadline = abandoned::deadline(self.flows, self.payment, self.attempt.first_sent_at);
+        deadline.filter(|at| *at > now).map_or(look, |at| at.min(look))
     }
 }

@@ -7,6 +7,7 @@ use dunlin::{
         attempt::{AttemptStatus, ExchangeKind},
         payment::{Payment, Status},
     },
+    flow::charge,
     gateway::client::{Client, SendError},
 };
 use futures_util::FutureExt;
@@ -18,6 +19,8 @@ both! {
     what_asks_the_customer_is_sent_again_byte_for_byte
     a_cancellation_of_what_was_abandoned_is_asked_for_until_it_is_confirmed
     who_pays_in_the_last_moment_has_paid
+    a_charge_that_did_not_leave_while_the_customer_was_there_never_leaves
+    a_charge_that_waits_for_credentials_until_its_customer_has_left_is_not_begun
 }
 
 const CHALLENGED: &str = "pm_card_authenticationRequired";
@@ -142,4 +145,38 @@ async fn who_pays_in_the_last_moment_has_paid(database: Database) {
 
     assert_eq!(status(&world.payment(payment.id).await), ("succeeded", AttemptStatus::Succeeded));
     assert_eq!(world.captures(payment.id), 1);
+}
+
+async fn a_charge_that_did_not_leave_while_the_customer_was_there_never_leaves(database: Database) {
+    let mut world = World::with_settings(database, |settings| settings.action_expires_s = 60).await;
+    let answering = world.flows.client.clone();
+    world.flows.client = Client::in_process(Arc::new(|_| {
+        std::future::ready(Err(SendError::NotSent("connection refused".to_owned()))).boxed()
+    }));
+    let payment = world.pay_present("pm_card_visa").await;
+    world.run_due_jobs().await;
+    assert_eq!(status(&world.payment(payment.id).await), ("processing", AttemptStatus::Planned));
+
+    world.travel(TimeDelta::minutes(10)).await;
+    world.flows.client = answering;
+    world.travel(TimeDelta::days(2)).await;
+
+    assert_eq!(world.payment(payment.id).await.status, Status::Canceled);
+    assert_eq!(world.captures(payment.id), 0);
+    assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap(), []);
+}
+
+async fn a_charge_that_waits_for_credentials_until_its_customer_has_left_is_not_begun(database: Database) {
+    let world = World::with_settings(database, |settings| settings.action_expires_s = 60).await;
+    world.order(&serde_json::json!({ "fault": "revoked", "times": 1 }));
+    let payment = world.pay_present("pm_card_visa").await;
+    world.run_due_jobs().await;
+    assert_eq!(world.payment(payment.id).await.status, Status::Pending);
+
+    world.travel(TimeDelta::minutes(2)).await;
+    assert_eq!(world.flows.store.unpark(charge::PARKED_FOR_CREDENTIALS).await.unwrap(), 1);
+    world.run_due_jobs().await;
+
+    assert_eq!(world.payment(payment.id).await.status, Status::Canceled);
+    assert_eq!(world.captures(payment.id), 0);
 }
