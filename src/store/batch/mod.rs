@@ -21,7 +21,7 @@ use crate::{
     domain::{
         attempt::Attempt,
         clock::Clock,
-        payment::{Effect, Event, Payment, Plan, Step},
+        payment::{Effect, Event, Payment, Plan, Status, Step},
         refund::Refund,
     },
     failpoint::{Failpoints, Point},
@@ -181,6 +181,7 @@ impl Work<'_> {
             (other.tenant, other.livemode, other.money) == (payment.tenant, payment.livemode, payment.money)
                 && (&other.customer, &other.reference) == (&payment.customer, &payment.reference)
                 && other.created_at >= since
+                && !matches!(other.status, Status::Failed | Status::Canceled)
         };
         let new = self.written.iter().filter(|(_, base)| base.is_none()).map(|(id, _)| &self.held[id]);
         new.filter(alike).map(|twin| twin.id).next_back()

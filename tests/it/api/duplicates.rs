@@ -9,6 +9,7 @@ both! {
     an_alike_payment_under_another_key_is_refused_and_leaves_its_key_free
     of_alike_payments_sent_at_once_exactly_one_is_made
     of_alike_payments_in_one_batch_exactly_one_is_made
+    what_was_canceled_or_failed_stands_in_nobodys_way
 }
 
 fn watchful(database: Database) -> Api {
@@ -94,4 +95,20 @@ async fn assert_charged_once(api: &Api, payment: &str) {
     api.caller.wait_for(payment, "succeeded").await;
     assert_eq!(api.list("").await.len(), 1);
     assert!(captures(&api.serve.sandbox).await.into_values().eq([1]));
+}
+
+async fn what_was_canceled_or_failed_stands_in_nobodys_way(database: Database) {
+    let api = watchful(database);
+    let failed = api.pay("a", "pm_card_chargeDeclinedFraudulent").await;
+    api.caller.wait_for(&failed, "failed").await;
+    let waiting = api.pay("b", "pm_sandbox_insufficient_funds_1").await;
+    api.caller.wait_for(&waiting, "retrying").await;
+
+    let beside = api.create("c", &payment("pm_card_visa")).await;
+    let canceled = api.caller.post(&format!("/v1/payments/{waiting}/cancel"), None, &json!({})).await;
+    let instead = api.create("c", &payment("pm_card_visa")).await;
+
+    assert_problem(&beside, 409, "duplicate_payment", None);
+    assert_eq!(canceled.body["status"], "canceled", "{}", canceled.body);
+    assert_eq!(instead.status, 201, "{}", instead.body);
 }
