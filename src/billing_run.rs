@@ -6,6 +6,7 @@ mod server;
 mod summary;
 mod waiting;
 
+use anyhow::Context;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use rows::{Item, Rows};
 use secrecy::SecretString;
@@ -86,7 +87,7 @@ pub struct Report {
     /// answer was lost.
     pub replayed: u64,
     pub refused: u64,
-    /// Whether the run was ended before the end of the file.
+    /// Whether the run was ended early, reading or waiting.
     pub stopped: bool,
     /// The accepted payments, as they stood when they were last looked at.
     #[serde(flatten)]
@@ -104,6 +105,10 @@ pub async fn run(
     let server = Server::new(target)?;
     let mut run = Run { plan, report: Report::default(), unsettled: Vec::new(), tell: &mut tell };
     let mut rows = Rows::open(file, plan.format)?;
+    if plan.wait {
+        // A key that may not read is refused before anything is charged.
+        server.check().await?;
+    }
     let mut under_way = FuturesUnordered::new();
     loop {
         let (batch, more) = run.fill(&mut rows)?;
@@ -122,7 +127,14 @@ pub async fn run(
         }
     }
     let Run { mut report, unsettled, .. } = run;
-    waiting::settle(&server, unsettled, &mut report.summary, &mut stop, &mut tell).await?;
+    let settled = waiting::settle(&server, unsettled, &mut report.summary, &mut stop, &mut tell).await;
+    let settled = settled.with_context(|| {
+        let Report { rows, accepted, refused, .. } = &report;
+        format!(
+            "{rows} rows are read, {accepted} accepted and {refused} refused, but how they end is not known"
+        )
+    })?;
+    report.stopped |= !settled;
     Ok(report)
 }
 

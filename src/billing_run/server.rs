@@ -73,6 +73,12 @@ impl Server {
         Ok(items.into_iter().zip(answers.data).collect())
     }
 
+    /// Whether it can be asked how payments stand.
+    pub(super) async fn check(&self) -> anyhow::Result<()> {
+        let page = || self.http.get(format!("{}/v1/payments?limit=1", self.url));
+        self.insist(page, |_: &List<Told>| false).await.map(drop)
+    }
+
     /// How these payments stand now.
     pub(super) async fn look_up(&self, ids: &[PaymentId]) -> anyhow::Result<Vec<Told>> {
         let mut url = format!("{}/v1/payments?ids=", self.url);

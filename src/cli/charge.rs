@@ -100,7 +100,7 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
     ));
     say(report.summary.to_string().trim_end());
     if report.stopped {
-        say("stopped before the end of the file; run it again to go on");
+        say("stopped early; run the same file again to go on");
     }
     Ok(())
 }

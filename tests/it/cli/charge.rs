@@ -252,6 +252,32 @@ async fn ctrl_c_ends_a_run_between_two_batches_and_the_next_one_goes_on() {
     assert_eq!(counts(&second), [accepted + 100, accepted + 100, accepted, 0]);
 }
 
+#[tokio::test]
+async fn ctrl_c_ends_the_wait_and_says_that_it_did() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[("DUNLIN_SANDBOX__LATENCY_MS", "10000")]);
+    std::fs::write(path.join("rows.csv"), format!("{HEADER}A,12.50,EUR,cus_1,pm_card_visa,\n")).unwrap();
+    let mut waiting = dunlin();
+    waiting.args(["charge", "rows.csv", "--wait", "--json", "--url", &serve.url]).current_dir(&path);
+    let waiting = waiting.env("DUNLIN_DATA_DIR", &path).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let waiting = waiting.spawn().unwrap();
+    let caller = serve.client();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while caller.get("/v1/payments?status=processing").await.body["data"] == json!([]) {
+        assert!(Instant::now() < deadline, "nothing is taken in");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+
+    interrupt(&waiting);
+    let ended = Ended::from(waiting.wait_with_output().unwrap());
+
+    assert_eq!(ended.code, Some(130), "{}{}", ended.out, ended.err);
+    let told = report(&ended);
+    assert_eq!((&told["stopped"], counts(&ended)), (&json!(true), [1, 1, 0, 0]));
+    assert_eq!(told["payments"][0]["status"], "processing");
+}
+
 fn interrupt(process: &Child) {
     let id = process.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
