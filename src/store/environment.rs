@@ -14,7 +14,8 @@ pub struct Tenant {
 impl Store {
     /// The tenant of that name, made if it is new.
     pub async fn ensure_tenant(&self, name: &str) -> Result<Tenant, StoreError> {
-        const TEXT: &str = "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)";
+        const TEXT: &str = "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (name) DO NOTHING";
         if let Some(known) = self.find_tenant(name).await? {
             return Ok(known);
         }
@@ -23,12 +24,13 @@ impl Store {
         on!(&self.writer, |db, _pick| {
             sqlx::query(TEXT).bind(id.to_string()).bind(name).bind(At(now)).execute(db).await?.rows_affected()
         });
-        Ok(Tenant { id, name: name.to_owned() })
+        // Another process may have been first.
+        self.find_tenant(name).await?.ok_or(StoreError::Unavailable)
     }
 
     /// The tenant of that name.
     pub async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
-        const TEXT: &str = "SELECT id FROM tenants WHERE name = $1 ORDER BY id LIMIT 1";
+        const TEXT: &str = "SELECT id FROM tenants WHERE name = $1";
         let found: Option<String> =
             on!(&self.writer, |db, _pick| sqlx::query_scalar(TEXT).bind(name).fetch_optional(db).await?);
         let tenant = |id: String| {
