@@ -175,6 +175,22 @@ impl<'de> Deserialize<'de> for Currency {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Currency {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let letters = if generator.contract().is_serialize() { "^[A-Z]{3}$" } else { "^[A-Za-z]{3}$" };
+        schemars::json_schema!({ "type": "string", "pattern": letters, "description": "ISO 4217." })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,11 @@
 //! API keys as they are kept and shown: all but their secret.
 
-use super::{clock::Time, scope::Scopes};
+use super::{
+    clock::Time,
+    scope::{Scope, Scopes},
+};
 use dunlin_jobs::KeyId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What a key is made from.
@@ -27,6 +31,8 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    pub const STATUSES: [&'static str; 3] = ["active", "expired", "revoked"];
+
     /// Whether it lets in, at a moment of live time, or why not.
     pub fn status(&self, now: Time) -> &'static str {
         match (self.revoked_at, self.expires_at) {
@@ -38,14 +44,19 @@ impl ApiKey {
 }
 
 /// A key as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct View<'a> {
     id: KeyId,
+    #[schemars(extend("const" = "api_key"))]
     object: &'static str,
     name: &'a str,
+    #[schemars(extend("enum" = ApiKey::STATUSES))]
     status: &'static str,
+    /// Its first characters, by which a person knows it.
     prefix: &'a str,
     livemode: bool,
+    #[schemars(with = "Vec<Scope>")]
     scopes: &'a Scopes,
     created_at: Time,
     expires_at: Option<Time>,

@@ -2,6 +2,7 @@
 
 use super::{clock::Time, decline::Decline};
 use dunlin_jobs::{AttemptId, Money};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One try. Its number is part of the gateway's idempotency key (S1.6), so a try sent again keeps it.
@@ -22,7 +23,7 @@ pub struct Attempt {
 }
 
 /// The statuses of S1, with the legal ways between them in [`super::table`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptStatus {
     /// The request may be on the wire.

@@ -6,12 +6,13 @@ use super::clock::Time;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff as _};
 use chrono::TimeDelta;
 use dunlin_jobs::PaymentId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The facts of a decline, as the gateway gave them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decline {
     /// The gateway's code, such as `insufficient_funds`.
     pub code: String,

@@ -6,6 +6,7 @@ use super::{
     payment::{Method, Payment, Status},
 };
 use dunlin_jobs::{Currency, EventId, PaymentId, TenantId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -64,10 +65,13 @@ pub struct Envelope<O> {
 }
 
 /// A payment as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Payment")]
 pub struct View<'a> {
     pub id: PaymentId,
+    #[schemars(extend("const" = "payment"))]
     pub object: &'static str,
+    #[schemars(extend("enum" = Status::NAMES))]
     pub status: &'static str,
     /// In minor units of `currency`.
     pub amount: i64,
@@ -78,39 +82,50 @@ pub struct View<'a> {
     pub amount_refunded: i64,
     /// In minor units: what is about to go back.
     pub amount_refunding: i64,
+    /// The caller's id of the customer.
     pub customer: Option<&'a str>,
+    /// The caller's id of the payment.
     pub reference: Option<&'a str>,
     pub description: Option<&'a str>,
     pub method: &'a Method,
     /// Whether the customer is away.
     pub off_session: bool,
+    /// Where the customer comes back to.
     pub return_url: Option<&'a str>,
     pub metadata: &'a BTreeMap<String, String>,
+    /// The gateway account that it goes to.
     pub gateway: &'a str,
     pub attempt_count: u32,
+    /// When a payment that is `retrying` is tried again.
     pub next_attempt_at: Option<Time>,
     pub failure: Option<Failure<'a>>,
     pub next_action: Option<NextAction<'a>>,
+    /// Why a person has to look, while one has to.
     pub review_reason: Option<&'a str>,
     pub livemode: bool,
+    /// Grows by one with every change.
     pub version: u32,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 /// Why the latest attempt did not succeed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Failure<'a> {
+    /// The gateway's code, such as `insufficient_funds`.
     pub code: &'a str,
+    /// The network's own code, such as `51`.
     pub network_code: Option<&'a str>,
+    /// The gateway's advice, such as `do_not_try_again`.
     pub advice: Option<&'a str>,
     pub message: Option<&'a str>,
 }
 
 /// What the customer has to do, while the attempt waits for them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct NextAction<'a> {
     #[serde(rename = "type")]
+    #[schemars(extend("const" = "redirect"))]
     pub kind: &'static str,
     /// Where they have to go.
     pub url: &'a str,

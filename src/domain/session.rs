@@ -17,7 +17,7 @@ pub enum Session {
 pub struct ReturnUrl(String);
 
 /// The longest address that is taken.
-const MAX_URL: usize = 2048;
+pub const MAX_URL: usize = 2048;
 
 impl Session {
     pub fn is_on(&self) -> bool {

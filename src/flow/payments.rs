@@ -25,10 +25,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// The longest text that is taken in a free field.
 pub const MAX_TEXT: usize = 500;
-/// How many entries `metadata` may have; a key is at most 40 characters long.
+/// How many entries `metadata` may have, and how long a key of one may be.
 pub const MAX_METADATA: usize = 50;
-const MAX_METADATA_KEY: usize = 40;
-const MAX_REFERENCE: usize = 255;
+pub const MAX_METADATA_KEY: usize = 40;
+pub const MAX_REFERENCE: usize = 255;
 /// How often a waiting caller looks, where nobody in this process can ring.
 const WAIT_POLL: Duration = Duration::from_millis(250);
 

@@ -70,18 +70,21 @@ impl Flows {
     }
 
     pub async fn list_refunds(&self, owner: Owner, filter: &RefundFilter) -> Result<Vec<Refund>, FlowError> {
-        if let Some(status) = filter.status.as_deref()
-            && RefundStatus::from_name(status).is_none()
-        {
-            let names = RefundStatus::ALL.map(RefundStatus::name).join(", ");
-            let detail = format!("{status:?} is not a refund's status: one of {names}");
-            return Err(FlowError::Invalid { field: "status".to_owned(), detail });
-        }
         if let Some(payment) = filter.payment {
             self.load_payment(owner, payment).await?;
         }
         Ok(self.store.list_refunds(owner, filter).await?)
     }
+}
+
+/// Reads a page's narrowing by status.
+pub fn check_status(status: &str) -> Result<(), FlowError> {
+    if RefundStatus::from_name(status).is_some() {
+        return Ok(());
+    }
+    let names = RefundStatus::ALL.map(RefundStatus::name).join(", ");
+    let detail = format!("{status:?} is not a refund's status: one of {names}");
+    Err(FlowError::Invalid { field: "status".to_owned(), detail })
 }
 
 /// Says why a payment's money cannot go back: the field that is wrong, or the state that forbids it.

@@ -5,41 +5,102 @@ use super::{
     caller::{Caller, PaymentsWrite},
     extract::{Body, check_key},
     json,
-    payments::{NewPayment, view},
+    operation::says,
+    payments::{NewPayment, example, not_made},
     problem::Problem,
-    wishes::allows_duplicate,
+    routes::{Routes, post},
+    told::{Shown, Told},
+    wishes::AllowDuplicate,
 };
-use crate::store::{Owner, change::Priority};
-use axum::{
-    Json, Router,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-    routing::post,
+use crate::{
+    domain::{event::View, payment::Payment},
+    store::{Owner, change::Priority},
 };
+use axum::{extract::State, http::StatusCode};
 use futures_util::future::join_all;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const SCOPE: &str = "POST /v1/payments/batch";
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/payments/batch", post(create))
+pub(super) fn routes() -> Routes {
+    let create_says = says("Create many payments")
+        .text("Each has its own key and its own result: what is wrong with one is told in its place.");
+    Routes::about("Payments").route("/v1/payments/batch", post(create, create_says))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = examples())]
 struct Batch {
+    #[schemars(schema_with = "items")]
     payments: Vec<Value>,
+}
+
+/// Each item is a payment's fields and its key.
+fn items(generator: &mut SchemaGenerator) -> Schema {
+    let mut item = generator.subschema_for::<NewPayment>();
+    item.remove("examples");
+    if let Some(Value::Object(properties)) = item.get_mut("properties") {
+        properties.insert(
+            "idempotency_key".to_owned(),
+            json!({ "type": "string", "minLength": 1, "maxLength": 255 }),
+        );
+    }
+    if let Some(Value::Array(required)) = item.get_mut("required") {
+        required.push("idempotency_key".into());
+    }
+    json_schema!({ "type": "array", "minItems": 1, "items": item })
+}
+
+fn examples() -> Value {
+    let item = |key: &str| {
+        let mut item = example();
+        item["idempotency_key"] = key.into();
+        item
+    };
+    json!({ "payments": [item("try-1"), item("try-2")] })
+}
+
+/// What became of each, in the order in which they came.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Batch")]
+struct Results {
+    #[schemars(extend("const" = "batch"))]
+    object: &'static str,
+    accepted: usize,
+    refused: usize,
+    data: Vec<Item>,
+}
+
+impl Shown for Results {
+    type View<'a> = Self;
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "BatchItem")]
+enum Item {
+    Accepted {
+        status: u16,
+        /// The key was used before: this is what it made then.
+        idempotent_replayed: bool,
+        #[schemars(with = "View<'_>")]
+        payment: Value,
+    },
+    Refused {
+        status: u16,
+        error: Problem,
+    },
 }
 
 async fn create(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsWrite>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Value>, Problem> {
-    let allow_duplicate = allows_duplicate(&headers)?;
-    let batch: Batch = body.parse()?;
+    AllowDuplicate(allow_duplicate): AllowDuplicate,
+    Body(batch): Body<Batch>,
+) -> Result<Told<Results>, Problem> {
     let most = api.settings.max_batch_items;
     if batch.payments.is_empty() || batch.payments.len() > most {
         let detail = format!("send 1 to {most} payments at a time, not {}", batch.payments.len());
@@ -47,11 +108,11 @@ async fn create(
         return Err(problem.about("payments"));
     }
     let items = batch.payments.into_iter().map(|item| take(&api, owner, item, allow_duplicate));
-    let results: Vec<Result<(Value, bool), Problem>> = join_all(items).await;
+    let results: Vec<Result<(Payment, bool), Problem>> = join_all(items).await;
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     let refused = results.len() - accepted;
-    let data: Vec<Value> = results.into_iter().map(told).collect();
-    Ok(Json(json!({ "object": "batch", "accepted": accepted, "refused": refused, "data": data })))
+    let data = results.into_iter().map(told).collect();
+    Ok(Told::of(&Results { object: "batch", accepted, refused, data }))
 }
 
 /// One item; whatever is wrong with it is its own affair.
@@ -60,7 +121,7 @@ async fn take(
     owner: Owner,
     mut item: Value,
     allow_duplicate: bool,
-) -> Result<(Value, bool), Problem> {
+) -> Result<(Payment, bool), Problem> {
     let key = match item.as_object_mut().map(|fields| fields.remove("idempotency_key")) {
         Some(Some(Value::String(key))) => check_key(&key, "idempotency_key")?,
         Some(Some(_)) => {
@@ -79,15 +140,15 @@ async fn take(
     let mut request = json::part::<NewPayment>(item)?.under(SCOPE, key)?;
     request.allow_duplicate = allow_duplicate;
     let committed = api.flows.create_payment(owner, request, Priority::Bulk).await?;
-    let payment = committed.payment.as_ref().map(view).unwrap_or_default();
+    let payment = committed.payment.ok_or_else(not_made)?;
     Ok((payment, !committed.fresh))
 }
 
-fn told(result: Result<(Value, bool), Problem>) -> Value {
+fn told(result: Result<(Payment, bool), Problem>) -> Item {
     match result {
-        Ok((payment, replayed)) => {
-            json!({ "status": 201, "idempotent_replayed": replayed, "payment": payment })
+        Ok((payment, idempotent_replayed)) => {
+            Item::Accepted { status: 201, idempotent_replayed, payment: json!(View::from(&payment)) }
         }
-        Err(problem) => json!({ "status": problem.status.as_u16(), "error": problem }),
+        Err(error) => Item::Refused { status: error.status.as_u16(), error },
     }
 }

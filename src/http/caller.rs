@@ -1,6 +1,6 @@
 //! Who calls, and whether they may: every handler names the scope that it needs in the type of its caller.
 
-use super::{Api, problem::Problem};
+use super::{Api, described::Input, operation::Operation, problem::Problem};
 use crate::{
     domain::scope::Scope,
     flow::FlowError,
@@ -52,6 +52,14 @@ impl<N: Need> FromRequestParts<Api> for Caller<N> {
             return Err(Problem::insufficient_scope(scope, detail).about("Authorization"));
         }
         Ok(Self { owner: holder.owner, holder, need: PhantomData })
+    }
+}
+
+impl<N: Need> Input for Caller<N> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.needs(N::SCOPE);
+        operation.refuses(StatusCode::UNAUTHORIZED, &["unauthorized"]);
+        operation.refuses(StatusCode::FORBIDDEN, &["insufficient_scope"]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Extractors: what the path, the query and the body say, and under which idempotency key. Each refusal names the
 //! header or the field, and the remedy.
 
-use super::{Api, json, problem::Problem};
+use super::{Api, described::Input, json, operation::Operation, problem::Problem};
 use crate::flow::FlowError;
 use axum::{
     body::Bytes,
@@ -10,15 +10,17 @@ use axum::{
 };
 use dunlin_jobs::{KeyId, PaymentId, RefundId};
 use futures_util::StreamExt;
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
-/// A JSON body of at most the endpoint's size.
+/// A JSON body of at most the endpoint's size, read strictly.
 #[derive(Debug)]
-pub(super) struct Body(pub(super) Bytes);
+pub(super) struct Body<T>(pub(super) T);
 
-impl FromRequest<Api> for Body {
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
@@ -29,7 +31,19 @@ impl FromRequest<Api> for Body {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", detail).about("Content-Type"));
         }
-        Raw::from_request(request, api).await.map(|Raw(bytes)| Self(bytes))
+        let Raw(bytes) = Raw::from_request(request, api).await?;
+        json::part(json::read(&bytes)?).map(Self)
+    }
+}
+
+impl<T: JsonSchema> Input for Body<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.takes_body::<T>();
+        operation.refuses(StatusCode::BAD_REQUEST, &["invalid_json", "json_too_deep", "body_cut_off"]);
+        operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, &["body_too_large"]);
+        operation.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, &["unsupported_media_type"]);
+        let codes = &["invalid_field", "unknown_field", "duplicate_field"];
+        operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, codes);
     }
 }
 
@@ -43,6 +57,14 @@ impl FromRequest<Api> for Raw {
     async fn from_request(request: Request, _api: &Api) -> Result<Self, Problem> {
         let Limit(limit) = request.extensions().get().copied().unwrap_or(Limit(256 * 1024));
         read(request.into_body(), limit).await.map(Self)
+    }
+}
+
+impl Input for Raw {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.takes_body::<Value>();
+        operation.refuses(StatusCode::BAD_REQUEST, &["body_cut_off"]);
+        operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, &["body_too_large"]);
     }
 }
 
@@ -78,12 +100,6 @@ async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
 /// How many times its limit a body may be before it is cut off.
 const READ_ON: usize = 8;
 
-impl Body {
-    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        json::part(json::read(&self.0)?)
-    }
-}
-
 /// The query string, with unknown parameters refused.
 #[derive(Debug)]
 pub(super) struct Params<T>(pub(super) T);
@@ -106,21 +122,38 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
     }
 }
 
+impl<T: JsonSchema> Input for Params<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.takes_query::<T>();
+        operation.refuses(StatusCode::BAD_REQUEST, &["invalid_parameter"]);
+    }
+}
+
 /// What a path names by its id.
-pub(super) trait Resource: FromStr {
+pub(super) trait Resource: FromStr + JsonSchema {
     const NAME: &'static str;
+    /// How one is come by in a shell, for whoever tries a call.
+    const SHELL: &'static str;
 }
 
 impl Resource for PaymentId {
     const NAME: &'static str = "payment";
+    const SHELL: &'static str = "curl -sS \"$url/v1/payments?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
+                                 grep -o 'pay_[0-9a-f]*' | head -n 1";
 }
 
 impl Resource for RefundId {
     const NAME: &'static str = "refund";
+    const SHELL: &'static str = "curl -sS \"$url/v1/refunds?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
+                                 grep -o 'rfd_[0-9a-f]*' | head -n 1";
 }
 
 impl Resource for KeyId {
     const NAME: &'static str = "API key";
+    // A new one, so that nobody tries the call on the key that they call with.
+    const SHELL: &'static str = "curl -sS \"$url/v1/api_keys\" -H \"Authorization: Bearer $key\" \\\n    \
+                                 -H \"Content-Type: application/json\" \\\n    \
+                                 -d '{\"name\":\"try\",\"scopes\":[\"payments:read\"]}' | grep -o 'key_[0-9a-f]*'";
 }
 
 /// The id in the path; what cannot be one names nothing.
@@ -135,6 +168,33 @@ impl<I: Resource> FromRequestParts<Api> for Id<I> {
         path.and_then(|Path(text)| text.parse().ok())
             .map(Self)
             .ok_or_else(|| FlowError::NotFound(I::NAME).into())
+    }
+}
+
+impl<I: Resource> Input for Id<I> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.names::<I>(&format!("The `id` of the {}.", I::NAME), Some(I::SHELL));
+        operation.refuses(StatusCode::NOT_FOUND, &["not_found"]);
+    }
+}
+
+/// The name of a gateway account, in the path.
+#[derive(Debug, Clone)]
+pub(super) struct Account(pub(super) String);
+
+impl FromRequestParts<Api> for Account {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, api).await.ok();
+        path.map(|Path(name)| Self(name)).ok_or_else(|| FlowError::NotFound("gateway account").into())
+    }
+}
+
+impl Input for Account {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.names::<String>("The name of the gateway account.", None);
+        operation.refuses(StatusCode::NOT_FOUND, &["not_found"]);
     }
 }
 
@@ -158,6 +218,20 @@ impl FromRequestParts<Api> for IdempotencyKey {
             return Err(problem.about("Idempotency-Key"));
         }
         check_key(value.to_str().unwrap_or_default(), "Idempotency-Key").map(Self)
+    }
+}
+
+impl Input for IdempotencyKey {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema =
+            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
+        let description = "One new random text per operation, the same for its retries.";
+        operation.takes_header("Idempotency-Key", true, description, &schema);
+        let codes = &["idempotency_key_missing", "idempotency_key_invalid"];
+        operation.refuses(StatusCode::BAD_REQUEST, codes);
+        operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, &["idempotency_key_reused"]);
+        let replayed = "The key was used before: this is what it made then.";
+        operation.may_tell("Idempotent-Replayed", replayed, &json!({ "const": "true" }));
     }
 }
 

@@ -4,28 +4,33 @@
 mod api_keys;
 mod batch;
 mod caller;
-mod created;
+mod described;
+mod docs;
 mod extract;
 mod gateway_webhooks;
 mod health;
 mod json;
+mod openapi;
+mod operation;
 mod page;
 mod payments;
 mod problem;
 mod refunds;
+mod routes;
+mod story;
 mod test_clock;
+mod told;
 mod wishes;
 
 use crate::{domain::card::looks_like_card_number, flow::Flows};
 use axum::{
-    Extension, Router,
+    Router,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use dunlin_jobs::RequestId;
-use extract::Limit;
 use problem::Problem;
 use serde::Deserialize;
 use std::{
@@ -113,18 +118,17 @@ pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
 }
 
 fn router(api: Api) -> Router {
-    let single = Router::new()
-        .merge(payments::routes())
+    let single = payments::routes()
         .merge(refunds::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())
-        .layer(Extension(Limit(api.settings.max_body_bytes)));
-    let batch = batch::routes().layer(Extension(Limit(api.settings.max_batch_body_bytes)));
-    Router::new()
-        .merge(single)
+        .at_most(api.settings.max_body_bytes);
+    let batch = batch::routes().at_most(api.settings.max_batch_body_bytes);
+    single
         .merge(batch)
         .merge(health::routes())
+        .finish()
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(api.clone(), frame))

@@ -3,73 +3,101 @@
 use super::{
     Api,
     caller::{Caller, PaymentsRead, PaymentsWrite},
-    created::created,
     extract::{Body, Id, IdempotencyKey, Params, fingerprint},
     json::{minor_units, object},
+    operation::says,
     page,
     problem::Problem,
-    wishes::{allows_duplicate, patience, traceparent},
+    routes::{Routes, get, post},
+    story::{AttemptView, Timeline},
+    told::{Created, Shown, Told},
+    wishes::Wishes,
 };
 use crate::{
     domain::{
+        attempt::Attempt,
         card::looks_like_card_number,
         clock::Time,
         event::View,
-        payment::{Method, Payment},
-        session::Session,
+        payment::{Method, Payment, Status},
+        session::{MAX_URL, Session},
     },
-    flow::payments::{self, Request},
+    flow::payments::{self, MAX_METADATA, MAX_METADATA_KEY, MAX_REFERENCE, MAX_TEXT, Request, Story},
     store::{
         Filter, Owner,
         change::{Key, Priority},
     },
 };
-use axum::{
-    Json, Router,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::Datelike;
 use dunlin_jobs::{Currency, IdError, Money, PaymentId};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v1/payments", get(list).post(create))
-        .route("/v1/payments/{id}", get(show))
-        .route("/v1/payments/{id}/attempts", get(attempts))
-        .route("/v1/payments/{id}/timeline", get(timeline))
-        .route("/v1/payments/{id}/cancel", post(cancel))
+pub(super) fn routes() -> Routes {
+    let list_says = says("List payments").text("Newest first, a page at a time; or those that `ids` names.");
+    let create_says = says("Create a payment")
+        .text(
+            "Takes the payment in and charges it; a decline is tried again on a schedule. The answer comes once the \
+             payment is kept, unless `Prefer` asks to wait for the outcome.",
+        )
+        .refuses(StatusCode::CONFLICT, "duplicate_payment");
+    let cancel_says = says("Cancel a payment")
+        .text("Stops one that waits; what is open at the gateway is canceled there first.")
+        .refuses(StatusCode::CONFLICT, "payment_not_cancelable");
+    let timeline_says = says("Tell the story of a payment")
+        .text("Every transition and every call to the gateway in order, and the jobs that are left.");
+    Routes::about("Payments")
+        .route("/v1/payments", get(list, list_says).and(post(create, create_says)))
+        .route("/v1/payments/{id}", get(show, says("Get a payment")))
+        .route("/v1/payments/{id}/attempts", get(attempts, says("List attempts of a payment")))
+        .route("/v1/payments/{id}/timeline", get(timeline, timeline_says))
+        .route("/v1/payments/{id}/cancel", post(cancel, cancel_says))
+}
+
+impl Shown for Payment {
+    type View<'a> = View<'a>;
 }
 
 /// What a payment is made from.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = example())]
 pub(super) struct NewPayment {
     /// In minor units of `currency`: more than 0.
     #[serde(deserialize_with = "minor_units")]
+    #[schemars(range(min = 1, max = Money::MAX_MINOR))]
     amount: i64,
     currency: Currency,
     #[serde(deserialize_with = "object")]
     method: Method,
-    /// Whether the customer is away. What was not said is left out of the fingerprint, as it was before it could be.
+    /// Whether the customer is away.
+    // What was not said is left out of the fingerprint, as it was before it could be.
     #[serde(default = "away", skip_serializing_if = "is_true")]
     off_session: bool,
+    /// Where a customer who is there comes back to: with `off_session: false`, and only then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = MAX_URL), extend("format" = "uri"))]
     return_url: Option<String>,
+    /// The gateway account; else the environment's first one.
     #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_REFERENCE))]
     gateway: Option<String>,
+    /// Your id of the customer.
     #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_REFERENCE))]
     customer: Option<String>,
+    /// Your id of the payment.
     #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_REFERENCE))]
     reference: Option<String>,
     #[serde(default)]
+    #[schemars(length(min = 1, max = MAX_TEXT))]
     description: Option<String>,
     #[serde(default)]
+    #[schemars(schema_with = "metadata")]
     metadata: BTreeMap<String, String>,
 }
 
@@ -98,6 +126,25 @@ impl NewPayment {
             traceparent: None,
         })
     }
+}
+
+/// A payment that the sandbox takes.
+pub(super) fn example() -> serde_json::Value {
+    json!({
+        "amount": 1250, "currency": "EUR", "customer": "cus_1",
+        "method": { "type": "card", "payment_method": "pm_card_visa" },
+    })
+}
+
+/// What may stand in `metadata`.
+pub(super) fn metadata(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "Texts of yours, by names of yours.",
+        "maxProperties": MAX_METADATA,
+        "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_KEY },
+        "additionalProperties": { "type": "string", "maxLength": MAX_TEXT },
+    })
 }
 
 /// The session that the two fields mean together.
@@ -130,58 +177,68 @@ async fn create(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsWrite>,
     IdempotencyKey(key): IdempotencyKey,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    let wait = patience(&headers)?;
-    let mut request = body.parse::<NewPayment>()?.under("POST /v1/payments", key)?;
-    request.allow_duplicate = allows_duplicate(&headers)?;
-    request.traceparent = traceparent(&headers);
+    wishes: Wishes,
+    Body(new): Body<NewPayment>,
+) -> Result<Created<Payment>, Problem> {
+    let mut request = new.under("POST /v1/payments", key)?;
+    request.allow_duplicate = wishes.allow_duplicate;
+    request.traceparent = wishes.traceparent;
     let committed = api.flows.create_payment(owner, request, Priority::Interactive).await?;
-    let Some(mut payment) = committed.payment else {
-        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no payment was made"));
-    };
-    if let Some(patience) = wait {
+    let mut payment = committed.payment.ok_or_else(not_made)?;
+    if let Some(patience) = wishes.patience {
         payment = api.flows.wait_until_settled(owner, payment, patience).await?;
     }
-    let mut response = created(View::from(&payment), committed.fresh);
-    if wait.is_some() {
-        response.headers_mut().insert("preference-applied", HeaderValue::from_static("wait"));
-    }
-    Ok(response)
+    let created = Created::of(&View::from(&payment)).fresh(committed.fresh);
+    Ok(if wishes.patience.is_some() { created.with("preference-applied", "wait") } else { created })
+}
+
+pub(super) fn not_made() -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "no payment was made")
 }
 
 async fn show(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
-) -> Result<Response, Problem> {
+) -> Result<Told<Payment>, Problem> {
     let payment = api.flows.load_payment(owner, id).await?;
-    Ok(Json(View::from(&payment)).into_response())
+    Ok(Told::of(&View::from(&payment)))
 }
 
 async fn cancel(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsWrite>,
     Id(id): Id<PaymentId>,
-) -> Result<Response, Problem> {
+) -> Result<Told<Payment>, Problem> {
     let payment = api.flows.cancel_payment(owner, id).await?;
-    Ok(Json(View::from(&payment)).into_response())
+    Ok(Told::of(&View::from(&payment)))
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Page {
+    #[schemars(range(min = 1, max = page::MAX_PAGE))]
     limit: Option<u16>,
+    /// The `next_cursor` of the page before, unchanged.
+    #[schemars(with = "PaymentId")]
     cursor: Option<String>,
+    #[schemars(with = "String", extend("enum" = Status::NAMES))]
     status: Option<String>,
+    #[schemars(regex(pattern = PLAIN))]
     customer: Option<String>,
+    #[schemars(regex(pattern = PLAIN))]
     reference: Option<String>,
+    /// Made then or later.
     created_from: Option<Time>,
+    /// Made before then.
     created_before: Option<Time>,
     /// Payments by their ids, with commas between; no other parameter goes with it.
+    #[schemars(regex(pattern = r"^pay_[0-9a-f]{32}(,pay_[0-9a-f]{32})*$"))]
     ids: Option<String>,
 }
+
+/// Texts without control characters.
+const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 
 /// How many payments can be named in one call.
 const MAX_IDS: usize = 200;
@@ -190,7 +247,7 @@ async fn list(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
     Params(params): Params<Page>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Told<Vec<Payment>>, Problem> {
     if let Some(ids) = &params.ids {
         return named(&api, owner, ids, &params).await;
     }
@@ -219,11 +276,11 @@ async fn list(
         limit: limit + 1,
     };
     let payments = api.flows.list_payments(owner, &filter).await?;
-    Ok(Json(page::told(&payments, limit, View::from, |payment| payment.id)))
+    Ok(page::told(&payments, limit, View::from, |payment| payment.id))
 }
 
 /// Those of the named payments that are the caller's.
-async fn named(api: &Api, owner: Owner, ids: &str, params: &Page) -> Result<Json<Value>, Problem> {
+async fn named(api: &Api, owner: Owner, ids: &str, params: &Page) -> Result<Told<Vec<Payment>>, Problem> {
     let alone = Page { ids: params.ids.clone(), ..Page::default() };
     if *params != alone {
         return Err(page::refuse("ids", "ids goes with no other parameter: leave those out".to_owned()));
@@ -236,71 +293,23 @@ async fn named(api: &Api, owner: Owner, ids: &str, params: &Page) -> Result<Json
         return Err(page::refuse("ids", format!("send at most {MAX_IDS} ids at a time, not {}", ids.len())));
     }
     let payments = api.flows.find_payments(owner, &ids).await?;
-    Ok(Json(page::told(&payments, u16::MAX, View::from, |payment| payment.id)))
+    Ok(page::told(&payments, u16::MAX, View::from, |payment| payment.id))
 }
 
 async fn attempts(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Told<Vec<Attempt>>, Problem> {
     let attempts = api.flows.list_attempts(owner, id).await?;
-    let data: Vec<_> = attempts
-        .iter()
-        .map(|attempt| {
-            json!({
-                "object": "attempt",
-                "id": attempt.id,
-                "number": attempt.n,
-                "gateway": attempt.account,
-                "status": attempt.status,
-                "gateway_charge": attempt.charge,
-                "decline": attempt.decline,
-                "first_sent_at": attempt.first_sent_at,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "object": "list", "data": data, "has_more": false, "next_cursor": null })))
+    Ok(page::told(&attempts, u16::MAX, AttemptView::from, |attempt| attempt.id))
 }
 
 async fn timeline(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
     Id(id): Id<PaymentId>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Told<Story>, Problem> {
     let story = api.flows.tell_story(owner, id).await?;
-    let mut entries: Vec<(Time, u8, Value)> = Vec::new();
-    for transition in &story.history {
-        let mut entry = json!(transition);
-        entry["object"] = "transition".into();
-        entries.push((transition.at, 0, entry));
-    }
-    for exchange in &story.exchanges {
-        let closed = exchange.closed.as_ref();
-        let answer = closed.and_then(|closed| closed.answer.as_deref());
-        let entry = json!({
-            "object": "exchange",
-            "id": exchange.id,
-            "attempt": Some(exchange.attempt).filter(|n| *n > 0),
-            "refund": exchange.refund,
-            "kind": exchange.kind.name(),
-            "resend": exchange.resend,
-            "at": exchange.opened_at,
-            "answered_at": closed.map(|closed| closed.at),
-            "request": format!("{} {}", exchange.method, exchange.path),
-            "idempotency_key": exchange.idempotency_key,
-            "http_status": closed.and_then(|closed| closed.http_status),
-            "verdict": closed.map(|closed| &closed.verdict),
-            "answer": answer.and_then(|answer| serde_json::from_str::<Value>(answer).ok()),
-        });
-        entries.push((exchange.opened_at, 1, entry));
-    }
-    entries.sort_by_key(|(at, order, _)| (*at, *order));
-    let data: Vec<_> = entries.into_iter().map(|(_, _, entry)| entry).collect();
-    Ok(Json(json!({ "object": "timeline", "payment": story.payment.id, "data": data, "jobs": story.jobs })))
-}
-
-/// A payment's view, for others who answer with one.
-pub(super) fn view(payment: &Payment) -> Value {
-    json!(View::from(payment))
+    Ok(Told::of(&Timeline::from(&story)))
 }

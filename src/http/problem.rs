@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dunlin_jobs::PaymentId;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 #[derive(Debug, Clone)]
@@ -24,6 +25,31 @@ pub(super) struct Problem {
     /// The scope that the API key lacks.
     pub(super) scope: Option<Scope>,
     pub(super) request_id: Option<String>,
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "What went wrong (RFC 9457).",
+            "required": ["type", "title", "status", "code", "detail"],
+            "properties": {
+                "type": { "type": "string", "pattern": "^urn:dunlin:problem:" },
+                "title": { "type": "string" },
+                "status": { "type": "integer" },
+                "code": { "type": "string", "description": "What to act on." },
+                "detail": { "type": "string", "description": "What is wrong and what to do, for people." },
+                "param": { "type": "string", "description": "The field, header or parameter that is wrong." },
+                "request_id": { "type": "string" },
+                "payment": generator.subschema_for::<PaymentId>(),
+                "scope": generator.subschema_for::<Scope>(),
+            },
+        })
+    }
 }
 
 impl Serialize for Problem {

@@ -4,35 +4,56 @@ use super::{
     Api,
     caller::{Caller, JobsOperate, JobsRead},
     extract::Body,
+    operation::{Words, says},
     problem::Problem,
+    routes::{Routes, get, post},
+    told::{Shown, Told},
 };
 use crate::domain::clock::Time;
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::TimeDelta;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/test_clock", get(show)).route("/v1/test_clock/advance", post(advance))
+pub(super) fn routes() -> Routes {
+    let for_tests = |words: Words| words.refuses(StatusCode::FORBIDDEN, "test_mode_only");
+    let advance_says = says("Advance the test clock")
+        .text("Stops at each moment at which a job is due, and answers when all that is due is done.")
+        .refuses(StatusCode::CONFLICT, "clock_not_advanceable");
+    Routes::about("Test clock")
+        .route("/v1/test_clock", get(show, for_tests(says("Get the test clock"))))
+        .route("/v1/test_clock/advance", post(advance, for_tests(advance_says)))
 }
 
 /// Where to: a moment, or so many seconds on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({ "by_s": 86400 }))]
 struct Advance {
+    /// A moment, at most ten years ahead.
     to: Option<Time>,
+    /// Seconds; one of the two is sent.
     by_s: Option<u32>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct TestClock {
+    #[schemars(extend("const" = "test_clock"))]
+    object: &'static str,
+    #[schemars(extend("const" = "ready"))]
+    status: &'static str,
+    now: Time,
+}
+
+impl Shown for TestClock {
+    type View<'a> = Self;
 }
 
 async fn show(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<JobsRead>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Told<TestClock>, Problem> {
     test_only(owner.livemode)?;
     Ok(told(api.flows.clock().now(false)))
 }
@@ -40,10 +61,10 @@ async fn show(
 async fn advance(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<JobsOperate>,
-    body: Body,
-) -> Result<Json<Value>, Problem> {
+    Body(target): Body<Advance>,
+) -> Result<Told<TestClock>, Problem> {
     test_only(owner.livemode)?;
-    let target = match body.parse::<Advance>()? {
+    let target = match target {
         Advance { to: Some(to), by_s: None } => to,
         Advance { to: None, by_s: Some(seconds) } => {
             api.flows.clock().now(false) + TimeDelta::seconds(seconds.into())
@@ -65,6 +86,6 @@ fn test_only(livemode: bool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn told(now: Time) -> Json<Value> {
-    Json(json!({ "object": "test_clock", "status": "ready", "now": now }))
+fn told(now: Time) -> Told<TestClock> {
+    Told::of(&TestClock { object: "test_clock", status: "ready", now })
 }

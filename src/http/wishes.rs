@@ -1,14 +1,78 @@
 //! Headers that a caller may add to a creation: how long to wait, whether a twin is meant, and its trace.
 
-use super::problem::Problem;
-use axum::http::{HeaderMap, StatusCode};
+use super::{Api, described::Input, operation::Operation, problem::Problem};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, StatusCode, request::Parts},
+};
+use serde_json::json;
 use std::time::Duration;
+
+/// All that a caller may add to the creation of one payment.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    pub(super) patience: Option<Duration>,
+    pub(super) allow_duplicate: bool,
+    pub(super) traceparent: Option<String>,
+}
+
+impl FromRequestParts<Api> for Wishes {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+        let headers = &parts.headers;
+        Ok(Self {
+            patience: patience(headers)?,
+            allow_duplicate: allows_duplicate(headers)?,
+            traceparent: traceparent(headers),
+        })
+    }
+}
+
+impl Input for Wishes {
+    fn describe(operation: &mut Operation<'_>) {
+        let description = format!(
+            "`wait=N` holds the answer for up to N seconds, {MAX_WAIT} at most, until the outcome is known."
+        );
+        operation.takes_header(
+            "Prefer",
+            false,
+            &description,
+            &json!({ "type": "string", "examples": ["wait=5"] }),
+        );
+        operation.may_tell("Preference-Applied", "The wait was heeded.", &json!({ "const": "wait" }));
+        let description = "The caller's trace (W3C Trace Context).";
+        operation.takes_header("traceparent", false, description, &json!({ "type": "string" }));
+        AllowDuplicate::describe(operation);
+    }
+}
+
+/// Whether alike payments are meant, for all payments of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AllowDuplicate(pub(super) bool);
+
+impl FromRequestParts<Api> for AllowDuplicate {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+        allows_duplicate(&parts.headers).map(Self)
+    }
+}
+
+impl Input for AllowDuplicate {
+    fn describe(operation: &mut Operation<'_>) {
+        let description = "`true` where a payment just like the one before is meant.";
+        let schema = json!({ "type": "string", "enum": ["true", "false"] });
+        operation.takes_header("X-Allow-Duplicate", false, description, &schema);
+        operation.refuses(StatusCode::BAD_REQUEST, &["invalid_header"]);
+    }
+}
 
 /// The longest that `Prefer: wait` holds an answer, in seconds.
 const MAX_WAIT: u64 = 30;
 
 /// `Prefer: wait=N` (RFC 7240): the caller would rather wait for the outcome. Other preferences are ignored.
-pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let wait = values.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
         let (name, value) = preference.split_once('=')?;
@@ -25,7 +89,7 @@ pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Problem>
 }
 
 /// `X-Allow-Duplicate: true`: a payment just like the one before is meant (S2.7).
-pub(super) fn allows_duplicate(headers: &HeaderMap) -> Result<bool, Problem> {
+fn allows_duplicate(headers: &HeaderMap) -> Result<bool, Problem> {
     match headers.get("x-allow-duplicate").map(|value| value.as_bytes().to_ascii_lowercase()).as_deref() {
         None | Some(b"false") => Ok(false),
         Some(b"true") => Ok(true),
@@ -34,7 +98,7 @@ pub(super) fn allows_duplicate(headers: &HeaderMap) -> Result<bool, Problem> {
 }
 
 /// The caller's trace (W3C Trace Context); one that cannot be read is dropped, as that standard says.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

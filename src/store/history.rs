@@ -8,6 +8,7 @@ use super::{
 };
 use crate::domain::{clock::Time, payment::Payment, refund::Refund, table::Kind};
 use dunlin_jobs::PaymentId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 #[derive(Debug, Serialize, sqlx::FromRow)]
@@ -30,12 +31,14 @@ pub(super) struct HistoryRow {
 }
 
 /// One line of a payment's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Transition {
     pub version: i64,
     pub at: Time,
+    /// The payment's status before, and after.
     pub from: Option<String>,
     pub to: String,
+    /// The attempt's number; 0 before the first one.
     pub attempt: i64,
     pub attempt_from: Option<String>,
     pub attempt_to: Option<String>,
@@ -45,7 +48,9 @@ pub struct Transition {
     pub cause: String,
     /// Why, in words.
     pub detail: String,
+    /// Who did it: `api`, `worker` or `sweep`.
     pub actor: String,
+    /// The call that told of it.
     pub exchange: Option<String>,
 }
 

@@ -8,11 +8,13 @@ use super::{
 };
 use crate::domain::clock::{Clock, Time};
 use dunlin_jobs::{Job, JobId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::HashSet;
 
 /// A job as its row tells it, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 pub struct JobView {
     pub id: String,
     pub kind: String,

@@ -33,11 +33,13 @@ impl Drop for Sandbox {
     }
 }
 
-/// Where the libraries are installed; without them the suite fails rather than passing without its judges.
-fn installed() -> PathBuf {
+/// Where others' programs are installed; without them the suite fails rather than passing without its judges.
+pub(crate) fn installed() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
     std::env::var("DUNLIN_TEST_CLIENTS")
-        .expect("DUNLIN_TEST_CLIENTS names the folder of Stripe's libraries: run scripts/test, which installs them")
+        .expect(
+            "DUNLIN_TEST_CLIENTS names the folder of others' programs: run scripts/test, which installs them",
+        )
         .into()
 }
 

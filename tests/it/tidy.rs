@@ -171,6 +171,17 @@ fn no_clock_is_read_past_the_clock() {
     }
 }
 
+#[test]
+fn no_route_is_made_past_its_description() {
+    let only = ["src/http/routes.rs"];
+    assert_eq!(offenders("routing", &["src/http"], &only), Vec::<String>::new());
+    assert_eq!(
+        offenders("Router", &["src/http"], &["src/http/routes.rs", "src/http/mod.rs"]),
+        Vec::<String>::new()
+    );
+    assert_eq!(offenders("Router::new", &["src/http"], &only), Vec::<String>::new());
+}
+
 /// The API may speak of the store's plain values, such as an owner or a filter; it asks flows for everything
 /// but two things that no flow adds to: whether a key is good, and whether the database answers.
 #[test]

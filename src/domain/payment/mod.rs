@@ -20,6 +20,7 @@ use super::{
     table::{Open, Phase},
 };
 use dunlin_jobs::{Money, PaymentId, TenantId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -57,19 +58,21 @@ pub struct Payment {
 }
 
 /// How the customer pays: the gateway's token, never a card number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
     #[serde(rename = "type")]
     pub kind: MethodKind,
     /// The gateway's token of the instrument.
+    #[schemars(length(min = 1, max = 255))]
     pub payment_method: String,
     /// The gateway's own id of the customer, where it needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub gateway_customer: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MethodKind {
     Card,

@@ -1,21 +1,26 @@
 //! A refund as clients see it.
 
-use super::Refund;
+use super::{Cause, Refund, RefundStatus};
 use crate::domain::clock::Time;
 use dunlin_jobs::{Currency, PaymentId, RefundId};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Refund")]
 pub struct View<'a> {
     pub id: RefundId,
+    #[schemars(extend("const" = "refund"))]
     pub object: &'static str,
     pub payment: PaymentId,
+    #[schemars(extend("enum" = RefundStatus::ALL.map(RefundStatus::name)))]
     pub status: &'static str,
     /// In minor units of `currency`.
     pub amount: i64,
     pub currency: Currency,
     /// `requested` by the merchant, or the return of a `duplicate` charge.
+    #[schemars(extend("enum" = Cause::ALL.map(Cause::name)))]
     pub cause: &'static str,
     pub reason: Option<&'a str>,
     pub metadata: &'a BTreeMap<String, String>,

@@ -7,6 +7,7 @@ mod duplicates;
 mod idempotency;
 mod keys;
 mod lifecycle;
+mod openapi;
 mod present;
 mod reading;
 mod refunds;

@@ -138,6 +138,10 @@ impl Caller {
         Self { http, url: url.to_owned(), key: key.to_owned() }
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.key);
         Answer::of(request.send().await.unwrap()).await
