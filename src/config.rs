@@ -151,8 +151,8 @@ impl Config {
         }
         if self.payments.action_expires_s >= self.payments.review_after_s {
             wrong.push(
-                "payments.action_expires_s must be less than payments.review_after_s: what a person looks at is \
-                 not canceled by itself"
+                "payments.action_expires_s must be less than payments.review_after_s: a customer who went away is \
+                 no case for a person"
                     .to_owned(),
             );
         }

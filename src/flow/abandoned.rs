@@ -24,15 +24,16 @@ pub(super) fn is_gone(flows: &Flows, payment: &Payment) -> bool {
     deadline(flows, payment, payment.created_at).is_some_and(|at| at <= flows.now(payment))
 }
 
-/// The call that cancels what was abandoned. Where a person looks already, they decide.
+/// The call that cancels what was abandoned. Where a person looks already it is safe as well, and ends their case.
 pub(super) fn call(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Result<Option<Call>, FlowError> {
     let is_asked = attempt.status == AttemptStatus::RequiresAction;
     let deadline = deadline(flows, payment, attempt.first_sent_at);
     let is_over = deadline.is_some_and(|at| at <= flows.now(payment));
-    if !is_asked || !is_over || payment.status.review_reason().is_some() {
-        return Ok(None);
+    if is_asked && is_over {
+        Ok(flows.account(payment)?.gateway.cancel(payment, attempt.n))
+    } else {
+        Ok(None)
     }
-    Ok(flows.account(payment)?.gateway.cancel(payment, attempt.n))
 }
 
 /// Asks the gateway to cancel. What it says comes with the end of its exchange, which is to be committed with what
