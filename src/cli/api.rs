@@ -79,6 +79,13 @@ impl Api {
         self.send(request.body(body.to_string())).await
     }
 
+    /// The same for what must not be done twice: under a key of its own.
+    pub(super) async fn post_once(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let key = format!("cli-{}", hex::encode(rand::random::<[u8; 16]>()));
+        let request = self.http.post(self.url(path)).header("content-type", "application/json");
+        self.send(request.header("idempotency-key", key).body(body.to_string())).await
+    }
+
     /// All of a list, page by page.
     pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         Ok(self.list_some(path, &[], usize::MAX).await?.found)

@@ -26,6 +26,8 @@ pub(super) enum Command {
     Show(One),
     /// Stop a payment that waits.
     Cancel(One),
+    /// Try a payment again now: one that waits for its next attempt, or has given up.
+    Retry(Retry),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,17 @@ pub(super) struct One {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct Retry {
+    /// The payment's id, pay_...
+    id: PaymentId,
+    /// Why, for the payment's history.
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Where {
     #[command(flatten)]
     server: Server,
@@ -74,6 +87,7 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<End
         Command::List(args) => list(args, config).await,
         Command::Show(One { id, place }) => show(id, place, config).await,
         Command::Cancel(One { id, place }) => cancel(id, place, config).await,
+        Command::Retry(args) => retry(args, config).await,
     }
     .map(|()| Ending::Done)
 }
@@ -166,6 +180,21 @@ async fn cancel(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<
         say(canceled);
     } else {
         say(format_args!("{id} is canceled"));
+    }
+    Ok(())
+}
+
+async fn retry(args: Retry, config: &Config) -> anyhow::Result<()> {
+    let Retry { id, reason, place } = args;
+    let api = Api::new(place.server.target(config)?)?;
+    let told = api.post_once(&format!("/v1/payments/{id}/retry"), &json!({ "reason": reason })).await?;
+    if place.json {
+        say(told);
+    } else {
+        let next = told["attempt_count"].as_u64().unwrap_or(0) + 1;
+        say(format_args!(
+            "attempt {next} of {id} is due now: `dunlin payments show {id}` tells what it came to"
+        ));
     }
     Ok(())
 }

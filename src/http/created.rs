@@ -9,7 +9,11 @@ use serde::Serialize;
 
 /// 201 each time, also where the key was used before; a header tells (S2.4).
 pub(super) fn created(view: impl Serialize, fresh: bool) -> Response {
-    let mut response = (StatusCode::CREATED, Json(view)).into_response();
+    replayed((StatusCode::CREATED, Json(view)).into_response(), fresh)
+}
+
+/// The answer, with the header where nothing was new.
+pub(super) fn replayed(mut response: Response, fresh: bool) -> Response {
     if !fresh {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }

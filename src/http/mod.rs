@@ -13,6 +13,7 @@ mod page;
 mod payments;
 mod problem;
 mod refunds;
+mod retries;
 mod test_clock;
 mod wishes;
 
@@ -116,6 +117,7 @@ fn router(api: Api) -> Router {
     let single = Router::new()
         .merge(payments::routes())
         .merge(refunds::routes())
+        .merge(retries::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())

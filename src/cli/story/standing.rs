@@ -93,16 +93,17 @@ impl Facts {
         let charge = self.attempts.iter().find(|attempt| attempt.status == "succeeded");
         let charge = charge.and_then(|attempt| attempt.gateway_charge.as_ref());
         let charge = charge.map(|charge| format!(", as {charge}")).unwrap_or_default();
-        let mut told = format!("It is paid: {} received at {}{charge}.", self.amount(), self.payment.gateway);
+        let mut told =
+            vec![format!("It is paid: {} received at {}{charge}.", self.amount(), self.payment.gateway)];
         for (minor, what) in [
             (self.payment.amount_refunded, "went back"),
             (self.payment.amount_refunding, "is on its way back"),
         ] {
             if minor > 0 {
-                told.push_str(&format!(" {} of it {what}.", money(minor, currency)));
+                told.push(format!("{} of it {what}.", money(minor, currency)));
             }
         }
-        told
+        told.join(" ")
     }
 
     fn last_failure(&self, before: &str) -> Option<String> {

@@ -10,7 +10,7 @@ fn payment(status: &str, more: &Value) -> Value {
     let mut payment = json!({
         "id": ID, "status": status, "amount": 1250, "currency": "EUR", "amount_refunded": 0, "amount_refunding": 0,
         "customer": "cus_1", "reference": "INV-7", "description": null, "off_session": true,
-        "method": { "type": "card", "payment_method": "pm_1" }, "gateway": "stripe", "attempt_count": 1,
+        "method": { "type": "card", "payment_method": "pm_1" }, "gateway": "acme", "attempt_count": 1,
         "next_attempt_at": null, "failure": null, "next_action": null, "review_reason": null, "livemode": true,
     });
     for (field, value) in more.as_object().unwrap() {
@@ -19,10 +19,17 @@ fn payment(status: &str, more: &Value) -> Value {
     payment
 }
 
-fn step(at: &str, cause: &str, [to, attempt_to]: [&str; 2], detail: &str, exchange: Value) -> Value {
+fn step(
+    at: &str,
+    cause: &str,
+    [to, attempt_to]: [&str; 2],
+    detail: &str,
+    exchange: impl Into<Value>,
+) -> Value {
     json!({
         "object": "transition", "at": format!("2026-11-{at}Z"), "to": to, "attempt": 1, "attempt_to": attempt_to,
-        "refund": null, "cause": cause, "detail": detail, "actor": "worker", "exchange": exchange,
+        "refund": null, "cause": cause, "detail": detail, "actor": "worker",
+        "exchange": exchange.into(),
     })
 }
 
@@ -54,13 +61,8 @@ fn decline() -> Value {
 fn beginning() -> [Value; 2] {
     let mut created = step("22T04:24:44.02", "created", ["pending", ""], "accepted", Value::Null);
     created["actor"] = "key_1".into();
-    let due = step(
-        "22T04:24:44.05",
-        "due",
-        ["processing", "sending"],
-        "attempt 1 begins at stripe",
-        json!("exc_1"),
-    );
+    let due =
+        step("22T04:24:44.05", "due", ["processing", "sending"], "attempt 1 begins at acme", json!("exc_1"));
     [created, due]
 }
 

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 20] = [
+const NEEDS: [(&str, &str, Option<Scope>); 21] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("POST", "/v1/gateways/{account}/webhooks", None),
@@ -35,6 +35,7 @@ const NEEDS: [(&str, &str, Option<Scope>); 20] = [
     ("GET", "/v1/payments/{id}/attempts", Some(Scope::PaymentsRead)),
     ("GET", "/v1/payments/{id}/timeline", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments/{id}/cancel", Some(Scope::PaymentsWrite)),
+    ("POST", "/v1/payments/{id}/retry", Some(Scope::PaymentsWrite)),
     ("GET", "/v1/payments/{id}/refunds", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments/{id}/refunds", Some(Scope::RefundsWrite)),
     ("GET", "/v1/refunds", Some(Scope::PaymentsRead)),

@@ -11,6 +11,7 @@ mod present;
 mod reading;
 mod refunds;
 mod requests;
+mod retries;
 mod storm;
 mod webhooks;
 

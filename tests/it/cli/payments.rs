@@ -123,6 +123,21 @@ async fn payments_are_listed_narrowed_and_canceled() {
     room.ask(&["payments", "cancel", &paid]).assert_failed(&["HTTP 409", "succeeded"]);
 }
 
+#[tokio::test]
+async fn a_payment_is_tried_again_now_because_a_person_wants_it() {
+    let room = Room::new();
+    let id = room.pay("INV-1", "pm_sandbox_insufficient_funds_1").await;
+    room.caller.wait_for(&id, "retrying").await;
+
+    let asked = room.done(&["payments", "retry", &id, "--reason", "topped up"]);
+    room.caller.wait_for(&id, "succeeded").await;
+    let story = room.done(&["payments", "show", &id]);
+
+    assert!(asked.starts_with(&format!("attempt 2 of {id} is due now")), "{asked}");
+    assert!(story.contains("A person wants the next attempt now: topped up, by key_"), "{story}");
+    room.ask(&["payments", "retry", &id]).assert_failed(&["HTTP 409", "succeeded"]);
+}
+
 #[test]
 fn what_is_wrong_with_a_command_is_told() {
     let room = Room::new();
