@@ -39,7 +39,14 @@ impl Server {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the server gives itself.
 const TIMEOUT: Duration = Duration::from_mins(2);
-const PAGE: u16 = 200;
+const PAGE: usize = 200;
+
+/// What was found, and whether there is more of it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) found: Vec<Value>,
+    pub(super) has_more: bool,
+}
 
 /// The API of a server.
 #[derive(Debug)]
@@ -72,15 +79,39 @@ impl Api {
         self.send(request.body(body.to_string())).await
     }
 
+    /// The same for what must not be done twice: under a key of its own.
+    pub(super) async fn post_once(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let key = format!("cli-{}", hex::encode(rand::random::<[u8; 16]>()));
+        let request = self.http.post(self.url(path)).header("content-type", "application/json");
+        self.send(request.header("idempotency-key", key).body(body.to_string())).await
+    }
+
     /// All of a list, page by page.
     pub(super) async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
-        let mut all = Vec::new();
+        Ok(self.list_some(path, &[], usize::MAX).await?.found)
+    }
+
+    /// The first of a list, narrowed, page by page.
+    pub(super) async fn list_some(
+        &self,
+        path: &str,
+        narrowed: &[(&str, Option<String>)],
+        at_most: usize,
+    ) -> anyhow::Result<Listed> {
+        let given: Vec<_> =
+            narrowed.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?))).collect();
+        let narrowed = serde_urlencoded::to_string(given)?;
+        let mut listed = Listed { found: Vec::new(), has_more: false };
         let mut cursor = String::new();
         loop {
-            let mut page = self.get(&format!("{path}?limit={PAGE}{cursor}")).await?;
+            let limit = at_most.saturating_sub(listed.found.len()).min(PAGE);
+            let mut page = self.get(&format!("{path}?limit={limit}{cursor}&{narrowed}")).await?;
             let Value::Array(data) = page["data"].take() else { bail!("the server's answer is no list") };
-            all.extend(data);
-            let Some(next) = page["next_cursor"].as_str() else { return Ok(all) };
+            listed.found.extend(data);
+            let Some(next) = page["next_cursor"].as_str() else { return Ok(listed) };
+            if listed.found.len() >= at_most {
+                return Ok(Listed { has_more: true, ..listed });
+            }
             cursor = format!("&cursor={next}");
         }
     }

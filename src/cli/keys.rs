@@ -4,6 +4,7 @@ use super::{
     Ending,
     api::{Api, Server},
     note, say, table,
+    words::span,
 };
 use crate::{
     app,
@@ -235,43 +236,4 @@ fn lines(keys: &[Value]) -> Vec<String> {
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     table::lines(["ID", "MODE", "STATUS", "KEY", "EXPIRES", "SCOPES", "NAME"], &rows)
-}
-
-/// A span of time, such as `90d`.
-fn span(text: &str) -> Result<TimeDelta, String> {
-    let read = || {
-        let (at, unit) = text.char_indices().last()?;
-        let count: i64 = text.get(..at)?.parse().ok().filter(|count| *count > 0)?;
-        match unit {
-            'm' => TimeDelta::try_minutes(count),
-            'h' => TimeDelta::try_hours(count),
-            'd' => TimeDelta::try_days(count),
-            'w' => TimeDelta::try_weeks(count),
-            _ => None,
-        }
-    };
-    let longest = TimeDelta::days(MAX_DAYS);
-    read().filter(|span| *span <= longest).ok_or_else(|| {
-        format!("write a whole number and m, h, d or w, such as 12h or 90d, of at most {MAX_DAYS} days")
-    })
-}
-
-const MAX_DAYS: i64 = 3650;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_a_number_and_a_unit() {
-        assert_eq!(span("90d"), Ok(TimeDelta::days(90)));
-        assert_eq!(span("12h"), Ok(TimeDelta::hours(12)));
-        assert_eq!(span("30m"), Ok(TimeDelta::minutes(30)));
-        assert_eq!(span("2w"), Ok(TimeDelta::days(14)));
-        for wrong in
-            ["", "d", "90", "-1d", "0d", "1.5d", "90 d", "90D", "1y", "3651d", "99999999999999d", "9ä"]
-        {
-            assert!(span(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -2,14 +2,18 @@
 
 mod api;
 mod charge;
+mod clock;
 mod demo;
 mod gateways;
 mod keys;
+mod payments;
 mod sandbox;
 mod serve;
 mod setup;
+mod story;
 mod table;
 mod torture;
+mod words;
 
 use crate::{config::Config, telemetry};
 use clap::{Parser, Subcommand};
@@ -47,6 +51,12 @@ enum Command {
     Migrate,
     /// Check the configuration and say what is wrong with it.
     CheckConfig,
+    /// Payments: which there are, what became of one, and what a person can do about it.
+    #[command(subcommand)]
+    Payments(payments::Command),
+    /// The test environment's time, to read and to advance.
+    #[command(subcommand)]
+    Clock(clock::Command),
     /// API keys: who may call, and what they may do.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -98,6 +108,8 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Torture(args) => torture::run(args).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
+        Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
+        Command::Clock(command) => clock::run(command, &Config::load(config)?).await,
         Command::Keys(command) => Box::pin(keys::run(command, &Config::load(config)?)).await,
         Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
         Command::Sandbox(args) => sandbox::run(args).await,

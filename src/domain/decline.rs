@@ -118,6 +118,11 @@ impl Policy {
         Decided { decision, class: name.to_owned(), reason }
     }
 
+    /// What declines like this one have in common.
+    pub fn class(&self, decline: &Decline, on_session: bool) -> Option<&Class> {
+        self.classes.get(self.class_name(decline, on_session))
+    }
+
     /// A customer who is there and one who is not have tables of their own (S3.2).
     fn class_name(&self, decline: &Decline, on_session: bool) -> &str {
         let advised = decline.advice.as_ref().and_then(|advice| self.advice.get(advice));

@@ -50,6 +50,7 @@ pub enum Kind {
     Cancel,
     Canceled,
     Review,
+    Retry,
 }
 
 /// What follows.
@@ -71,6 +72,8 @@ pub enum Verdict {
     Cancel,
     /// A person has to look.
     Hold,
+    /// The next attempt is due now.
+    Hasten,
     /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
     Compare,
     Refuse,
@@ -108,7 +111,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -119,6 +122,7 @@ impl Kind {
         Self::Cancel,
         Self::Canceled,
         Self::Review,
+        Self::Retry,
     ];
 
     /// The name that history keeps.
@@ -134,6 +138,7 @@ impl Kind {
             Self::Cancel => "cancel",
             Self::Canceled => "canceled",
             Self::Review => "review",
+            Self::Retry => "retry",
         }
     }
 }
@@ -141,6 +146,8 @@ impl Kind {
 /// The table.
 pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
     match phase {
+        // A person may want the next attempt now; whether it is worth one, the decline says.
+        Phase::Retrying | Phase::NeedsCustomer | Phase::Failed if kind == Kind::Retry => Verdict::Hasten,
         Phase::Pending | Phase::Retrying => waiting(kind),
         Phase::Open(open) => at_open(open, kind),
         Phase::Review(open) => in_review(open, kind),
@@ -161,7 +168,8 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::Rejected
         | Kind::Absent
         | Kind::Canceled
-        | Kind::Review => Verdict::Refuse,
+        | Kind::Review
+        | Kind::Retry => Verdict::Refuse,
     }
 }
 
@@ -176,7 +184,8 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::Rejected
         | Kind::Absent
         | Kind::Canceled
-        | Kind::Review => Verdict::Refuse,
+        | Kind::Review
+        | Kind::Retry => Verdict::Refuse,
     }
 }
 
@@ -198,14 +207,16 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         }
         // A cancel with an attempt open waits for the gateway's own cancellation (S1.19).
         (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Cancel | Kind::Send)
+        // What is open must end first: no second attempt beside it (S1.3).
+        | (
+            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
+            Kind::Due | Kind::Retry,
+        )
         | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Planned | Open::Unknown, Kind::Lost)
         | (Open::Planned | Open::Settling | Open::Acting, Kind::Rejected)
         | (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Absent)
-        | (Open::Sending | Open::Planned, Kind::Canceled)
-        | (Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::Due) => {
-            Verdict::Refuse
-        }
+        | (Open::Sending | Open::Planned, Kind::Canceled) => Verdict::Refuse,
     }
 }
 
@@ -215,7 +226,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         Kind::NotSent | Kind::Lost | Kind::Answered | Kind::Rejected | Kind::Absent | Kind::Canceled => {
             at_open(open, kind)
         }
-        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review => Verdict::Refuse,
+        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review | Kind::Retry => Verdict::Refuse,
     }
 }
 
@@ -230,7 +241,8 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
-        | Kind::Review => Verdict::Refuse,
+        | Kind::Review
+        | Kind::Retry => Verdict::Refuse,
     }
 }
 

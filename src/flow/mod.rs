@@ -10,6 +10,7 @@ mod evidence;
 mod exchange;
 pub mod gateway_events;
 mod inquiry;
+mod operate;
 pub mod payments;
 pub mod reconcile;
 pub mod refund;
@@ -35,7 +36,7 @@ use chrono::TimeDelta;
 use dunlin_jobs::{ChangeId, PaymentId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// What every flow works with.
 #[derive(Debug, Clone)]
@@ -128,6 +129,9 @@ impl From<CommitError> for FlowError {
                 Self::Conflict { code: "illegal_transition", detail: refused.to_string(), payment: None }
             }
             CommitError::NotRefundable(why) => refunds::explain(&why),
+            CommitError::NotRetriable(why) => {
+                Self::Conflict { code: "payment_not_retriable", detail: why.to_string(), payment: None }
+            }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }
             }
@@ -158,9 +162,9 @@ impl Flows {
         self.clock().now(payment.livemode)
     }
 
-    fn change(&self, actor: &'static str, subject: Subject) -> Change {
+    fn change(&self, actor: impl Into<Cow<'static, str>>, subject: Subject) -> Change {
         let id = ChangeId::mint(self.clock().now(true), self.clock().random());
-        Change { id, actor, subject, exchanges: Vec::new(), job: None }
+        Change { id, actor: actor.into(), subject, exchanges: Vec::new(), job: None }
     }
 
     /// Something happened to a payment while a job was worked on.

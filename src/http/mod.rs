@@ -16,6 +16,7 @@ mod page;
 mod payments;
 mod problem;
 mod refunds;
+mod retries;
 mod routes;
 mod story;
 mod test_clock;
@@ -120,6 +121,7 @@ pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
 fn router(api: Api) -> Router {
     let single = payments::routes()
         .merge(refunds::routes())
+        .merge(retries::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())

@@ -23,6 +23,11 @@ impl<T: Shown> Told<T> {
     pub(super) fn of(view: &T::View<'_>) -> Self {
         Self(Json(view).into_response(), PhantomData)
     }
+
+    /// Whether it happened now; it is a 200 each time, and a header tells (S2.4).
+    pub(super) fn fresh(self, fresh: bool) -> Self {
+        Self(if fresh { self.0 } else { replayed(self.0) }, PhantomData)
+    }
 }
 
 impl<T> IntoResponse for Told<T> {
@@ -48,7 +53,7 @@ impl<T: Shown> Created<T> {
 
     /// Whether it was made now; it is a 201 each time, and a header tells (S2.4).
     pub(super) fn fresh(self, fresh: bool) -> Self {
-        if fresh { self } else { self.with("idempotent-replayed", "true") }
+        Self(if fresh { self.0 } else { replayed(self.0) }, PhantomData)
     }
 
     pub(super) fn with(mut self, header: &'static str, value: &'static str) -> Self {
@@ -68,4 +73,9 @@ impl<T: Shown> Output for Created<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.tells::<T::View<'static>>(StatusCode::CREATED);
     }
+}
+
+fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    response
 }

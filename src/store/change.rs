@@ -3,17 +3,18 @@
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
-    payment::{Event, Payment, Refused},
+    payment::{Event, NotRetriable, Payment, Refused},
     refund::{self, NotRefundable, Refund},
 };
 use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId, RefundId, TenantId};
+use std::borrow::Cow;
 
 /// One atomic step: all of it is committed, or nothing is.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub id: ChangeId,
-    /// Who does it, for the history: `api`, `worker`, `sweep`.
-    pub actor: &'static str,
+    /// Who does it, for the history: `api`, `worker`, `sweep`, or a person's API key.
+    pub actor: Cow<'static, str>,
     pub subject: Subject,
     pub exchanges: Vec<ExchangeWrite>,
     pub job: Option<(Lease, JobEnd)>,
@@ -25,6 +26,8 @@ pub enum Subject {
     Create(Box<Create>),
     /// Something happened to a payment.
     Event(PaymentId, Event),
+    /// What a person wants to happen to a payment, once under its key.
+    Wish(Box<Wish>),
     /// A refund of a payment, with the job that carries it out.
     Refund(Box<RefundCreate>),
     /// Something happened to a refund of a payment.
@@ -49,6 +52,16 @@ pub struct RefundCreate {
     pub tenant: TenantId,
     pub livemode: bool,
     pub order: refund::Order,
+    pub key: Key,
+    pub asked_at: Time,
+}
+
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub payment: PaymentId,
+    pub tenant: TenantId,
+    pub livemode: bool,
+    pub event: Event,
     pub key: Key,
     pub asked_at: Time,
 }
@@ -151,6 +164,8 @@ pub enum CommitError {
     RefundRefused(#[from] refund::Refused),
     #[error(transparent)]
     NotRefundable(#[from] NotRefundable),
+    #[error(transparent)]
+    NotRetriable(#[from] NotRetriable),
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

@@ -111,6 +111,7 @@ impl Handle {
         match &change.subject {
             Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => payment.hash(&mut hasher),
             Subject::Refund(create) => create.payment.hash(&mut hasher),
+            Subject::Wish(wish) => wish.payment.hash(&mut hasher),
             Subject::Create(create) => match &create.key {
                 Some(key) => (create.payment.tenant, &key.key).hash(&mut hasher),
                 None => create.payment.id.hash(&mut hasher),

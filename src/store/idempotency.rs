@@ -9,7 +9,7 @@ use super::{
 use crate::domain::clock::Time;
 use dunlin_jobs::{PaymentId, RefundId};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What became of a change's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ const INSERT: Text = insert!(
     "idempotency_keys"
     (tenant_id text, livemode boolean, scope text, idempotency_key text, fingerprint text, payment_id text,
         refund_id text, created_at timestamptz)
-    "ON CONFLICT DO NOTHING RETURNING coalesce(refund_id, payment_id)"
+    "ON CONFLICT DO NOTHING RETURNING tenant_id, livemode, scope, idempotency_key"
 );
 
 const FIND: Text = bulk!(
@@ -83,7 +83,7 @@ struct Asking<'a> {
     at: Time,
 }
 
-/// Claims the keys of all creating changes, by the index of the change.
+/// Claims the keys of all changes that are made under one, by the index of the change.
 pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usize, Claim>, StoreError> {
     // Sorted, since two batches that insert the same keys in different orders would deadlock.
     let mut groups: BTreeMap<Owner, Vec<(usize, Asking<'_>)>> = BTreeMap::new();
@@ -99,7 +99,7 @@ pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usi
         .filter_map(|(owner, members)| members.first().map(|first| row(owner, first.1)))
         .collect();
     let won = insert_rows(tx, &rows).await?;
-    let lost: Vec<_> = rows.iter().filter(|row| !won.contains(row.made())).collect();
+    let lost: Vec<_> = rows.iter().filter(|row| !won.contains(&row.owner())).collect();
     let existing = find_rows(tx, &lost).await?;
 
     let mut claims = HashMap::new();
@@ -138,6 +138,10 @@ fn keyed(change: &Change) -> Option<(Owner, Asking<'_>)> {
             let made = Made { payment: create.payment, refund: Some(create.order.id) };
             (create.tenant, create.livemode, Asking { key: &create.key, made, at: create.asked_at })
         }
+        Subject::Wish(wish) => {
+            let made = Made { payment: wish.payment, refund: None };
+            (wish.tenant, wish.livemode, Asking { key: &wish.key, made, at: wish.asked_at })
+        }
         Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => return None,
     };
     let owner = (tenant.to_string(), livemode, asking.key.scope.clone(), asking.key.key.clone());
@@ -158,15 +162,16 @@ fn row<'a>(owner: &'a Owner, asking: Asking<'a>) -> KeyRow<'a> {
 }
 
 impl KeyRow<'_> {
-    /// The id of what is made under the key.
-    fn made(&self) -> &String {
-        self.refund_id.as_ref().unwrap_or(&self.payment_id)
+    fn owner(&self) -> Owner {
+        (self.tenant_id.clone(), self.livemode, self.scope.to_owned(), self.idempotency_key.to_owned())
     }
 }
 
-async fn insert_rows(tx: &mut Tx, rows: &[KeyRow<'_>]) -> Result<Vec<String>, StoreError> {
+async fn insert_rows(tx: &mut Tx, rows: &[KeyRow<'_>]) -> Result<HashSet<Owner>, StoreError> {
     let rows = json(&rows);
-    on!(tx, |tx, pick| Ok(sqlx::query_scalar(pick(INSERT)).bind(rows).fetch_all(&mut **tx).await?))
+    let won: Vec<Owner> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(INSERT)).bind(rows).fetch_all(&mut **tx).await?);
+    Ok(HashSet::from_iter(won))
 }
 
 async fn find_rows(tx: &mut Tx, rows: &[&KeyRow<'_>]) -> Result<HashMap<Owner, (String, Made)>, StoreError> {

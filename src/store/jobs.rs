@@ -38,6 +38,16 @@ const INSERT: Text = insert!(
      due_at = excluded.due_at WHERE jobs.state = 'parked'"
 );
 
+// A person wants it at this time, whatever was planned; what is in hand goes on.
+const HASTEN: Text = insert!(
+    "jobs"
+    (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text, state text,
+        priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint, failures bigint,
+        traceparent text, created_at timestamptz)
+    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
+     priority = excluded.priority, due_at = excluded.due_at"
+);
+
 const MOVE: Text = bulk!(
     "UPDATE jobs SET state = r.state, parked_reason = r.parked_reason, due_at = coalesce(r.due_at, jobs.due_at), \
      runs = jobs.runs + 1 - r.failed, failures = jobs.failures + r.failed, \
@@ -197,7 +207,8 @@ pub(super) struct JobWrites {
     done: Vec<String>,
     moved: Vec<MoveRow>,
     inserted: Vec<JobRow>,
-    /// The identities of those, since one statement must not meet the same one twice.
+    hastened: Vec<JobRow>,
+    /// The identities of all those, since one statement must not meet the same one twice.
     dedupes: HashSet<String>,
 }
 
@@ -224,8 +235,15 @@ impl JobWrites {
         }
     }
 
+    pub(super) fn hasten(&mut self, row: JobRow) {
+        self.inserted.retain(|other| other.dedupe != row.dedupe);
+        self.hastened.retain(|other| other.dedupe != row.dedupe);
+        self.dedupes.insert(row.dedupe.clone());
+        self.hastened.push(row.with_priority(Priority::Interactive));
+    }
+
     pub(super) fn enqueues(&self) -> bool {
-        !self.inserted.is_empty()
+        !self.inserted.is_empty() || !self.hastened.is_empty()
     }
 
     pub(super) fn end(&mut self, job: JobId, end: &JobEnd) {
@@ -253,6 +271,7 @@ impl JobWrites {
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
         tx.write(DELETE, &self.done).await?;
         tx.write(MOVE, &self.moved).await?;
-        tx.write(INSERT, &self.inserted).await.map(drop)
+        tx.write(INSERT, &self.inserted).await?;
+        tx.write(HASTEN, &self.hastened).await.map(drop)
     }
 }

@@ -92,7 +92,7 @@ fn change(world: &World, payment: &Payment, event: Event) -> Change {
     let clock = world.flows.clock();
     Change {
         id: ChangeId::mint(clock.now(false), clock.random()),
-        actor: "test",
+        actor: "test".into(),
         subject: Subject::Event(payment.id, event),
         exchanges: Vec::new(),
         job: None,

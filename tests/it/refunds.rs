@@ -296,5 +296,5 @@ async fn a_refund_that_nothing_holds_is_found_by_the_sweep(database: Database) {
 fn change(world: &World, subject: Subject) -> Change {
     let clock = world.flows.clock();
     let id = ChangeId::mint(clock.now(true), clock.random());
-    Change { id, actor: "test", subject, exchanges: Vec::new(), job: None }
+    Change { id, actor: "test".into(), subject, exchanges: Vec::new(), job: None }
 }

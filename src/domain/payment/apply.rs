@@ -30,6 +30,7 @@ impl Payment {
             (Verdict::Begin, false) if event.begins() != Some(self.next_attempt()) => Verdict::Refuse,
             // A job that comes too early does not shorten a delay that was decided on.
             (Verdict::Begin, false) if self.waits_until().is_some_and(|at| at > now) => Verdict::Refuse,
+            (Verdict::Hasten, false) if self.retriable(&plan.declines).is_err() => Verdict::Refuse,
             // On a resend, refused credentials say nothing about the first send (S1.8).
             (Verdict::Reject, false)
                 if event.refuses_credentials() && phase != Phase::Open(Open::Sending) =>
@@ -54,6 +55,7 @@ impl Payment {
             (Verdict::Cancel, Event::Cancel) => Some(next.cancel()),
             (Verdict::Cancel, _) => Some(next.canceled_there()),
             (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),
+            (Verdict::Hasten, Event::Retry { reason }) => next.hasten(reason.as_deref()),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
             (
                 Verdict::Begin
@@ -61,6 +63,7 @@ impl Payment {
                 | Verdict::Conclude
                 | Verdict::Reject
                 | Verdict::Hold
+                | Verdict::Hasten
                 | Verdict::Compare
                 | Verdict::Refuse,
                 _,
@@ -88,7 +91,8 @@ impl Payment {
             | Event::Absent { .. }
             | Event::Cancel
             | Event::Canceled { .. }
-            | Event::Review { .. } => false,
+            | Event::Review { .. }
+            | Event::Retry { .. } => false,
         }
     }
 }
@@ -135,6 +139,8 @@ pub struct Step {
 pub enum Effect {
     /// This job at this time.
     Enqueue(Job, Time),
+    /// This job at this time, also where it waits for another one, and before what nobody waits for.
+    Hasten(Job, Time),
     /// Tell the merchant.
     Emit(EventType),
 }

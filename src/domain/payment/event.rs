@@ -29,6 +29,8 @@ pub enum Event {
     Canceled { attempt: u32 },
     /// A person has to look.
     Review { reason: String },
+    /// A person wants the next attempt now, and may have said why.
+    Retry { reason: Option<String> },
 }
 
 impl Event {
@@ -44,6 +46,7 @@ impl Event {
             Self::Cancel => Kind::Cancel,
             Self::Canceled { .. } => Kind::Canceled,
             Self::Review { .. } => Kind::Review,
+            Self::Retry { .. } => Kind::Retry,
         }
     }
 
@@ -62,7 +65,7 @@ impl Event {
             | Self::Rejected { attempt, .. }
             | Self::Absent { attempt }
             | Self::Canceled { attempt } => Some(*attempt),
-            Self::Due { .. } | Self::Cancel | Self::Review { .. } => None,
+            Self::Due { .. } | Self::Cancel | Self::Review { .. } | Self::Retry { .. } => None,
         }
     }
 
@@ -83,7 +86,7 @@ impl Event {
             | Self::Review { .. } => true,
             // Refused credentials let a new attempt begin, which a stale word must not.
             Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
-            Self::Answered { .. } | Self::Cancel | Self::Canceled { .. } => false,
+            Self::Answered { .. } | Self::Cancel | Self::Canceled { .. } | Self::Retry { .. } => false,
         }
     }
 }

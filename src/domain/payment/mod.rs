@@ -7,11 +7,13 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod model;
 mod next;
+mod retriable;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{Effect, Plan, Refused, Step};
 pub use event::Event;
+pub use retriable::NotRetriable;
 
 use super::{
     attempt::Attempt,

@@ -32,6 +32,7 @@ enum Act {
     Cancel,
     Canceled,
     Review,
+    Retry,
     Wait(i64),
 }
 
@@ -58,7 +59,8 @@ fn act(number: u32) -> Act {
         27 => Act::RejectRequest,
         28 => Act::RejectCredentials,
         29 => Act::Cancel,
-        _ => Act::Canceled,
+        30 => Act::Canceled,
+        _ => Act::Retry,
     }
 }
 
@@ -158,7 +160,12 @@ impl World {
         match before.apply(event.clone(), plan(), self.now) {
             Ok(Some(step)) => self.check(&before, &event, step),
             // The payment is as it was; that a fact is known is what `None` says.
-            Ok(None) => assert!(matches!(event, Event::Answered { .. }), "{event:?} fell silent"),
+            Ok(None) => {
+                assert!(
+                    matches!(event, Event::Answered { .. } | Event::Retry { .. }),
+                    "{event:?} fell silent"
+                );
+            }
             Err(_) => assert!(!matches!(event, Event::Answered { .. }), "{event:?} was refused"),
         }
     }
@@ -189,6 +196,7 @@ impl World {
             Act::Cancel => Event::Cancel,
             Act::Canceled => Event::Canceled { attempt },
             Act::Review => Event::Review { reason },
+            Act::Retry => Event::Retry { reason: Some(reason) },
             Act::Wait(hours) => {
                 self.now += TimeDelta::hours(hours);
                 return None;
@@ -257,6 +265,14 @@ impl World {
         let directed = after.attempt.as_ref().is_some_and(|attempt| attempt.action_url.is_some());
         assert_eq!(directed, acting, "{event:?} sends a customer somewhere, or nowhere");
         assert!(status != "retrying" || !after.session.is_on(), "{event:?} retries a customer who was there");
+        if let Event::Retry { .. } = event {
+            let known = ["retrying", "failed", "requires_action"].contains(&before.status.name());
+            assert!(known && before.open_attempt().is_none(), "{} is retried", before.status.name());
+            assert_eq!(after.status, Status::Retrying { next_attempt_at: self.now });
+            let final_word = before.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
+            assert!(final_word.is_none_or(|decline| decline.code != "fraudulent"), "against the rules");
+            return;
+        }
         if before.status.is_final() {
             assert!(success, "{event:?} moved a payment that was {}", before.status.name());
             assert!(
@@ -276,7 +292,7 @@ impl World {
 fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effect]) {
     let has = |wanted: &Job, due: Option<Time>| {
         effects.iter().any(|effect| {
-            matches!(effect, Effect::Enqueue(job, at) if job == wanted && due.is_none_or(|due| due == *at))
+            matches!(effect, Effect::Enqueue(job, at) | Effect::Hasten(job, at) if job == wanted && due.is_none_or(|due| due == *at))
         })
     };
     if let Status::Retrying { next_attempt_at } = after.status {
@@ -301,7 +317,7 @@ fn check_events(before: &Payment, after: &Payment, duplicate: bool, effects: &[E
         .iter()
         .filter_map(|effect| match effect {
             Effect::Emit(kind) => Some(*kind),
-            Effect::Enqueue(..) => None,
+            Effect::Enqueue(..) | Effect::Hasten(..) => None,
         })
         .collect();
     let expected = match &after.status {

@@ -62,6 +62,18 @@ impl Next<'_> {
         step
     }
 
+    /// The next attempt is due now, as a person wants it; nothing new where it is due already.
+    pub(super) fn hasten(mut self, reason: Option<&str>) -> Option<Step> {
+        if self.payment.waits_until().is_some_and(|at| at <= self.now) {
+            return None;
+        }
+        self.payment.status = Status::Retrying { next_attempt_at: self.now };
+        let retry = Retry { payment: self.payment.id, attempt: self.payment.next_attempt() };
+        let effects = vec![Effect::Hasten(Job::Retry(retry), self.now), Effect::Emit(EventType::Retrying)];
+        let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        Some(self.done(format!("a person wants the next attempt now{because}"), effects))
+    }
+
     pub(super) fn hold(mut self, reason: &str) -> Step {
         let reconcile = self.reconcile();
         // What may be on the wire, or was accepted and never finished, is a doubt while a person looks.

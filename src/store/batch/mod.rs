@@ -62,6 +62,7 @@ pub(super) async fn run(
         .filter_map(|change| match &change.subject {
             Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => Some(*payment),
             Subject::Refund(create) => Some(create.payment),
+            Subject::Wish(wish) => Some(wish.payment),
             Subject::Create(_) | Subject::Note => None,
         })
         .chain(keys.values().filter_map(idempotency::Claim::existing).map(|made| made.payment))
@@ -102,7 +103,9 @@ fn wanted_refunds(changes: &[Change], keys: &HashMap<usize, idempotency::Claim>)
     let replayed = keys.values().filter_map(|claim| claim.existing()?.refund);
     let told = changes.iter().filter_map(|change| match &change.subject {
         Subject::RefundEvent(_, refund, _) => Some(*refund),
-        Subject::Create(_) | Subject::Event(..) | Subject::Refund(_) | Subject::Note => None,
+        Subject::Create(_) | Subject::Event(..) | Subject::Wish(_) | Subject::Refund(_) | Subject::Note => {
+            None
+        }
     });
     replayed.chain(told).collect()
 }
@@ -168,7 +171,7 @@ impl Work<'_> {
                 attempts.extend(written.map(|(_, attempt)| attempt.clone()));
                 Ok(Beside { attempts, ..Beside::default() })
             }
-            Subject::Refund(_) => Ok(Beside { key, ..Beside::default() }),
+            Subject::Refund(_) | Subject::Wish(_) => Ok(Beside { key, ..Beside::default() }),
             Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => Ok(Beside::default()),
         }
     }
@@ -190,12 +193,13 @@ impl Work<'_> {
     fn take(&mut self, change: &Change, beside: Beside) -> Result<Committed, CommitError> {
         let Beside { key, twin, attempts } = beside;
         match (&change.subject, key) {
-            (Subject::Create(_), Some(idempotency::Claim::Replayed(first))) => {
+            (Subject::Create(_) | Subject::Wish(_), Some(idempotency::Claim::Replayed(first))) => {
                 self.replay(first.payment, twin)
             }
-            (Subject::Create(_) | Subject::Refund(_), Some(idempotency::Claim::Reused(first))) => {
-                Err(CommitError::KeyReused { first: first.payment })
-            }
+            (
+                Subject::Create(_) | Subject::Refund(_) | Subject::Wish(_),
+                Some(idempotency::Claim::Reused(first)),
+            ) => Err(CommitError::KeyReused { first: first.payment }),
             (Subject::Refund(create), Some(idempotency::Claim::Replayed(first))) => {
                 self.replay_refund(create, first)
             }
@@ -208,6 +212,9 @@ impl Work<'_> {
                 None => Ok(self.create(change, create)),
             },
             (Subject::Event(payment, event), _) => self.happen(change, *payment, event, &attempts),
+            (Subject::Wish(wish), Some(idempotency::Claim::Won) | None) => {
+                self.happen(change, wish.payment, &wish.event, &attempts)
+            }
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
                 self.exchanges.extend(change.exchanges.iter().cloned());
@@ -251,6 +258,9 @@ impl Work<'_> {
         if needs_lease && !self.holds_lease(change) {
             return Err(CommitError::LeaseLost);
         }
+        if let Event::Retry { .. } = event {
+            before.retriable(&self.context.plan.declines)?;
+        }
         let now = self.context.clock.now(before.livemode);
         let step = before.apply(event.clone(), &self.context.plan, now)?;
         let step = step.and_then(|step| step.beside(attempts));
@@ -275,6 +285,9 @@ impl Work<'_> {
             match effect {
                 Effect::Enqueue(job, at) => {
                     self.jobs.insert(JobRow::new(&self.context.clock, payment.livemode, &job, at));
+                }
+                Effect::Hasten(job, at) => {
+                    self.jobs.hasten(JobRow::new(&self.context.clock, payment.livemode, &job, at));
                 }
                 Effect::Emit(kind) => self.emit(&payment, kind, Some(before.status.name())),
             }

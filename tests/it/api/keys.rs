@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 22] = [
+const NEEDS: [(&str, &str, Option<Scope>); 23] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
@@ -37,6 +37,7 @@ const NEEDS: [(&str, &str, Option<Scope>); 22] = [
     ("GET", "/v1/payments/{id}/attempts", Some(Scope::PaymentsRead)),
     ("GET", "/v1/payments/{id}/timeline", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments/{id}/cancel", Some(Scope::PaymentsWrite)),
+    ("POST", "/v1/payments/{id}/retry", Some(Scope::PaymentsWrite)),
     ("GET", "/v1/payments/{id}/refunds", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments/{id}/refunds", Some(Scope::RefundsWrite)),
     ("GET", "/v1/refunds", Some(Scope::PaymentsRead)),

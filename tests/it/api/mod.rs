@@ -12,6 +12,7 @@ mod present;
 mod reading;
 mod refunds;
 mod requests;
+mod retries;
 mod storm;
 mod webhooks;
 

@@ -4,6 +4,7 @@ mod charge;
 mod demo;
 mod gateways;
 mod keys;
+mod payments;
 mod settings;
 mod starting;
 

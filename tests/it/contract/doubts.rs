@@ -81,7 +81,7 @@ pub(super) async fn a_worker_that_dies_in_its_call_neither_loses_nor_doubles_it(
     let begun = Event::Due { attempt: 1, id: AttemptId::mint(now, clock.random()) };
     let intent = Change {
         id: ChangeId::mint(now, clock.random()),
-        actor: "worker",
+        actor: "worker".into(),
         subject: Subject::Event(payment.id, begun),
         exchanges: vec![ExchangeWrite::Open(exchange)],
         job: Some((claimed.lease.clone(), JobEnd::Keep)),

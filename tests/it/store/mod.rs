@@ -108,7 +108,7 @@ impl Bench {
 
     fn change(&self, subject: Subject) -> Change {
         let id = ChangeId::mint(self.now(), self.store.clock().random());
-        Change { id, actor: "test", subject, exchanges: Vec::new(), job: None }
+        Change { id, actor: "test".into(), subject, exchanges: Vec::new(), job: None }
     }
 
     fn note(&self, lease: &Lease, end: JobEnd) -> Change {

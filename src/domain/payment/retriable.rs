@@ -1,0 +1,59 @@
+//! Whether a person's wish for another attempt makes sense: what the last decline says, and how many there were.
+
+use super::Payment;
+use crate::domain::{
+    attempt::AttemptStatus,
+    decline::{Class, Need, Policy},
+    table::{Kind, Verdict, verdict},
+};
+
+/// How many attempts a payment may have in all, a person's included (S3.3).
+const MOST_ATTEMPTS: u32 = 15;
+
+/// Why there is no point in another attempt, and what there is a point in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotRetriable {
+    #[error(
+        "the payment is {0}: only one that is retrying, failed, or declined for its customer to mend can be"
+    )]
+    Status(&'static str),
+    #[error("its customer was there, and may not be charged behind their back: make a new payment")]
+    OnSession,
+    #[error(
+        "the decline {0} is final, and to repeat it is against the networks' rules: make a new payment, by another method"
+    )]
+    Final(String),
+    #[error("the decline {0} asks for another method, and a payment keeps its own: make a new payment")]
+    NewMethod(String),
+    #[error("the bank wants its customer to authenticate: make a new payment with off_session: false")]
+    Authenticate,
+    #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: make a new payment")]
+    TooMany,
+}
+
+impl Payment {
+    /// Whether another attempt may begin because a person wants it.
+    pub fn retriable(&self, policy: &Policy) -> Result<(), NotRetriable> {
+        if verdict(self.phase(), Kind::Retry) != Verdict::Hasten {
+            return Err(NotRetriable::Status(self.status.name()));
+        }
+        if self.session.is_on() {
+            return Err(NotRetriable::OnSession);
+        }
+        if self.next_attempt() > MOST_ATTEMPTS {
+            return Err(NotRetriable::TooMany);
+        }
+        let attempt = self.attempt.as_ref();
+        // A request that was refused never reached a network; what was wrong with it may be mended at the gateway.
+        let declined = attempt.filter(|attempt| attempt.status != AttemptStatus::Rejected);
+        let Some(decline) = declined.and_then(|attempt| attempt.decline.as_ref()) else { return Ok(()) };
+        match policy.class(decline, self.session.is_on()) {
+            Some(Class::Retry { .. } | Class::NeedCustomer { need: Need::UpdateMethod }) => Ok(()),
+            Some(Class::NeedCustomer { need: Need::Authenticate }) => Err(NotRetriable::Authenticate),
+            Some(Class::NeedCustomer { need: Need::NewMethod }) => {
+                Err(NotRetriable::NewMethod(decline.code.clone()))
+            }
+            Some(Class::Stop) | None => Err(NotRetriable::Final(decline.code.clone())),
+        }
+    }
+}
