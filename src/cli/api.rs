@@ -36,6 +36,22 @@ impl Server {
     }
 }
 
+/// A running server, and in which words it is told what it answered.
+#[derive(Debug, clap::Args)]
+pub(super) struct Where {
+    #[command(flatten)]
+    pub(super) server: Server,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Where {
+    pub(super) fn api(self, config: &Config) -> anyhow::Result<Api> {
+        Api::new(self.server.target(config)?)
+    }
+}
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the server gives itself.
 const TIMEOUT: Duration = Duration::from_mins(2);

@@ -79,11 +79,14 @@ fn format_of(file: &Path) -> anyhow::Result<Format> {
 
 /// Ctrl-C lets what was sent be answered; pressed again, it ends the command.
 async fn interrupted_twice(stop: watch::Sender<bool>) {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    interrupted().await;
     note("stopping: what was sent is waited for; press Ctrl-C again to leave now");
     stop.send_replace(true);
+    interrupted().await;
+}
+
+/// Waits for Ctrl-C; where it cannot be heard, for ever.
+async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Ending,
-    api::{Api, Server},
+    api::Where,
     say,
     words::{moment, span},
 };
@@ -32,24 +32,12 @@ pub(super) struct Advance {
     place: Where,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Where {
-    #[command(flatten)]
-    server: Server,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<Ending> {
-    let (told, json) = match command {
-        Command::Show(place) => {
-            (Api::new(place.server.target(config)?)?.get("/v1/test_clock").await?, place.json)
-        }
+    let (json, told) = match command {
+        Command::Show(place) => (place.json, place.api(config)?.get("/v1/test_clock").await?),
         Command::Advance(Advance { by, to, place }) => {
             let body = by.map_or_else(|| json!({ "to": to }), |by| json!({ "by_s": by.num_seconds() }));
-            let api = Api::new(place.server.target(config)?)?;
-            (api.post("/v1/test_clock/advance", &body).await?, place.json)
+            (place.json, place.api(config)?.post("/v1/test_clock/advance", &body).await?)
         }
     };
     if json {

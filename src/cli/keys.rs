@@ -2,7 +2,7 @@
 
 use super::{
     Ending,
-    api::{Api, Server},
+    api::{Api, Where},
     note, say, table,
     words::span,
 };
@@ -28,13 +28,13 @@ pub(super) enum Command {
     /// Make a key. Its secret is printed once, alone on standard output.
     Create(Create),
     /// Show the keys, without their secrets.
-    List(Where),
+    List(Place),
     /// Let a key in no more.
     Revoke {
         /// The key's id, key_..., which `list` shows; not the key itself.
         id: KeyId,
         #[command(flatten)]
-        place: Where,
+        place: Place,
     },
 }
 
@@ -57,20 +57,17 @@ pub(super) struct Create {
     #[arg(long, value_name = "MOMENT")]
     expires_at: Option<Time>,
     #[command(flatten)]
-    place: Where,
+    place: Place,
 }
 
 /// Where the keys are: at a server if one is named, else in the database.
 #[derive(Debug, clap::Args)]
-pub(super) struct Where {
+pub(super) struct Place {
     #[command(flatten)]
-    server: Server,
+    at: Where,
     /// Whose keys, in the database; a server knows it from the key that asks.
     #[arg(long)]
     tenant: Option<String>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Whom a command asks.
@@ -93,7 +90,7 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<End
 async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
     let Create { name, scopes, live, expires_in, expires_at, place } = args;
     let until = expires_in.map(|span| Clock::system().now(true) + span).or(expires_at);
-    let json = place.json;
+    let json = place.at.json;
     let keys = Keys::open(place, config).await?;
     let made = match &keys {
         Keys::Server(api) => {
@@ -127,8 +124,8 @@ async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(place: Where, config: &Config) -> anyhow::Result<()> {
-    let json = place.json;
+async fn list(place: Place, config: &Config) -> anyhow::Result<()> {
+    let json = place.at.json;
     let keys = Keys::open(place, config).await?;
     let found = match &keys {
         Keys::Server(api) => api.list("/v1/api_keys").await,
@@ -144,8 +141,8 @@ async fn list(place: Where, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn revoke(id: KeyId, place: Where, config: &Config) -> anyhow::Result<()> {
-    let json = place.json;
+async fn revoke(id: KeyId, place: Place, config: &Config) -> anyhow::Result<()> {
+    let json = place.at.json;
     let keys = Keys::open(place, config).await?;
     let revoked = match &keys {
         Keys::Server(api) => api.post(&format!("/v1/api_keys/{id}/revoke"), &json!({})).await,
@@ -162,12 +159,12 @@ async fn revoke(id: KeyId, place: Where, config: &Config) -> anyhow::Result<()> 
 }
 
 impl Keys {
-    async fn open(place: Where, config: &Config) -> anyhow::Result<Self> {
-        if place.server.is_named() {
+    async fn open(place: Place, config: &Config) -> anyhow::Result<Self> {
+        if place.at.server.is_named() {
             if place.tenant.is_some() {
                 bail!("--tenant is for the database: a server knows the tenant from the key that asks");
             }
-            return Ok(Self::Server(Api::new(place.server.target(config)?)?));
+            return Ok(Self::Server(place.at.api(config)?));
         }
         let store = match app::open_store(config).await {
             Err(error) if matches!(error.downcast_ref(), Some(OpenError::Locked { .. })) => {

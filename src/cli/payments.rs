@@ -2,7 +2,7 @@
 
 use super::{
     Ending,
-    api::{Api, Server},
+    api::{Api, Where},
     clock, note, say, story, table,
     words::{Paint, moment, money},
 };
@@ -73,15 +73,6 @@ pub(super) struct Retry {
     place: Where,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Where {
-    #[command(flatten)]
-    server: Server,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<Ending> {
     match command {
         Command::List(args) => list(args, config).await,
@@ -101,9 +92,9 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
         ("created_from", created_from.map(|at| at.to_rfc3339())),
         ("created_before", created_before.map(|at| at.to_rfc3339())),
     ];
-    let api = Api::new(place.server.target(config)?)?;
+    let (json, api) = (place.json, place.api(config)?);
     let listed = api.list_some("/v1/payments", &narrowed, usize::try_from(limit)?).await?;
-    if place.json {
+    if json {
         say(json!({ "object": "list", "data": listed.found, "has_more": listed.has_more }));
         return Ok(());
     }
@@ -148,7 +139,7 @@ fn lines(payments: &[Value], paint: Paint) -> anyhow::Result<Vec<String>> {
 }
 
 async fn show(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<()> {
-    let api = Api::new(place.server.target(config)?)?;
+    let (json, api) = (place.json, place.api(config)?);
     let path = format!("/v1/payments/{id}");
     let payment = api.get(&path).await?;
     let mut timeline = api.get(&format!("{path}/timeline")).await?;
@@ -158,7 +149,7 @@ async fn show(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<()
         "payment": payment, "attempts": attempts, "refunds": refunds,
         "timeline": timeline["data"].take(), "jobs": timeline["jobs"].take(),
     });
-    if place.json {
+    if json {
         say(facts);
         return Ok(());
     }
@@ -174,9 +165,9 @@ async fn test_time(api: &Api) -> Option<Time> {
 }
 
 async fn cancel(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<()> {
-    let api = Api::new(place.server.target(config)?)?;
+    let (json, api) = (place.json, place.api(config)?);
     let canceled = api.post(&format!("/v1/payments/{id}/cancel"), &json!({})).await?;
-    if place.json {
+    if json {
         say(canceled);
     } else {
         say(format_args!("{id} is canceled"));
@@ -186,9 +177,9 @@ async fn cancel(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<
 
 async fn retry(args: Retry, config: &Config) -> anyhow::Result<()> {
     let Retry { id, reason, place } = args;
-    let api = Api::new(place.server.target(config)?)?;
+    let (json, api) = (place.json, place.api(config)?);
     let told = api.post_once(&format!("/v1/payments/{id}/retry"), &json!({ "reason": reason })).await?;
-    if place.json {
+    if json {
         say(told);
     } else {
         let next = told["attempt_count"].as_u64().unwrap_or(0) + 1;

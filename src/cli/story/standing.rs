@@ -48,12 +48,9 @@ impl Facts {
                 format!("Attempt {n} never left: nothing was charged."),
                 format!("It goes again, as the same attempt, {}.", self.work("", now)),
             ],
-            ("unknown", _) => vec![
-                format!(
-                    "Whether attempt {n} was charged is NOT KNOWN. Do not charge the customer in another way."
-                ),
-                format!("The gateway is asked again {asked}; its answer settles this."),
-            ],
+            ("unknown", _) => {
+                vec![not_known(n), format!("The gateway is asked again {asked}; its answer settles this.")]
+            }
             ("pending", _) => vec![
                 format!("{} has accepted attempt {n}; the result comes later.", self.payment.gateway),
                 format!("It is asked after {asked}."),
@@ -78,9 +75,7 @@ impl Facts {
         let mut lines = vec![format!("A person has to look: {reason}.")];
         let n = self.payment.attempt_count;
         if self.attempt(n).is_some_and(|attempt| attempt.status == "unknown") {
-            lines.push(format!(
-                "Whether attempt {n} was charged is NOT KNOWN. Do not charge the customer in another way."
-            ));
+            lines.push(not_known(n));
             lines.push(format!("The gateway is asked again {}.", self.work("reconcile", now)));
         }
         let (gateway, id) = (&self.payment.gateway, &self.payment.id);
@@ -120,6 +115,10 @@ impl Facts {
             None => "once its job is there again".to_owned(),
         }
     }
+}
+
+fn not_known(n: u32) -> String {
+    format!("Whether attempt {n} was charged is NOT KNOWN. Do not charge the customer in another way.")
 }
 
 /// A moment to come, and how far it is away.
