@@ -28,22 +28,27 @@ pub struct JobView {
     pub parked_reason: Option<String>,
 }
 
+/// Inserts jobs; `$known` says what becomes of one whose work is queued already.
+macro_rules! insert_jobs {
+    ($known:literal) => {
+        insert!(
+            "jobs"
+            (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text,
+                state text, priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint,
+                failures bigint, traceparent text, created_at timestamptz)
+            $known
+        )
+    };
+}
+
 // The same work is never queued twice. What was set aside is taken up again when there is new reason for it.
-const INSERT: Text = insert!(
-    "jobs"
-    (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text, state text,
-        priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint, failures bigint,
-        traceparent text, created_at timestamptz)
+const INSERT: Text = insert_jobs!(
     "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
      due_at = excluded.due_at WHERE jobs.state = 'parked'"
 );
 
 // A person wants it at this time, whatever was planned; what is in hand goes on.
-const HASTEN: Text = insert!(
-    "jobs"
-    (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text, state text,
-        priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint, failures bigint,
-        traceparent text, created_at timestamptz)
+const HASTEN: Text = insert_jobs!(
     "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
      priority = excluded.priority, due_at = excluded.due_at"
 );
