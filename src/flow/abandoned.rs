@@ -1,15 +1,14 @@
 //! Abandoned: a customer who was asked to act and did not. What they could still complete is canceled at the gateway,
 //! and with its word the payment (S1.19): without it they might come back and pay for what nobody waits for any more.
 
-use super::{FlowError, Flows, cancel, exchange::About, verdict::Verdict};
+use super::{FlowError, Flows};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus},
         clock::Time,
         payment::Payment,
     },
-    gateway::{Call, Cancellation},
-    store::{change::ExchangeWrite, claim::Claimed},
+    gateway::Call,
 };
 use chrono::TimeDelta;
 
@@ -34,23 +33,4 @@ pub(super) fn call(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Resul
     } else {
         Ok(None)
     }
-}
-
-/// Asks the gateway to cancel. What it says comes with the end of its exchange, which is to be committed with what
-/// follows from it; none when the job has passed to another worker.
-pub(super) async fn cancel(
-    flows: &Flows,
-    claimed: &Claimed,
-    payment: &Payment,
-    (attempt, call): (u32, Call),
-) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
-    let account = flows.account(payment)?;
-    let exchange = flows.exchange(account, About::Attempt(payment.id, attempt), &call);
-    if !flows.open(claimed, &exchange).await? {
-        return Ok(None);
-    }
-    let reply = flows.send(account, claimed, &exchange).await;
-    let cancellation = cancel::read(account, payment, &reply);
-    let closing = flows.closing(account, &exchange, &reply, cancellation.verdict());
-    Ok(Some((cancellation, closing)))
 }

@@ -41,9 +41,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result
     match payment.phase() {
         Phase::Pending | Phase::Retrying => run.begin(&payment).await,
         Phase::Open(Open::Planned) => run.resume(&payment).await,
-        Phase::Open(Open::Sending) | Phase::Review(Open::Sending) => {
-            lost_worker(flows, claimed, &payment).await
-        }
+        Phase::Open(Open::Sending) | Phase::Review(Open::Sending) => run.lost_worker(&payment).await,
         // The reconcile job has it, a person looks, or nothing is left to do.
         Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
         | Phase::Review(Open::Planned | Open::Unknown | Open::Settling | Open::Acting)
@@ -100,13 +98,27 @@ impl Run<'_> {
 
     /// Nothing has left, and nobody waits for it any more.
     async fn give_up(&self, payment: &Payment) -> Result<(), FlowError> {
-        match self.flows.happen(self.claimed, Worked::event(payment, Event::Cancel, JobEnd::Done)).await {
-            Ok(committed) => {
-                tell(committed.payment.as_ref());
-                Ok(())
+        let canceled = self.finish(payment, Event::Cancel).await?;
+        tell(canceled.as_ref());
+        Ok(())
+    }
+
+    /// The worker that had it vanished while the request may have been on the wire (S5.6).
+    async fn lost_worker(&self, payment: &Payment) -> Result<(), FlowError> {
+        self.flows.store.pass(Point::Rescuing).await?;
+        let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let event = Event::Lost { attempt, reason: "the worker vanished while it was charging".to_owned() };
+        self.finish(payment, event).await.map(drop)
+    }
+
+    /// Ends the job with an event that needs no call; the payment, unless another worker has it or it has changed.
+    async fn finish(&self, payment: &Payment, event: Event) -> Result<Option<Payment>, FlowError> {
+        match self.flows.happen(self.claimed, Worked::event(payment, event, JobEnd::Done)).await {
+            Ok(committed) => Ok(committed.payment),
+            Err(CommitError::LeaseLost) => Ok(None),
+            Err(CommitError::Refused(_)) => {
+                self.end(JobEnd::Again(self.flows.now(payment))).await.map(|()| None)
             }
-            Err(CommitError::LeaseLost) => Ok(()),
-            Err(CommitError::Refused(_)) => self.end(JobEnd::Again(self.flows.now(payment))).await,
             Err(error) => Err(error.into()),
         }
     }
@@ -196,20 +208,6 @@ impl Run<'_> {
 
     async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
         self.flows.end_job(&self.claimed.lease, end).await
-    }
-}
-
-/// The worker that had it vanished while the request may have been on the wire (S5.6).
-async fn lost_worker(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
-    flows.store.pass(Point::Rescuing).await?;
-    let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-    let event = Event::Lost { attempt, reason: "the worker vanished while it was charging".to_owned() };
-    match flows.happen(claimed, Worked::event(payment, event, JobEnd::Done)).await {
-        Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
-        Err(CommitError::Refused(_)) => {
-            flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment))).await
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

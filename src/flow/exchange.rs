@@ -1,10 +1,11 @@
 //! Exchanges: a worker's talk with an account about one attempt or refund. Each call is on record before a byte of
 //! it leaves, and how it ended is kept.
 
-use super::{FlowError, Flows, Worked, verdict::Verdict};
+use super::{FlowError, Flows, Worked, cancel, verdict::Verdict};
 use crate::{
+    domain::payment::Payment,
     failpoint::Point,
-    gateway::{Account, Call, Finding, Reading, Reply, client::SendError},
+    gateway::{Account, Call, Cancellation, Finding, Reading, Reply, client::SendError},
     store::{
         change::{Closing, CommitError, Exchange, ExchangeWrite, JobEnd, Subject},
         claim::Claimed,
@@ -92,6 +93,19 @@ impl Talk<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Asks the gateway to cancel what it has open of the payment.
+    pub(super) async fn cancel(
+        &self,
+        payment: &Payment,
+        call: &Call,
+    ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
+        let exchange = self.flows.exchange(self.account, self.about, call);
+        let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
+        let cancellation = cancel::read(self.account, payment, &reply);
+        let closing = self.flows.closing(self.account, &exchange, &reply, cancellation.verdict());
+        Ok(Some((cancellation, closing)))
     }
 
     async fn call(&self, exchange: &Exchange) -> Result<Option<Result<Reply, SendError>>, FlowError> {

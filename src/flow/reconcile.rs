@@ -2,11 +2,11 @@
 //! never a reason to charge again.
 
 use super::{
-    FlowError, Flows, Worked, abandoned, cancel,
+    FlowError, Flows, Worked, abandoned,
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk},
     inquiry::Inquiry,
-    verdict::{CANCELED, Verdict},
+    verdict::CANCELED,
 };
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
-    gateway::{Call, Cancellation, Finding, Reading, Reply, Send},
+    gateway::{Account, Call, Cancellation, Finding, Reading, Reply, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -45,7 +45,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
         }
         AttemptStatus::Pending | AttemptStatus::RequiresAction => {
             if let Some(call) = abandoned::call(flows, &payment, &attempt)? {
-                return look.cancel_abandoned(call).await;
+                return look.cancel_abandoned(&call).await;
             }
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
@@ -121,13 +121,8 @@ impl Look<'_> {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
         };
         self.alert_if_stuck(&exchanges);
-        let exchange = self.flows.exchange(account, self.about(), &call);
-        if !self.flows.open(self.claimed, &exchange).await? {
-            return Ok(());
-        }
-        let reply = self.flows.send(account, self.claimed, &exchange).await;
-        let cancellation = cancel::read(account, self.payment, &reply);
-        let closing = self.flows.closing(account, &exchange, &reply, cancellation.verdict());
+        let canceled = self.talk(account).cancel(self.payment, &call).await?;
+        let Some((cancellation, closing)) = canceled else { return Ok(()) };
         match cancellation {
             Cancellation::Canceled => {
                 self.note(closing).await?;
@@ -143,9 +138,11 @@ impl Look<'_> {
         }
     }
 
-    async fn cancel_abandoned(&self, call: Call) -> Result<(), FlowError> {
+    /// Cancels what its customer has abandoned; without the gateway's word it goes on being asked after.
+    async fn cancel_abandoned(&self, call: &Call) -> Result<(), FlowError> {
         let n = self.attempt.n;
-        let canceled = abandoned::cancel(self.flows, self.claimed, self.payment, (n, call)).await?;
+        let account = self.flows.account(self.payment)?;
+        let canceled = self.talk(account).cancel(self.payment, call).await?;
         let Some((cancellation, closing)) = canceled else { return Ok(()) };
         match cancellation {
             Cancellation::Canceled => self.conclude(Event::Canceled { attempt: n }, closing).await,
@@ -174,12 +171,11 @@ impl Look<'_> {
 
     /// Sends the same bytes under the same key; true when that settled the matter.
     async fn resend(&self, first: &Exchange) -> Result<bool, FlowError> {
-        let Self { flows, claimed, payment, .. } = *self;
+        let Self { flows, payment, .. } = *self;
         let account = flows.account(payment)?;
         flows.store.pass(Point::Resending).await?;
-        let talk = Talk { flows, claimed, account, about: self.about() };
         let read = |reply: &Reply| account.gateway.read_charge(payment, Send::Again, reply);
-        let Some((reading, closing)) = talk.resend(first, read).await? else { return Ok(true) };
+        let Some((reading, closing)) = self.talk(account).resend(first, read).await? else { return Ok(true) };
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
@@ -297,6 +293,10 @@ impl Look<'_> {
 
     fn about(&self) -> About {
         About::Attempt(self.payment.id, self.attempt.n)
+    }
+
+    fn talk<'t>(&'t self, account: &'t Account) -> Talk<'t> {
+        Talk { flows: self.flows, claimed: self.claimed, account, about: self.about() }
     }
 
     fn next_poll(&self) -> Time {
