@@ -1,5 +1,6 @@
 //! The summary of a billing run: how many payments and how much money stand at each status, and why.
 
+use crate::domain::{clock::Time, event::Capture};
 use dunlin_jobs::{Currency, Money, PaymentId};
 use serde::{Deserialize, Serialize, Serializer};
 use std::{collections::BTreeMap, fmt};
@@ -16,6 +17,9 @@ pub(super) struct Told {
     amount: i64,
     currency: Currency,
     failure: Option<Failure>,
+    capture: Capture,
+    process_at: Option<Time>,
+    updated_at: Time,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -24,9 +28,14 @@ struct Failure {
 }
 
 impl Told {
-    /// Whether nothing happens to it by itself in a moment: it is final, or waits for a retry's day or a person.
+    /// Whether nothing happens to it by itself in a moment: it is final, or waits for its day or a person.
     pub(super) fn is_settled(&self) -> bool {
-        !matches!(self.status.as_str(), "pending" | "processing")
+        match self.status.as_str() {
+            "pending" => {
+                self.capture == Capture::Deferred || self.process_at.is_some_and(|at| at > self.updated_at)
+            }
+            status => status != "processing",
+        }
     }
 }
 
@@ -111,8 +120,8 @@ mod tests {
     fn told(status: &str, amount: i64, currency: &str, code: Option<&str>) -> Told {
         let id = "pay_00000000000000000000000000000000";
         let failure = code.map(|code| json!({ "code": code }));
-        let payment =
-            json!({ "id": id, "status": status, "amount": amount, "currency": currency, "failure": failure });
+        let payment = json!({ "id": id, "status": status, "amount": amount, "currency": currency, "failure": failure,
+                "capture": "now", "process_at": null, "updated_at": "2026-11-22T00:00:00Z" });
         serde_json::from_value(payment).unwrap()
     }
 
@@ -152,5 +161,18 @@ mod tests {
 
         assert_eq!(summary.reasons.len(), MOST_REASONS + 1);
         assert_eq!(summary.reasons.values().sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn what_waits_for_its_day_or_for_somebody_is_not_waited_for() {
+        let at = |process_at: &str| Told {
+            process_at: Some(process_at.parse().unwrap()),
+            ..told("pending", 1, "EUR", None)
+        };
+
+        assert!(!told("pending", 1, "EUR", None).is_settled());
+        assert!(!at("2026-11-22T00:00:00Z").is_settled(), "it was asked for");
+        assert!(at("2026-11-23T00:00:00Z").is_settled());
+        assert!(Told { capture: Capture::Deferred, ..told("pending", 1, "EUR", None) }.is_settled());
     }
 }

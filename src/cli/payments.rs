@@ -28,6 +28,8 @@ pub(super) enum Command {
     Cancel(One),
     /// Try a payment again now: one that waits for its next attempt, or has given up.
     Retry(Retry),
+    /// Charge now what is deferred, or set for a later time.
+    Process(One),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +81,7 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<End
         Command::Show(One { id, place }) => show(id, place, config).await,
         Command::Cancel(One { id, place }) => cancel(id, place, config).await,
         Command::Retry(args) => retry(args, config).await,
+        Command::Process(One { id, place }) => process(id, place, config).await,
     }
     .map(|()| Ending::Done)
 }
@@ -186,6 +189,17 @@ async fn retry(args: Retry, config: &Config) -> anyhow::Result<()> {
         say(format_args!(
             "attempt {next} of {id} is due now: `dunlin payments show {id}` tells what it came to"
         ));
+    }
+    Ok(())
+}
+
+async fn process(id: PaymentId, place: Where, config: &Config) -> anyhow::Result<()> {
+    let (json, api) = (place.json, place.api(config)?);
+    let told = api.post_once(&format!("/v1/payments/{id}/process"), &json!({})).await?;
+    if json {
+        say(told);
+    } else {
+        say(format_args!("{id} is to be charged now: `dunlin payments show {id}` tells what it came to"));
     }
     Ok(())
 }

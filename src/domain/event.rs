@@ -3,17 +3,18 @@
 use super::{
     attempt::AttemptStatus,
     clock::Time,
-    payment::{Method, Payment, Status},
+    payment::{Method, Payment, Start, Status},
 };
 use dunlin_jobs::{Currency, EventId, PaymentId, TenantId};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What an event is about. The names are the merchant's, so they are for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventType {
     Created,
+    Updated,
     Succeeded,
     Retrying,
     RequiresAction,
@@ -31,6 +32,7 @@ impl EventType {
     pub fn name(self) -> &'static str {
         match self {
             Self::Created => "payment.created",
+            Self::Updated => "payment.updated",
             Self::Succeeded => "payment.succeeded",
             Self::Retrying => "payment.retrying",
             Self::RequiresAction => "payment.requires_action",
@@ -92,6 +94,10 @@ pub struct View<'a> {
     pub off_session: bool,
     /// Where the customer comes back to.
     pub return_url: Option<&'a str>,
+    /// Whether it is charged by itself, or waits until somebody says so.
+    pub capture: Capture,
+    /// When its first attempt may begin, where that is not at once.
+    pub process_at: Option<Time>,
     pub metadata: &'a BTreeMap<String, String>,
     /// The gateway account that it goes to.
     pub gateway: &'a str,
@@ -107,6 +113,15 @@ pub struct View<'a> {
     pub version: u32,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+/// When a payment is charged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    #[default]
+    Now,
+    Deferred,
 }
 
 /// Why the latest attempt did not succeed.
@@ -152,10 +167,12 @@ impl<'a> From<&'a Payment> for View<'a> {
             method: &payment.method,
             off_session: !payment.session.is_on(),
             return_url: payment.session.return_url(),
+            capture: if payment.start == Start::OnRequest { Capture::Deferred } else { Capture::Now },
+            process_at: payment.start.at(),
             metadata: &payment.metadata,
             gateway: &payment.account,
             attempt_count: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
-            next_attempt_at: payment.waits_until(),
+            next_attempt_at: payment.status.next_attempt_at(),
             failure: decline.map(|decline| Failure {
                 code: &decline.code,
                 network_code: decline.network_code.as_deref(),

@@ -51,6 +51,8 @@ pub enum Kind {
     Canceled,
     Review,
     Retry,
+    Process,
+    Edit,
 }
 
 /// What follows.
@@ -74,6 +76,10 @@ pub enum Verdict {
     Hold,
     /// The next attempt is due now.
     Hasten,
+    /// The first attempt is due now.
+    Start,
+    /// What is written beside the payment changes, and nothing else.
+    Edit,
     /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
     Compare,
     Refuse,
@@ -111,7 +117,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -123,6 +129,8 @@ impl Kind {
         Self::Canceled,
         Self::Review,
         Self::Retry,
+        Self::Process,
+        Self::Edit,
     ];
 
     /// The name that history keeps.
@@ -139,13 +147,20 @@ impl Kind {
             Self::Canceled => "canceled",
             Self::Review => "review",
             Self::Retry => "retry",
+            Self::Process => "process",
+            Self::Edit => "edit",
         }
     }
 }
 
 /// The table.
 pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
+    // What is written beside a payment is no part of where it stands.
+    if kind == Kind::Edit {
+        return Verdict::Edit;
+    }
     match phase {
+        Phase::Pending if kind == Kind::Process => Verdict::Start,
         // A person may want the next attempt now; whether it is worth one, the decline says.
         Phase::Retrying | Phase::NeedsCustomer | Phase::Failed if kind == Kind::Retry => Verdict::Hasten,
         Phase::Pending | Phase::Retrying => waiting(kind),
@@ -169,7 +184,9 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
-        | Kind::Retry => Verdict::Refuse,
+        | Kind::Retry
+        | Kind::Process
+        | Kind::Edit => Verdict::Refuse,
     }
 }
 
@@ -185,7 +202,9 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
-        | Kind::Retry => Verdict::Refuse,
+        | Kind::Retry
+        | Kind::Process
+        | Kind::Edit => Verdict::Refuse,
     }
 }
 
@@ -210,7 +229,7 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // What is open must end first: no second attempt beside it (S1.3).
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Retry,
+            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit,
         )
         | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Planned | Open::Unknown, Kind::Lost)
@@ -226,7 +245,9 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         Kind::NotSent | Kind::Lost | Kind::Answered | Kind::Rejected | Kind::Absent | Kind::Canceled => {
             at_open(open, kind)
         }
-        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review | Kind::Retry => Verdict::Refuse,
+        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review | Kind::Retry | Kind::Process | Kind::Edit => {
+            Verdict::Refuse
+        }
     }
 }
 
@@ -242,7 +263,9 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Cancel
         | Kind::Canceled
         | Kind::Review
-        | Kind::Retry => Verdict::Refuse,
+        | Kind::Retry
+        | Kind::Process
+        | Kind::Edit => Verdict::Refuse,
     }
 }
 

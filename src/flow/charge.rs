@@ -65,6 +65,9 @@ impl Run<'_> {
         if abandoned::is_gone(flows, payment) {
             return self.give_up(payment).await;
         }
+        if payment.is_deferred() {
+            return self.end(JobEnd::Done).await;
+        }
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;
         }

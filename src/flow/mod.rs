@@ -6,6 +6,7 @@ pub mod api_keys;
 mod cancel;
 pub mod charge;
 pub mod clock;
+mod edit;
 mod evidence;
 mod exchange;
 pub mod gateway_events;
@@ -131,6 +132,9 @@ impl From<CommitError> for FlowError {
             CommitError::NotRefundable(why) => refunds::explain(&why),
             CommitError::NotRetriable(why) => {
                 Self::Conflict { code: "payment_not_retriable", detail: why.to_string(), payment: None }
+            }
+            CommitError::TooManyEntries(why) => {
+                Self::Invalid { field: "metadata".to_owned(), detail: why.to_string() }
             }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }

@@ -1,4 +1,4 @@
-//! What people do to payments: another attempt now, under a key and with a reason that history keeps.
+//! What people do to payments, once under a key of theirs: another attempt now, or the first one before its time.
 
 use super::{FlowError, Flows, payments::check_text};
 use crate::{
@@ -21,20 +21,10 @@ impl Flows {
     ) -> Result<(Payment, bool), FlowError> {
         check_text("reason", reason.as_deref())?;
         let payment = self.load_payment(by.owner, id).await?;
-        let wish = Wish {
-            payment: id,
-            tenant: payment.tenant,
-            livemode: payment.livemode,
-            event: Event::Retry { reason },
-            key,
-            asked_at: self.now(&payment),
-        };
-        let change = self.change(by.key.to_string(), Subject::Wish(Box::new(wish)));
-        match self.store.offer(change).await {
-            Ok(committed) => {
-                let payment = committed.payment.ok_or(FlowError::NotFound("payment"))?;
+        match self.wish(by, &payment, Event::Retry { reason }, key).await {
+            Ok(wished) => {
                 tracing::info!(payment.id = %id, key.id = %by.key, "{id} is to be tried again now");
-                Ok((payment, committed.fresh))
+                Ok(wished)
             }
             Err(CommitError::NotRetriable(why)) => Err(FlowError::Conflict {
                 code: "payment_not_retriable",
@@ -43,5 +33,49 @@ impl Flows {
             }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes the first attempt due now of a payment that waits for its time or for this, once under its key.
+    pub async fn process_payment(
+        &self,
+        by: &KeyHolder,
+        id: PaymentId,
+        key: Key,
+    ) -> Result<(Payment, bool), FlowError> {
+        let payment = self.load_payment(by.owner, id).await?;
+        match self.wish(by, &payment, Event::Process, key).await {
+            Ok(wished) => {
+                tracing::info!(payment.id = %id, key.id = %by.key, "{id} is to be charged now");
+                Ok(wished)
+            }
+            Err(CommitError::Refused(_)) => {
+                let status = self.load_payment(by.owner, id).await?.status;
+                let detail =
+                    format!("the payment is {}: only one that is pending can be begun", status.name());
+                Err(FlowError::Conflict { code: "payment_not_processable", detail, payment: Some(id) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn wish(
+        &self,
+        by: &KeyHolder,
+        payment: &Payment,
+        event: Event,
+        key: Key,
+    ) -> Result<(Payment, bool), CommitError> {
+        let wish = Wish {
+            payment: payment.id,
+            tenant: payment.tenant,
+            livemode: payment.livemode,
+            event,
+            key,
+            asked_at: self.now(payment),
+        };
+        let change = self.change(by.key.to_string(), Subject::Wish(Box::new(wish)));
+        let committed = self.store.offer(change).await?;
+        let payment = committed.payment.ok_or(CommitError::NotFound)?;
+        Ok((payment, committed.fresh))
     }
 }

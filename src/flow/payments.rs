@@ -5,7 +5,8 @@ use crate::{
     domain::{
         attempt::Attempt,
         card::looks_like_card_number,
-        payment::{Method, Payment, Status},
+        clock::Time,
+        payment::{MAX_METADATA, Method, Payment, Start, Status},
         session::Session,
     },
     failpoint::Point,
@@ -15,7 +16,7 @@ use crate::{
         jobs::JobView,
     },
 };
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 use dunlin_jobs::{Money, PaymentId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,10 +26,11 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// The longest text that is taken in a free field.
 pub const MAX_TEXT: usize = 500;
-/// How many entries `metadata` may have, and how long a key of one may be.
-pub const MAX_METADATA: usize = 50;
+/// How long a key of `metadata` may be.
 pub const MAX_METADATA_KEY: usize = 40;
 pub const MAX_REFERENCE: usize = 255;
+/// How far ahead a payment may be set for a later time.
+pub const MAX_AHEAD: TimeDelta = TimeDelta::days(366);
 /// How often a waiting caller looks, where nobody in this process can ring.
 const WAIT_POLL: Duration = Duration::from_millis(250);
 
@@ -38,6 +40,7 @@ pub struct Request {
     pub money: Money,
     pub method: Method,
     pub session: Session,
+    pub start: Start,
     /// The gateway account; the environment's first one if none is named.
     pub gateway: Option<String>,
     pub customer: Option<String>,
@@ -93,6 +96,7 @@ impl Flows {
         };
         account.gateway.check_amount(request.money).map_err(|detail| invalid("amount", detail))?;
         let now = self.clock().now(owner.livemode);
+        let start = start(&request, now)?;
         let window = i64::try_from(self.settings.duplicate_window_s).unwrap_or(i64::MAX);
         let watched = window > 0 && !request.allow_duplicate;
         let payment = Payment {
@@ -102,6 +106,7 @@ impl Flows {
             money: request.money,
             method: request.method,
             session: request.session,
+            start,
             customer: request.customer,
             reference: request.reference,
             description: request.description,
@@ -167,7 +172,7 @@ impl Flows {
         let mut changes = self.store.subscribe();
         let deadline = tokio::time::Instant::now() + patience;
         let mut payment = self.load_payment(owner, payment.id).await?;
-        while !payment.status.is_settled() {
+        while !payment.status.is_settled() && !payment.is_early(self.now(&payment)) {
             let next = tokio::time::Instant::now() + WAIT_POLL;
             let rung = async {
                 loop {
@@ -202,6 +207,27 @@ fn check(request: &Request) -> Result<(), FlowError> {
     check_metadata(&request.metadata)
 }
 
+/// When the first attempt may begin: a time that has passed is now, so that a request may be sent again late.
+fn start(request: &Request, now: Time) -> Result<Start, FlowError> {
+    if request.start != Start::Now && request.session.is_on() {
+        let detail = "a customer who is there does not wait: leave process_at and capture out, or send \
+                      off_session: true";
+        return Err(invalid("off_session", detail.to_owned()));
+    }
+    match request.start {
+        Start::At(at) if at <= now => Ok(Start::Now),
+        Start::At(at) if at > now + MAX_AHEAD => {
+            let days = MAX_AHEAD.num_days();
+            Err(invalid(
+                "process_at",
+                format!("at most {days} days from now: make the payment nearer to its time"),
+            ))
+        }
+        Start::At(at) => Ok(Start::At(at.trunc_subsecs(6))),
+        Start::Now | Start::OnRequest => Ok(request.start),
+    }
+}
+
 /// What is wrong with a free text, if anything is.
 pub(super) fn check_text(field: &str, value: Option<&str>) -> Result<(), FlowError> {
     text(field, value, MAX_TEXT)
@@ -217,28 +243,31 @@ pub(super) fn check_metadata(metadata: &BTreeMap<String, String>) -> Result<(), 
     if metadata.len() > MAX_METADATA {
         return Err(invalid("metadata", format!("at most {MAX_METADATA} entries")));
     }
-    for (key, value) in metadata {
-        if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
-            let detail = format!("a key must have 1 to {MAX_METADATA_KEY} characters");
-            return Err(invalid("metadata", detail));
-        }
-        if looks_like_card_number(key) {
-            return Err(card_number("metadata"));
-        }
-        if key.chars().any(char::is_control) {
-            return Err(invalid("metadata", "a key has control characters: remove them".to_owned()));
-        }
-        let field = format!("metadata.{key}");
-        if value.chars().count() > MAX_TEXT {
-            return Err(invalid(&field, format!("at most {MAX_TEXT} characters")));
-        }
-        // A line break is a person's; PostgreSQL cannot hold a NUL.
-        if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(invalid(&field, "the text has control characters: remove them".to_owned()));
-        }
-        if looks_like_card_number(value) {
-            return Err(card_number(&field));
-        }
+    metadata.iter().try_for_each(|(key, value)| check_entry(key, value))
+}
+
+/// What is wrong with an entry of metadata, if anything is.
+pub(super) fn check_entry(key: &str, value: &str) -> Result<(), FlowError> {
+    if key.is_empty() || key.chars().count() > MAX_METADATA_KEY {
+        let detail = format!("a key must have 1 to {MAX_METADATA_KEY} characters");
+        return Err(invalid("metadata", detail));
+    }
+    if looks_like_card_number(key) {
+        return Err(card_number("metadata"));
+    }
+    if key.chars().any(char::is_control) {
+        return Err(invalid("metadata", "a key has control characters: remove them".to_owned()));
+    }
+    let field = format!("metadata.{key}");
+    if value.chars().count() > MAX_TEXT {
+        return Err(invalid(&field, format!("at most {MAX_TEXT} characters")));
+    }
+    // A line break is a person's; PostgreSQL cannot hold a NUL.
+    if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(invalid(&field, "the text has control characters: remove them".to_owned()));
+    }
+    if looks_like_card_number(value) {
+        return Err(card_number(&field));
     }
     Ok(())
 }

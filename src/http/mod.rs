@@ -6,6 +6,7 @@ mod batch;
 mod caller;
 mod described;
 mod docs;
+mod edits;
 mod extract;
 mod gateway_webhooks;
 mod health;
@@ -18,6 +19,7 @@ mod problem;
 mod refunds;
 mod retries;
 mod routes;
+mod starts;
 mod story;
 mod test_clock;
 mod told;
@@ -121,6 +123,8 @@ pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
 fn router(api: Api) -> Router {
     let single = payments::routes()
         .merge(refunds::routes())
+        .merge(edits::routes())
+        .merge(starts::routes())
         .merge(retries::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())

@@ -18,11 +18,11 @@ use crate::{
         attempt::Attempt,
         card::looks_like_card_number,
         clock::Time,
-        event::View,
-        payment::{Method, Payment, Status},
+        event::{Capture, View},
+        payment::{MAX_METADATA, Method, Payment, Start, Status},
         session::{MAX_URL, Session},
     },
-    flow::payments::{self, MAX_METADATA, MAX_METADATA_KEY, MAX_REFERENCE, MAX_TEXT, Request, Story},
+    flow::payments::{self, MAX_METADATA_KEY, MAX_REFERENCE, MAX_TEXT, Request, Story},
     store::{
         Filter, Owner,
         change::{Key, Priority},
@@ -81,6 +81,12 @@ pub(super) struct NewPayment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = MAX_URL), extend("format" = "uri"))]
     return_url: Option<String>,
+    /// Whether it is charged by itself, or only by a call of `/process`.
+    #[serde(default, skip_serializing_if = "is_now")]
+    capture: Capture,
+    /// When it is charged, at most 366 days ahead; a time that has passed is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process_at: Option<Time>,
     /// The gateway account; else the environment's first one.
     #[serde(default)]
     #[schemars(length(min = 1, max = MAX_REFERENCE))]
@@ -115,6 +121,7 @@ impl NewPayment {
         Ok(Request {
             money,
             session: session(self.off_session, self.return_url.as_deref())?,
+            start: start(self.capture, self.process_at)?,
             method: self.method,
             gateway: self.gateway,
             customer: self.customer,
@@ -162,6 +169,25 @@ fn session(off_session: bool, return_url: Option<&str>) -> Result<Session, Probl
         )),
         (false, Some(url)) => url.parse().map(Session::On).map_err(|error| refuse(&error.to_string())),
     }
+}
+
+/// The start that the two fields mean together.
+fn start(capture: Capture, process_at: Option<Time>) -> Result<Start, Problem> {
+    match (capture, process_at) {
+        (Capture::Now, None) => Ok(Start::Now),
+        (Capture::Now, Some(at)) => Ok(Start::At(at)),
+        (Capture::Deferred, None) => Ok(Start::OnRequest),
+        (Capture::Deferred, Some(_)) => {
+            let detail =
+                "a deferred payment has no time, it waits for a call of /process: leave out one of the two";
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("process_at"))
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_now(capture: &Capture) -> bool {
+    *capture == Capture::Now
 }
 
 fn away() -> bool {

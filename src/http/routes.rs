@@ -58,6 +58,14 @@ where
     Methods { router: routing::post(handler), described: vec![("post", words, H::describe)] }
 }
 
+pub(super) fn patch<H, M, A>(handler: H, words: Words) -> Methods
+where
+    H: Handler<M, Api> + Described<A>,
+    M: 'static,
+{
+    Methods { router: routing::patch(handler), described: vec![("patch", words, H::describe)] }
+}
+
 impl Methods {
     pub(super) fn and(mut self, other: Self) -> Self {
         self.described.extend(other.described);

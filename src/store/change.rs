@@ -3,7 +3,7 @@
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
-    payment::{Event, NotRetriable, Payment, Refused},
+    payment::{Event, NotRetriable, Payment, Refused, TooManyEntries},
     refund::{self, NotRefundable, Refund},
 };
 use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId, RefundId, TenantId};
@@ -166,6 +166,8 @@ pub enum CommitError {
     NotRefundable(#[from] NotRefundable),
     #[error(transparent)]
     NotRetriable(#[from] NotRetriable),
+    #[error(transparent)]
+    TooManyEntries(#[from] TooManyEntries),
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

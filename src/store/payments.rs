@@ -6,7 +6,11 @@ use super::{
     row::{At, AttemptRow, PaymentRow, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
-use crate::domain::{attempt::Attempt, clock::Time, payment::Payment};
+use crate::domain::{
+    attempt::Attempt,
+    clock::Time,
+    payment::{Payment, Start},
+};
 use dunlin_jobs::{PaymentId, TenantId};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
@@ -73,8 +77,8 @@ const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at
 const INSERT: Text = insert!(
     "payments"
     (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text,
-        return_url text, customer text, reference text, description text, metadata text, account text, status text, version bigint,
-        operation text, attempt_n bigint, declines bigint, refunded_minor bigint, refunding_minor bigint,
+        return_url text, process_at timestamptz, deferred boolean, customer text, reference text, description text,
+        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint, refunded_minor bigint, refunding_minor bigint,
         next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
 );
@@ -87,6 +91,14 @@ const UPDATE: Text = bulk!(
     rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
         refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz, review_reason text, updated_at timestamptz)
     " WHERE payments.id = r.id AND payments.version = r.base"
+);
+
+// Apart from the above: nearly all changes leave these alone, and should not carry them.
+const EDIT: Text = bulk!(
+    "UPDATE payments SET description = r.description, metadata = r.metadata, process_at = r.process_at, \
+     deferred = r.deferred FROM "
+    rows(id text, description text, metadata text, process_at timestamptz, deferred boolean)
+    " WHERE payments.id = r.id"
 );
 
 const SAVE_ATTEMPTS: Text = insert!(
@@ -205,7 +217,7 @@ impl Store {
         const TEXT: &str = concat!(
             payment_columns!(),
             "WHERE p.status <> 'succeeded' AND p.status IN ('pending', 'processing', 'retrying') \
-             AND p.updated_at < $2 AND p.livemode = $1 \
+             AND p.updated_at < $2 AND p.livemode = $1 AND NOT p.deferred \
              AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';') \
              ORDER BY p.updated_at LIMIT 500"
         );
@@ -337,6 +349,27 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
     let rows: Vec<_> = payments.iter().map(row).collect();
     let changed = tx.write(UPDATE, &rows).await?;
     if usize::try_from(changed) == Ok(rows.len()) { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+/// Writes what a caller has changed of payments that [`update`] or [`insert`] has written.
+pub(super) async fn edit<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(), StoreError> {
+    #[derive(Serialize)]
+    struct Edited<'a> {
+        id: PaymentId,
+        description: Option<&'a str>,
+        metadata: String,
+        process_at: Option<At>,
+        deferred: bool,
+    }
+    let row = |payment: &&'a Payment| Edited {
+        id: payment.id,
+        description: payment.description.as_deref(),
+        metadata: json(&payment.metadata),
+        process_at: payment.start.at().map(At),
+        deferred: payment.start == Start::OnRequest,
+    };
+    let rows: Vec<_> = payments.iter().map(row).collect();
+    tx.write(EDIT, &rows).await.map(drop)
 }
 
 pub(super) async fn save_attempts(tx: &mut Tx, attempts: &[(&Payment, &Attempt)]) -> Result<(), StoreError> {

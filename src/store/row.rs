@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::domain::{
     attempt::{Attempt, AttemptStatus},
     clock::Time,
-    payment::{Payment, Status},
+    payment::{Payment, Start, Status},
     session::Session,
     table::{Open, Phase},
 };
@@ -85,6 +85,8 @@ pub(super) struct PaymentRow {
     currency: String,
     method: String,
     return_url: Option<String>,
+    process_at: Option<At>,
+    deferred: bool,
     customer: Option<String>,
     reference: Option<String>,
     description: Option<String>,
@@ -120,8 +122,8 @@ pub(super) struct PaymentRow {
 /// The columns of a [`PaymentRow`] and where they come from, to be followed by a WHERE.
 macro_rules! payment_columns {
     () => {
-        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.return_url, p.customer, p.reference, \
-         p.description, p.metadata, p.account, p.status, p.version, p.operation, p.attempt_n, p.declines, \
+        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.return_url, \
+         p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, p.version, p.operation, p.attempt_n, p.declines, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
@@ -141,6 +143,8 @@ impl From<&Payment> for PaymentRow {
             currency: payment.money.currency().code().to_owned(),
             method: json(&payment.method),
             return_url: payment.session.return_url().map(str::to_owned),
+            process_at: payment.start.at().map(At),
+            deferred: payment.start == Start::OnRequest,
             customer: payment.customer.clone(),
             reference: payment.reference.clone(),
             description: payment.description.clone(),
@@ -194,6 +198,12 @@ impl TryFrom<PaymentRow> for Payment {
             session: match &row.return_url {
                 Some(url) => Session::On(url.parse().map_err(|_| corrupt("return_url"))?),
                 None => Session::Off,
+            },
+            start: match (row.deferred, row.process_at) {
+                (false, None) => Start::Now,
+                (false, Some(at)) => Start::At(at.0),
+                (true, None) => Start::OnRequest,
+                (true, Some(_)) => return Err(corrupt("deferred")),
             },
             metadata: serde_json::from_str(&row.metadata).map_err(|_| corrupt("metadata"))?,
             status,

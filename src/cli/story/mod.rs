@@ -4,7 +4,7 @@ mod happened;
 mod standing;
 
 use super::words::{Paint, moment, money};
-use crate::domain::{clock::Time, decline::Decline};
+use crate::domain::{clock::Time, decline::Decline, event::Capture};
 use dunlin_jobs::Currency;
 use serde::Deserialize;
 
@@ -31,6 +31,7 @@ struct Payment {
     description: Option<String>,
     method: Method,
     off_session: bool,
+    capture: Capture,
     gateway: String,
     attempt_count: u32,
     next_attempt_at: Option<Time>,

@@ -3,7 +3,7 @@
 use super::{Facts, Job, Refund, in_words, sentence};
 use crate::{
     cli::words::{length, moment, money},
-    domain::clock::Time,
+    domain::{clock::Time, event::Capture},
 };
 
 impl Facts {
@@ -17,6 +17,10 @@ impl Facts {
     fn status(&self, now: Option<Time>) -> Vec<String> {
         let n = self.payment.attempt_count;
         match self.payment.status.as_str() {
+            "pending" if self.payment.capture == Capture::Deferred => {
+                let command = format!("`dunlin payments process {}`", self.payment.id);
+                vec![format!("It is deferred: it is charged when somebody says so, as by {command}.")]
+            }
             "pending" => vec![format!("It waits for attempt {}, {}.", n + 1, self.work("charge", now))],
             "processing" | "requires_action" => self.open(now),
             "retrying" => {

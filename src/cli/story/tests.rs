@@ -9,7 +9,7 @@ const ID: &str = "pay_01a2017fd2f772a9a64feb5fe20d6d71";
 fn payment(status: &str, more: &Value) -> Value {
     let mut payment = json!({
         "id": ID, "status": status, "amount": 1250, "currency": "EUR", "amount_refunded": 0, "amount_refunding": 0,
-        "customer": "cus_1", "reference": "INV-7", "description": null, "off_session": true,
+        "customer": "cus_1", "reference": "INV-7", "description": null, "off_session": true, "capture": "now",
         "method": { "type": "card", "payment_method": "pm_1" }, "gateway": "acme", "attempt_count": 1,
         "next_attempt_at": null, "failure": null, "next_action": null, "review_reason": null, "livemode": true,
     });
@@ -170,4 +170,15 @@ fn every_status_says_how_it_stands() {
     }
     let url = payment("requires_action", &json!({ "next_action": { "url": "https://bank" } }));
     assert_eq!(stands(url, "requires_action"), "The customer has to act, at https://bank");
+}
+
+#[test]
+fn a_deferred_payment_is_told_with_the_command_that_charges_it() {
+    let [created, _] = beginning();
+    let told = tell(json!({
+        "payment": payment("pending", &json!({ "capture": "deferred", "attempt_count": 0 })),
+        "attempts": [], "timeline": [created], "jobs": [], "refunds": [],
+    }));
+
+    assert!(told.contains(&format!("as by `dunlin payments process {ID}`")), "{told}");
 }

@@ -29,7 +29,7 @@ impl Payment {
             // Its request was made for another attempt than the next one.
             (Verdict::Begin, false) if event.begins() != Some(self.next_attempt()) => Verdict::Refuse,
             // A job that comes too early does not shorten a delay that was decided on.
-            (Verdict::Begin, false) if self.waits_until().is_some_and(|at| at > now) => Verdict::Refuse,
+            (Verdict::Begin, false) if self.is_early(now) => Verdict::Refuse,
             (Verdict::Hasten, false) if self.retriable(&plan.declines).is_err() => Verdict::Refuse,
             // On a resend, refused credentials say nothing about the first send (S1.8).
             (Verdict::Reject, false)
@@ -56,6 +56,8 @@ impl Payment {
             (Verdict::Cancel, _) => Some(next.canceled_there()),
             (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),
             (Verdict::Hasten, Event::Retry { reason }) => next.hasten(reason.as_deref()),
+            (Verdict::Start, Event::Process) => next.start(),
+            (Verdict::Edit, Event::Edit(edit)) => next.edit(edit),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
             (
                 Verdict::Begin
@@ -64,6 +66,8 @@ impl Payment {
                 | Verdict::Reject
                 | Verdict::Hold
                 | Verdict::Hasten
+                | Verdict::Start
+                | Verdict::Edit
                 | Verdict::Compare
                 | Verdict::Refuse,
                 _,
@@ -92,7 +96,9 @@ impl Payment {
             | Event::Cancel
             | Event::Canceled { .. }
             | Event::Review { .. }
-            | Event::Retry { .. } => false,
+            | Event::Retry { .. }
+            | Event::Process
+            | Event::Edit(_) => false,
         }
     }
 }

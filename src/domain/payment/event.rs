@@ -1,5 +1,6 @@
 //! What can happen to a payment, with the facts of it; [`crate::domain::table`] has the bare names.
 
+use super::Edit;
 use crate::domain::{
     attempt::{Answer, Rejection},
     table::Kind,
@@ -31,6 +32,10 @@ pub enum Event {
     Review { reason: String },
     /// A person wants the next attempt now, and may have said why.
     Retry { reason: Option<String> },
+    /// What was deferred, or set for a later time, is to be charged now.
+    Process,
+    /// The merchant writes something else beside it.
+    Edit(Edit),
 }
 
 impl Event {
@@ -47,6 +52,8 @@ impl Event {
             Self::Canceled { .. } => Kind::Canceled,
             Self::Review { .. } => Kind::Review,
             Self::Retry { .. } => Kind::Retry,
+            Self::Process => Kind::Process,
+            Self::Edit(_) => Kind::Edit,
         }
     }
 
@@ -65,7 +72,12 @@ impl Event {
             | Self::Rejected { attempt, .. }
             | Self::Absent { attempt }
             | Self::Canceled { attempt } => Some(*attempt),
-            Self::Due { .. } | Self::Cancel | Self::Review { .. } | Self::Retry { .. } => None,
+            Self::Due { .. }
+            | Self::Cancel
+            | Self::Review { .. }
+            | Self::Retry { .. }
+            | Self::Process
+            | Self::Edit(_) => None,
         }
     }
 
@@ -86,7 +98,12 @@ impl Event {
             | Self::Review { .. } => true,
             // Refused credentials let a new attempt begin, which a stale word must not.
             Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
-            Self::Answered { .. } | Self::Cancel | Self::Canceled { .. } | Self::Retry { .. } => false,
+            Self::Answered { .. }
+            | Self::Cancel
+            | Self::Canceled { .. }
+            | Self::Retry { .. }
+            | Self::Process
+            | Self::Edit(_) => false,
         }
     }
 }

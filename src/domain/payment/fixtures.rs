@@ -20,6 +20,7 @@ pub(crate) fn pending() -> Payment {
         money: euros(1250),
         method: Method { kind: MethodKind::Card, payment_method: "pm_1".to_owned(), gateway_customer: None },
         session: Session::Off,
+        start: Start::Now,
         customer: None,
         reference: None,
         description: None,

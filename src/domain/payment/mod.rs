@@ -1,6 +1,7 @@
 //! Payments: the intent to collect one amount from one customer, and where each stands.
 
 mod apply;
+mod edit;
 mod event;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -8,12 +9,15 @@ pub(crate) mod fixtures;
 mod model;
 mod next;
 mod retriable;
+mod start;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{Effect, Plan, Refused, Step};
+pub use edit::{Edit, MAX_METADATA, Text, TooManyEntries};
 pub use event::Event;
 pub use retriable::NotRetriable;
+pub use start::Start;
 
 use super::{
     attempt::Attempt,
@@ -34,6 +38,7 @@ pub struct Payment {
     pub money: Money,
     pub method: Method,
     pub session: Session,
+    pub start: Start,
     /// The caller's id of the customer.
     pub customer: Option<String>,
     /// The caller's id of the payment.
@@ -114,11 +119,6 @@ impl Payment {
     /// The latest attempt, while it is open.
     pub fn open_attempt(&self) -> Option<&Attempt> {
         self.attempt.as_ref().filter(|attempt| attempt.status.is_open())
-    }
-
-    /// The time before which no attempt may begin.
-    pub fn waits_until(&self) -> Option<Time> {
-        self.status.next_attempt_at()
     }
 
     /// The number that the next attempt will bear.

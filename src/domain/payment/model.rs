@@ -10,6 +10,7 @@ use crate::domain::{
     attempt::{Answer, AttemptStatus, Outcome, Rejection},
     decline::{Decision, Tried},
     event::EventType,
+    table::Kind,
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{Charge, Job, Reconcile, Retry};
@@ -33,6 +34,8 @@ enum Act {
     Canceled,
     Review,
     Retry,
+    Process,
+    Edit(u32),
     Wait(i64),
 }
 
@@ -60,6 +63,8 @@ fn act(number: u32) -> Act {
         28 => Act::RejectCredentials,
         29 => Act::Cancel,
         30 => Act::Canceled,
+        _ if which.is_multiple_of(4) => Act::Process,
+        _ if which % 4 == 1 => Act::Edit(which % 3),
         _ => Act::Retry,
     }
 }
@@ -161,12 +166,11 @@ impl World {
             Ok(Some(step)) => self.check(&before, &event, step),
             // The payment is as it was; that a fact is known is what `None` says.
             Ok(None) => {
-                assert!(
-                    matches!(event, Event::Answered { .. } | Event::Retry { .. }),
-                    "{event:?} fell silent"
-                );
+                let may_be_known =
+                    matches!(event.kind(), Kind::Answered | Kind::Retry | Kind::Process | Kind::Edit);
+                assert!(may_be_known, "{event:?} fell silent");
             }
-            Err(_) => assert!(!matches!(event, Event::Answered { .. }), "{event:?} was refused"),
+            Err(_) => assert!(!matches!(event.kind(), Kind::Answered | Kind::Edit), "{event:?} was refused"),
         }
     }
 
@@ -197,6 +201,8 @@ impl World {
             Act::Canceled => Event::Canceled { attempt },
             Act::Review => Event::Review { reason },
             Act::Retry => Event::Retry { reason: Some(reason) },
+            Act::Process => Event::Process,
+            Act::Edit(n) => Event::Edit(edit(n)),
             Act::Wait(hours) => {
                 self.now += TimeDelta::hours(hours);
                 return None;
@@ -213,6 +219,11 @@ impl World {
         let same = Payment { version: before.version, updated_at: before.updated_at, ..after.clone() };
         assert!(same != *before || duplicate.is_some(), "{event:?} changed nothing but the version");
         self.check_attempts(before, event, &after, duplicate.as_ref());
+        if matches!(event.kind(), Kind::Process | Kind::Edit) {
+            self.check_update(before, event, &after, &effects);
+            self.payment = after;
+            return;
+        }
         let returned = refund.map(|refund| refund.charge);
         assert_eq!(returned, duplicate.as_ref().and_then(|duplicate| duplicate.charge.clone()));
         self.canceled |= matches!(event, Event::Cancel | Event::Canceled { .. });
@@ -242,6 +253,7 @@ impl World {
                 assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
                 assert!(!self.attempts.iter().any(open), "a second attempt was opened");
                 assert!(before.waits_until().is_none_or(|due| due <= self.now), "it came too early");
+                assert!(index > 0 || before.start != Start::OnRequest, "nobody has asked for it");
                 assert_eq!(attempt.status, AttemptStatus::Sending);
                 self.attempts.push(attempt.status);
             }
@@ -255,6 +267,22 @@ impl World {
             assert_eq!((successes, duplicate.status), (1, AttemptStatus::Duplicate));
             assert_eq!(duplicate.n, latest + 1);
         }
+    }
+
+    /// What a caller changes moves no attempt and no status, and is told once.
+    fn check_update(&self, before: &Payment, event: &Event, after: &Payment, effects: &[Effect]) {
+        let told = Effect::Emit(EventType::Updated);
+        let (version, updated_at) = (after.version, after.updated_at);
+        if let Event::Edit(_) = event {
+            let (description, metadata) = (after.description.clone(), after.metadata.clone());
+            assert_eq!(*after, Payment { description, metadata, version, updated_at, ..before.clone() });
+            assert_eq!(effects, [told]);
+            return;
+        }
+        assert_eq!((before.status.name(), before.attempt.as_ref()), ("pending", None));
+        assert_eq!(*after, Payment { start: Start::At(self.now), version, updated_at, ..before.clone() });
+        let charge = Job::Charge(Charge { payment: after.id });
+        assert_eq!(effects, [Effect::Hasten(charge, self.now), told]);
     }
 
     fn check_status(&self, before: &Payment, event: &Event, after: &Payment) {
@@ -286,6 +314,12 @@ impl World {
         // S1.11: silence fails nothing.
         assert!(status != "failed" || self.answered, "{event:?} failed a payment that nobody answered for");
     }
+}
+
+fn edit(n: u32) -> Edit {
+    let value = Some(n.to_string()).filter(|_| n > 0);
+    let description = value.clone().map_or(Text::Removed, Text::Written);
+    Edit { description, metadata: BTreeMap::from([("order".to_owned(), value)]) }
 }
 
 /// A payment is never left waiting for what nobody will do.
@@ -340,10 +374,11 @@ proptest! {
 
     #[test]
     fn every_history_keeps_to_the_specifications_tables(
-        numbers in prop::collection::vec(0..10_240_u32, 1..24), on_session: bool
+        numbers in prop::collection::vec(0..10_240_u32, 1..24), on_session: bool, start in 0..3_usize
     ) {
         let session = if on_session { present().session } else { Session::Off };
-        let mut world = World::of(Payment { session, ..pending() });
+        let start = [Start::Now, Start::At(at(86_400)), Start::OnRequest][start];
+        let mut world = World::of(Payment { session, start, ..pending() });
         for number in numbers {
             world.take(turn(number));
         }

@@ -1,6 +1,6 @@
 //! The next version of a payment: what each verdict of the table makes of it.
 
-use super::{Effect, Payment, Plan, Status, Step};
+use super::{Edit, Effect, Payment, Plan, Start, Status, Step};
 use crate::domain::{
     attempt::{Answer, Attempt, AttemptStatus, Outcome, Rejection},
     clock::Time,
@@ -72,6 +72,27 @@ impl Next<'_> {
         let effects = vec![Effect::Hasten(Job::Retry(retry), self.now), Effect::Emit(EventType::Retrying)];
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         Some(self.done(format!("a person wants the next attempt now{because}"), effects))
+    }
+
+    /// Its first attempt is due now, as somebody wants it; nothing new where it is due already.
+    pub(super) fn start(mut self) -> Option<Step> {
+        if !self.payment.is_early(self.now) {
+            return None;
+        }
+        self.payment.start = Start::At(self.now);
+        let charge = Job::Charge(dunlin_jobs::Charge { payment: self.payment.id });
+        let effects = vec![Effect::Hasten(charge, self.now), Effect::Emit(EventType::Updated)];
+        Some(self.done("it is to be charged now".to_owned(), effects))
+    }
+
+    /// What is written beside it, as the merchant wants it; nothing new where it stands there already.
+    pub(super) fn edit(mut self, edit: Edit) -> Option<Step> {
+        let (edited, changed) = edit.of(&self.payment);
+        if changed.is_empty() {
+            return None;
+        }
+        self.payment = edited;
+        Some(self.done(format!("changed: {}", changed.join(", ")), vec![Effect::Emit(EventType::Updated)]))
     }
 
     pub(super) fn hold(mut self, reason: &str) -> Step {

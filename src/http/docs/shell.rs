@@ -29,7 +29,9 @@ pub(super) fn example(method: &str, path: &str, told: &Value) -> Option<String> 
         }
     }
     write!(command, "curl -sS \"$url{path}\"").ok()?;
-    if method != "get" && content.get("example").is_none() {
+    // A body alone means POST.
+    let implied = if content.get("example").is_some() { "post" } else { "get" };
+    if method != implied {
         write!(command, " -X {}", method.to_uppercase()).ok()?;
     }
     if told["security"].as_array().is_some_and(|ways| !ways.is_empty()) {

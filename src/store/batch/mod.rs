@@ -76,6 +76,7 @@ pub(super) async fn run(
         refunds: refunds::load(tx, &wanted_refunds(changes, &keys)).await?,
         leases: claim::lock(tx, &leases).await?,
         written: BTreeMap::new(),
+        edited: BTreeSet::new(),
         refunds_written: BTreeMap::new(),
         attempts: BTreeMap::new(),
         history: Vec::new(),
@@ -132,6 +133,8 @@ struct Work<'a> {
     leases: HashMap<JobId, Lease>,
     /// Payments to write, with the version that the table holds; none for new ones.
     written: BTreeMap<PaymentId, Option<u32>>,
+    /// Those of them of which a caller has changed something.
+    edited: BTreeSet<PaymentId>,
     refunds_written: BTreeMap<RefundId, Option<u32>>,
     attempts: BTreeMap<(PaymentId, u32), Attempt>,
     history: Vec<HistoryRow>,
@@ -237,10 +240,13 @@ impl Work<'_> {
         self.history.push(HistoryRow::created(change, payment));
         self.emit(payment, crate::domain::event::EventType::Created, None);
         let work = dunlin_jobs::Job::Charge(dunlin_jobs::Charge { payment: payment.id });
-        let job = JobRow::new(&self.context.clock, payment.livemode, &work, payment.created_at)
-            .with_priority(create.priority)
-            .with_traceparent(create.traceparent.clone());
-        self.jobs.insert(job);
+        // What somebody has to ask for has no job until they do.
+        if let Some(due) = payment.start.due(payment.created_at) {
+            let job = JobRow::new(&self.context.clock, payment.livemode, &work, due)
+                .with_priority(create.priority)
+                .with_traceparent(create.traceparent.clone());
+            self.jobs.insert(job);
+        }
         self.written.insert(payment.id, None);
         self.held.insert(payment.id, payment.clone());
         Committed { payment: Some(payment.clone()), refund: None, fresh: true }
@@ -258,8 +264,20 @@ impl Work<'_> {
         if needs_lease && !self.holds_lease(change) {
             return Err(CommitError::LeaseLost);
         }
-        if let Event::Retry { .. } = event {
-            before.retriable(&self.context.plan.declines)?;
+        match event {
+            Event::Retry { .. } => before.retriable(&self.context.plan.declines)?,
+            Event::Edit(edit) => before.editable(edit)?,
+            Event::Due { .. }
+            | Event::Send { .. }
+            | Event::NotSent { .. }
+            | Event::Lost { .. }
+            | Event::Answered { .. }
+            | Event::Rejected { .. }
+            | Event::Absent { .. }
+            | Event::Cancel
+            | Event::Canceled { .. }
+            | Event::Review { .. }
+            | Event::Process => {}
         }
         let now = self.context.clock.now(before.livemode);
         let step = before.apply(event.clone(), &self.context.plan, now)?;
@@ -294,6 +312,9 @@ impl Work<'_> {
         }
         if let Some(refund) = refund {
             self.take_in(refund);
+        }
+        if matches!(event, Event::Edit(_) | Event::Process) {
+            self.edited.insert(payment.id);
         }
         self.write_payment(before.version, payment);
     }
@@ -344,6 +365,8 @@ impl Work<'_> {
         let changed: Vec<_> =
             changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();
         payments::update(tx, &changed).await?;
+        let edited: Vec<_> = self.edited.iter().map(|id| &self.held[id]).collect();
+        payments::edit(tx, &edited).await?;
         let attempts: Vec<_> =
             self.attempts.iter().map(|((id, _), attempt)| (&self.held[id], attempt)).collect();
         payments::save_attempts(tx, &attempts).await?;

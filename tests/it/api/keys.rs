@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 23] = [
+const NEEDS: [(&str, &str, Option<Scope>); 25] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
@@ -34,6 +34,8 @@ const NEEDS: [(&str, &str, Option<Scope>); 23] = [
     ("POST", "/v1/payments", Some(Scope::PaymentsWrite)),
     ("POST", "/v1/payments/batch", Some(Scope::PaymentsWrite)),
     ("GET", "/v1/payments/{id}", Some(Scope::PaymentsRead)),
+    ("PATCH", "/v1/payments/{id}", Some(Scope::PaymentsWrite)),
+    ("POST", "/v1/payments/{id}/process", Some(Scope::PaymentsWrite)),
     ("GET", "/v1/payments/{id}/attempts", Some(Scope::PaymentsRead)),
     ("GET", "/v1/payments/{id}/timeline", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments/{id}/cancel", Some(Scope::PaymentsWrite)),

@@ -138,6 +138,27 @@ async fn a_payment_is_tried_again_now_because_a_person_wants_it() {
     room.ask(&["payments", "retry", &id]).assert_failed(&["HTTP 409", "succeeded"]);
 }
 
+#[tokio::test]
+async fn a_deferred_payment_is_charged_by_a_command() {
+    let room = Room::new();
+    let body = json!({
+        "amount": 1250, "currency": "EUR", "capture": "deferred",
+        "method": { "type": "card", "payment_method": "pm_card_visa" },
+    });
+    let made = room.caller.post("/v1/payments", Some("deferred"), &body).await.body;
+    let id = made["id"].as_str().unwrap().to_owned();
+
+    let waiting = room.done(&["payments", "show", &id]);
+    let asked = room.done(&["payments", "process", &id]);
+    room.caller.wait_for(&id, "succeeded").await;
+    let story = room.done(&["payments", "show", &id]);
+
+    assert!(waiting.contains(&format!("`dunlin payments process {id}`")), "{waiting}");
+    assert!(asked.starts_with(&format!("{id} is to be charged now")), "{asked}");
+    assert!(story.contains("It is to be charged now, by key_"), "{story}");
+    room.ask(&["payments", "process", &id]).assert_failed(&["HTTP 409", "succeeded"]);
+}
+
 #[test]
 fn what_is_wrong_with_a_command_is_told() {
     let room = Room::new();

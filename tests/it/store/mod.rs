@@ -20,7 +20,7 @@ use dunlin::{
     domain::{
         attempt::{Answer, ExchangeKind, Outcome},
         clock::Clock,
-        payment::{Event, Method, MethodKind, Payment, Status},
+        payment::{Event, Method, MethodKind, Payment, Start, Status},
         session::Session,
     },
     failpoint::{CommitFault, Failpoints, Point, Visit},
@@ -89,6 +89,7 @@ impl Bench {
                 gateway_customer: None,
             },
             session: Session::Off,
+            start: Start::Now,
             customer: None,
             reference: None,
             description: None,

@@ -7,7 +7,7 @@ use dunlin::{
     domain::{
         attempt::ExchangeKind,
         clock::Clock,
-        payment::{Method, MethodKind, Payment},
+        payment::{Method, MethodKind, Payment, Start},
         refund::Refund,
         session::Session,
     },
@@ -271,6 +271,7 @@ pub(crate) fn request(method: &str) -> Request {
         money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
         method: Method { kind: MethodKind::Card, payment_method: method.to_owned(), gateway_customer: None },
         session: Session::Off,
+        start: Start::Now,
         gateway: None,
         customer: Some("cus_1".to_owned()),
         reference: None,

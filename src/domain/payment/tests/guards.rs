@@ -17,6 +17,40 @@ fn a_job_that_comes_too_early_begins_nothing() {
 }
 
 #[test]
+fn what_is_set_for_a_later_time_is_charged_then_or_when_somebody_says_so() {
+    let scheduled = Payment { start: Start::At(at(60)), ..pending() };
+    let deferred = Payment { start: Start::OnRequest, ..pending() };
+    let begins = |payment: &Payment, now| payment.apply(due(1, 1), plan(), now).is_ok();
+
+    assert!(!begins(&scheduled, at(59)) && begins(&scheduled, at(60)));
+    assert!(!begins(&deferred, at(1_000_000)));
+    for waiting in [scheduled, deferred] {
+        let asked = step(&waiting, Event::Process);
+        let charge = Job::Charge(Charge { payment: waiting.id });
+        assert_eq!(asked.effects, [Effect::Hasten(charge, at(1)), Effect::Emit(EventType::Updated)]);
+        assert!(begins(&asked.payment, at(1)));
+        unchanged(&asked.payment, Event::Process);
+    }
+    unchanged(&pending(), Event::Process);
+    refused(&sending(), Event::Process);
+}
+
+#[test]
+fn an_edit_that_changes_nothing_makes_no_new_version() {
+    let edit = |value: Option<&str>| {
+        let metadata = BTreeMap::from([("order".to_owned(), value.map(str::to_owned))]);
+        Event::Edit(Edit { metadata, ..Edit::default() })
+    };
+
+    let edited = step(&sending(), edit(Some("7")));
+
+    assert_eq!(edited.detail, "changed: metadata.order");
+    unchanged(&edited.payment, edit(Some("7")));
+    unchanged(&sending(), edit(None));
+    assert!(step(&edited.payment, edit(None)).payment.metadata.is_empty());
+}
+
+#[test]
 fn a_request_made_for_another_attempt_begins_nothing() {
     refused(&pending(), due(2, 1));
     let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
