@@ -127,9 +127,10 @@ impl Server {
                 let answer = serde_json::from_slice(&bytes);
                 Ok(Try::Answered(answer.context("the server's answer cannot be read")?))
             }
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                Ok(Try::Later(format!("HTTP {status}")))
-            }
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Ok(Try::Later(format!("HTTP {status}"))),
             _ => bail!("the server refused: HTTP {status}: {}", detail(&bytes)),
         }
     }

@@ -13,8 +13,9 @@ use crate::domain::{
     refund::{self, Refund},
 };
 use dunlin_jobs::Money;
+use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, de::IntoDeserializer};
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
 use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc, time::Duration};
 use webhook::{Notification, WebhookError};
 
@@ -219,7 +220,7 @@ impl AccountConfig {
 }
 
 /// The gateways there are adapters for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayName {
     Stripe,
@@ -261,6 +262,7 @@ struct Facts {
 #[derive(Debug, Clone)]
 pub struct Account {
     pub name: String,
+    pub kind: GatewayName,
     pub livemode: bool,
     pub base_url: String,
     pub follows_test_clock: bool,
@@ -281,6 +283,7 @@ impl Registry {
             };
             Account {
                 name: name.clone(),
+                kind: config.gateway,
                 livemode: config.livemode,
                 base_url: config.base_url.trim_end_matches('/').to_owned(),
                 follows_test_clock: config.follows_test_clock,

@@ -12,6 +12,7 @@ use axum::{
 };
 use secrecy::SecretString;
 use std::marker::PhantomData;
+use tokio::time::Instant;
 
 /// Whoever has a valid API key with the scope `N`. It stands before a handler's other arguments, so that nobody
 /// learns more than that the scope is missing.
@@ -45,6 +46,11 @@ impl<N: Need> FromRequestParts<Api> for Caller<N> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let holder = holder(&parts.headers, api).await?;
+        if !api.rates.admit(holder.key, Instant::now()) {
+            let detail = "the API key makes more requests than it may: wait for a second, and send many payments \
+                          at a time with /v1/payments/batch";
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail));
+        }
         if !holder.scopes.allow(N::SCOPE) {
             let scope = N::SCOPE;
             let detail =
@@ -60,6 +66,7 @@ impl<N: Need> Input for Caller<N> {
         operation.needs(N::SCOPE);
         operation.refuses(StatusCode::UNAUTHORIZED, &["unauthorized"]);
         operation.refuses(StatusCode::FORBIDDEN, &["insufficient_scope"]);
+        operation.refuses(StatusCode::TOO_MANY_REQUESTS, &["rate_limited"]);
     }
 }
 

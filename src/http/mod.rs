@@ -9,6 +9,7 @@ mod docs;
 mod edits;
 mod extract;
 mod gateway_webhooks;
+mod gateways;
 mod health;
 mod json;
 mod openapi;
@@ -16,6 +17,7 @@ mod operation;
 mod page;
 mod payments;
 mod problem;
+mod rates;
 mod refunds;
 mod retries;
 mod routes;
@@ -35,6 +37,7 @@ use axum::{
 };
 use dunlin_jobs::RequestId;
 use problem::Problem;
+use rates::Rates;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -58,6 +61,10 @@ pub struct Settings {
     pub max_body_bytes: usize,
     pub max_batch_body_bytes: usize,
     pub max_batch_items: usize,
+    /// How many requests a second an API key may make for long, of one process; 0 for no limit.
+    pub key_requests_per_s: u32,
+    /// How many it may make at once.
+    pub key_burst: u32,
     /// How long one request may take, waiting included.
     pub request_timeout_s: u64,
     /// How long a stop waits for requests under way.
@@ -72,6 +79,7 @@ struct Api {
     draining: Arc<AtomicBool>,
     /// Turns for looking up who calls.
     lookups: Arc<Semaphore>,
+    rates: Arc<Rates>,
 }
 
 /// How many callers are looked up at a time: a storm of requests must leave connections for their commits, and
@@ -96,7 +104,9 @@ impl Server {
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
         let draining = Arc::new(AtomicBool::new(false));
         let lookups = Arc::new(Semaphore::new(LOOKUPS));
-        let api = Api { flows, settings: Arc::new(settings), draining: Arc::clone(&draining), lookups };
+        let rates = Arc::new(Rates::new(settings.key_requests_per_s, settings.key_burst));
+        let settings = Arc::new(settings);
+        let api = Api { flows, settings, draining: Arc::clone(&draining), lookups, rates };
         let (stop, mut stopped) = watch::channel(false);
         let service = axum::serve(listener, router(api)).with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
@@ -126,6 +136,7 @@ fn router(api: Api) -> Router {
         .merge(edits::routes())
         .merge(starts::routes())
         .merge(retries::routes())
+        .merge(gateways::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())

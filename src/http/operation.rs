@@ -220,7 +220,9 @@ fn problem_headers(status: u16, request_id: &Value) -> Value {
     let mut headers = json!({ "Request-Id": request_id });
     match status {
         401 | 403 => headers["WWW-Authenticate"] = json!({ "schema": { "type": "string" } }),
-        503 => headers["Retry-After"] = json!({ "schema": { "type": "string", "pattern": "^[0-9]+$" } }),
+        429 | 503 => {
+            headers["Retry-After"] = json!({ "schema": { "type": "string", "pattern": "^[0-9]+$" } });
+        }
         _ => {}
     }
     headers

@@ -24,11 +24,12 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 25] = [
+const NEEDS: [(&str, &str, Option<Scope>); 26] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
     ("GET", "/docs", None),
+    ("GET", "/v1/gateways", Some(Scope::PaymentsRead)),
     ("POST", "/v1/gateways/{account}/webhooks", None),
     ("GET", "/v1/payments", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments", Some(Scope::PaymentsWrite)),

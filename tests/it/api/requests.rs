@@ -1,7 +1,7 @@
 //! Requests that are wrong before their content is: routes, methods, headers, bodies.
 
 use super::{Api, assert_problem, id, payment};
-use crate::support::{both, database::Database};
+use crate::support::{both, database::Database, process::Answer};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -154,4 +154,52 @@ async fn a_trace_that_is_none_is_dropped(database: Database) {
     }
     let left: Vec<Value> = api.list("status=failed").await;
     assert!(left.is_empty());
+}
+
+// S7, API4
+#[tokio::test]
+async fn a_key_that_asks_too_much_is_told_to_wait_and_others_are_not() {
+    let api = Api::start(
+        Database::sqlite(),
+        &[("DUNLIN_HTTP__KEY_REQUESTS_PER_S", "1"), ("DUNLIN_HTTP__KEY_BURST", "5")],
+    );
+    let made = json!({ "name": "other", "scopes": ["payments:read"] });
+    let other =
+        api.caller.post("/v1/api_keys", None, &made).await.body["secret"].as_str().unwrap().to_owned();
+    let other = crate::support::process::Caller::new(&api.serve.url, &other);
+
+    let mut answers = Vec::new();
+    while answers.last().is_none_or(|answer: &Answer| answer.status == 200) {
+        answers.push(api.caller.get("/v1/payments").await);
+    }
+    let refused = answers.pop().unwrap();
+
+    assert!(answers.len() >= 4, "{}", answers.len());
+    assert_problem(&refused, 429, "rate_limited", None);
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(other.get("/v1/payments").await.status, 200);
+    assert_eq!(api.caller.get("/livez").await.status, 200);
+    while api.caller.get("/v1/payments").await.status != 200 {}
+}
+
+#[tokio::test]
+async fn gateway_accounts_of_the_environment_are_listed() {
+    let settings = [
+        ("DUNLIN_GATEWAYS__ACME__GATEWAY", "stripe"),
+        ("DUNLIN_GATEWAYS__ACME__LIVEMODE", "false"),
+        ("DUNLIN_GATEWAYS__ACME__BASE_URL", "http://127.0.0.1:9"),
+        ("DUNLIN_GATEWAYS__ACME__SECRET_KEY", "sk_test_secret"),
+    ];
+    let api = Api::start(Database::sqlite(), &settings);
+
+    let listed = api.caller.get("/v1/gateways").await;
+
+    let account = |name: &str, default: bool| {
+        json!({
+            "object": "gateway_account", "name": name, "gateway": "stripe", "livemode": false, "default": default,
+            "webhooks": format!("/v1/gateways/{name}/webhooks"),
+        })
+    };
+    assert_eq!(listed.body["data"], json!([account("acme", true), account("sandbox", false)]));
+    assert!(!listed.body.to_string().contains("secret"));
 }
