@@ -15,7 +15,7 @@ use crate::{
         scope::Scope,
     },
     flow::api_keys,
-    store::{OpenError, Owner, Store},
+    store::{OpenError, Owner, Store, change::Actor},
 };
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
@@ -105,11 +105,13 @@ async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
         Keys::Database(store, tenant) => {
             let new = NewKey { name, scopes: scopes.into_iter().collect(), expires_at: until };
             let owner = Owner { tenant: store.ensure_tenant(tenant).await?.id, livemode: live };
-            api_keys::create(store, owner, new).await.map_err(Into::into).map(|made| {
-                let mut told = json!(View::at(&made.key, made.key.created_at));
-                told["secret"] = made.secret.expose_secret().into();
-                told
-            })
+            api_keys::create(store, &Actor::Program("dunlin"), owner, new).await.map_err(Into::into).map(
+                |made| {
+                    let mut told = json!(View::at(&made.key, made.key.created_at));
+                    told["secret"] = made.secret.expose_secret().into();
+                    told
+                },
+            )
         }
     };
     keys.close().await;
@@ -214,7 +216,7 @@ const PAGE: u16 = 200;
 
 async fn revoke_kept(store: &Store, tenant: &str, id: KeyId) -> anyhow::Result<Value> {
     for owner in owners(store, tenant).await? {
-        if let Some(key) = store.revoke_key(owner, id).await? {
+        if let Some(key) = store.revoke_key(&Actor::Program("dunlin"), owner, id).await? {
             return Ok(json!(View::at(&key, store.clock().now(true))));
         }
     }

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod api;
+mod audit;
 mod charge;
 mod clock;
 mod demo;
@@ -60,6 +61,8 @@ enum Command {
     /// API keys: who may call, and what they may do.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The audit trail: what people did, and whether the record of it is whole.
+    Audit(audit::Args),
     /// Accounts at gateways whose secrets the database keeps, sealed.
     #[command(subcommand)]
     Gateways(gateways::Command),
@@ -111,6 +114,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
         Command::Clock(command) => clock::run(command, &Config::load(config)?).await,
         Command::Keys(command) => Box::pin(keys::run(command, &Config::load(config)?)).await,
+        Command::Audit(args) => audit::run(args, &Config::load(config)?).await,
         Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
         Command::Sandbox(args) => sandbox::run(args).await,
     }

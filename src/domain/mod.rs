@@ -11,3 +11,4 @@ pub mod refund;
 pub mod scope;
 pub mod session;
 pub mod table;
+pub mod trail;

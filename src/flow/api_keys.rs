@@ -6,13 +6,13 @@ use crate::{
         api_key::{ApiKey, NewKey},
         clock::truncate,
     },
-    store::{KeyHolder, MadeKey, Owner, Store},
+    store::{KeyHolder, MadeKey, Owner, Store, change::Actor},
 };
 use chrono::Datelike;
 use dunlin_jobs::KeyId;
 
-/// Makes a key for whoever has the database.
-pub async fn create(store: &Store, owner: Owner, new: NewKey) -> Result<MadeKey, FlowError> {
+/// Makes a key of that tenant and environment.
+pub async fn create(store: &Store, by: &Actor, owner: Owner, new: NewKey) -> Result<MadeKey, FlowError> {
     let invalid = |field: &str, detail: &str| {
         Err(FlowError::Invalid { field: field.to_owned(), detail: detail.to_owned() })
     };
@@ -24,7 +24,7 @@ pub async fn create(store: &Store, owner: Owner, new: NewKey) -> Result<MadeKey,
         return invalid("expires_at", "the moment must be to come, and before the year 10000");
     }
     let new = NewKey { expires_at: new.expires_at.map(truncate), ..new };
-    let made = store.create_key(owner, new).await?;
+    let made = store.create_key_by(by, owner, new).await?;
     let (id, scopes) = (made.key.id, &made.key.scopes);
     tracing::info!(key.id = %id, "the API key {id} was made with {scopes}");
     Ok(made)
@@ -36,7 +36,7 @@ impl Flows {
         if let Some(scope) = giver.scopes.lacking(&new.scopes) {
             return Err(FlowError::Ungivable(scope));
         }
-        create(&self.store, giver.owner, new).await
+        create(&self.store, &giver.into(), giver.owner, new).await
     }
 
     pub async fn load_key(&self, owner: Owner, id: KeyId) -> Result<ApiKey, FlowError> {
@@ -53,8 +53,9 @@ impl Flows {
     }
 
     /// Lets a key in no more; once more is as good as once.
-    pub async fn revoke_key(&self, owner: Owner, id: KeyId) -> Result<ApiKey, FlowError> {
-        let key = self.store.revoke_key(owner, id).await?.ok_or(FlowError::NotFound("API key"))?;
+    pub async fn revoke_key(&self, by: &KeyHolder, id: KeyId) -> Result<ApiKey, FlowError> {
+        let key =
+            self.store.revoke_key(&by.into(), by.owner, id).await?.ok_or(FlowError::NotFound("API key"))?;
         tracing::info!(key.id = %id, "the API key {id} is revoked");
         Ok(key)
     }

@@ -2,8 +2,9 @@
 
 use super::{FlowError, Flows};
 use crate::{
-    domain::clock::Time,
+    domain::{clock::Time, trail::Deed},
     gateway::{Account, Call},
+    store::KeyHolder,
 };
 use std::time::Duration;
 
@@ -41,6 +42,18 @@ impl Flows {
                 Stepped::There => return Ok(self.clock().now(false)),
             }
         }
+    }
+
+    /// The same for the holder of a key, whose deed is noted before it takes effect.
+    pub async fn advance_test_clock_for(&self, by: &KeyHolder, target: Time) -> Result<Time, FlowError> {
+        self.check_target(target)?;
+        let deed = Deed {
+            before: Some(self.clock().now(false).to_rfc3339()),
+            after: Some(target.to_rfc3339()),
+            ..Deed::by(&by.into(), "test_clock.advance", "test_clock", self.clock().now(true))
+        };
+        self.store.note_deed(by.owner, deed).await?;
+        self.advance_test_clock(target).await
     }
 
     /// Moves test time to the next due moment, while nothing is in hand and nothing can be begun: a request that

@@ -26,7 +26,7 @@ impl Flows {
             check_entry(name, value.as_deref().unwrap_or_default())?;
         }
         let payment = self.load_payment(by.owner, id).await?;
-        let change = self.change(by.key.to_string(), Subject::Event(payment.id, Event::Edit(edit)));
+        let change = self.change(by, Subject::Event(payment.id, Event::Edit(edit)));
         let committed = self.store.offer(change).await?;
         committed.payment.ok_or(FlowError::NotFound("payment"))
     }

@@ -17,6 +17,7 @@ pub mod reconcile;
 pub mod refund;
 pub mod refunds;
 pub mod sweep;
+mod trail;
 mod verdict;
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     gateway::{Account, Registry, client::Client},
     store::{
         Store, StoreError,
-        change::{Change, CommitError, Committed, ExchangeWrite, JobEnd, Lease, Subject},
+        change::{Actor, Change, CommitError, Committed, ExchangeWrite, JobEnd, Lease, Subject},
         claim::Claimed,
     },
 };
@@ -37,7 +38,7 @@ use chrono::TimeDelta;
 use dunlin_jobs::{ChangeId, PaymentId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// What every flow works with.
 #[derive(Debug, Clone)]
@@ -166,7 +167,7 @@ impl Flows {
         self.clock().now(payment.livemode)
     }
 
-    fn change(&self, actor: impl Into<Cow<'static, str>>, subject: Subject) -> Change {
+    fn change(&self, actor: impl Into<Actor>, subject: Subject) -> Change {
         let id = ChangeId::mint(self.clock().now(true), self.clock().random());
         Change { id, actor: actor.into(), subject, exchanges: Vec::new(), job: None }
     }

@@ -73,7 +73,7 @@ impl Flows {
             key,
             asked_at: self.now(payment),
         };
-        let change = self.change(by.key.to_string(), Subject::Wish(Box::new(wish)));
+        let change = self.change(by, Subject::Wish(Box::new(wish)));
         let committed = self.store.offer(change).await?;
         let payment = committed.payment.ok_or(CommitError::NotFound)?;
         Ok((payment, committed.fresh))

@@ -117,9 +117,9 @@ async fn show(
 
 async fn revoke(
     State(api): State<Api>,
-    Caller { owner, .. }: Caller<Admin>,
+    Caller { holder, .. }: Caller<Admin>,
     Id(id): Id<KeyId>,
 ) -> Result<Told<ApiKey>, Problem> {
-    let key = api.flows.revoke_key(owner, id).await?;
+    let key = api.flows.revoke_key(&holder, id).await?;
     Ok(Told::of(&View::at(&key, api.flows.clock().now(true))))
 }

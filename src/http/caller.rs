@@ -46,6 +46,8 @@ impl<N: Need> FromRequestParts<Api> for Caller<N> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let holder = holder(&parts.headers, api).await?;
+        let request = parts.extensions.get().copied();
+        let holder = KeyHolder { request, ..holder };
         if !api.rates.admit(holder.key, Instant::now()) {
             let detail = "the API key makes more requests than it may: wait for a second, and send many payments \
                           at a time with /v1/payments/batch";

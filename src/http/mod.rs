@@ -2,6 +2,7 @@
 //! tables.
 
 mod api_keys;
+mod audit;
 mod batch;
 mod caller;
 mod described;
@@ -140,6 +141,7 @@ fn router(api: Api) -> Router {
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
         .at_most(api.settings.max_body_bytes);
     let batch = batch::routes().at_most(api.settings.max_batch_body_bytes);
     single
@@ -161,8 +163,10 @@ async fn no_such_method() -> Problem {
 }
 
 /// What every request has: an id, a deadline, and a problem's body where it went wrong.
-async fn frame(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let id = RequestId::mint(api.flows.clock().now(true), api.flows.clock().random()).to_string();
+async fn frame(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::mint(api.flows.clock().now(true), api.flows.clock().random());
+    request.extensions_mut().insert(id);
+    let id = id.to_string();
     let path =
         Some(request.uri().path()).filter(|path| !looks_like_card_number(path)).unwrap_or("(withheld)");
     let span =

@@ -60,7 +60,7 @@ async fn show(
 
 async fn advance(
     State(api): State<Api>,
-    Caller { owner, .. }: Caller<JobsOperate>,
+    Caller { owner, holder, .. }: Caller<JobsOperate>,
     Body(target): Body<Advance>,
 ) -> Result<Told<TestClock>, Problem> {
     test_only(owner.livemode)?;
@@ -74,7 +74,8 @@ async fn advance(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("to"));
         }
     };
-    let now = api.flows.advance_test_clock(crate::domain::clock::truncate(target)).await?;
+    let target = crate::domain::clock::truncate(target);
+    let now = api.flows.advance_test_clock_for(&holder, target).await?;
     Ok(told(now))
 }
 

@@ -1,23 +1,61 @@
 //! Changes: what is asked of the committer, and what it answers.
 
+use super::KeyHolder;
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
     payment::{Event, NotRetriable, Payment, Refused, TooManyEntries},
     refund::{self, NotRefundable, Refund},
 };
-use dunlin_jobs::{ChangeId, ExchangeId, JobId, PaymentId, RefundId, TenantId};
+use dunlin_jobs::{ChangeId, ExchangeId, JobId, KeyId, PaymentId, RefundId, RequestId, TenantId};
 use std::borrow::Cow;
 
 /// One atomic step: all of it is committed, or nothing is.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub id: ChangeId,
-    /// Who does it, for the history: `api`, `worker`, `sweep`, or a person's API key.
-    pub actor: Cow<'static, str>,
+    pub actor: Actor,
     pub subject: Subject,
     pub exchanges: Vec<ExchangeWrite>,
     pub job: Option<(Lease, JobEnd)>,
+}
+
+/// Who does it, for the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A part of the program: `api`, `worker` or `sweep`; `dunlin` for what its commands do in the database.
+    Program(&'static str),
+    /// Whoever has the API key.
+    Key(KeyId, Option<RequestId>),
+}
+
+impl Actor {
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Program(name) => Cow::Borrowed(*name),
+            Self::Key(key, _) => Cow::Owned(key.to_string()),
+        }
+    }
+
+    /// The request by which it is done.
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::Program(_) => None,
+            Self::Key(_, request) => *request,
+        }
+    }
+}
+
+impl From<&'static str> for Actor {
+    fn from(name: &'static str) -> Self {
+        Self::Program(name)
+    }
+}
+
+impl From<&KeyHolder> for Actor {
+    fn from(holder: &KeyHolder) -> Self {
+        Self::Key(holder.key, holder.request)
+    }
 }
 
 #[derive(Debug, Clone)]

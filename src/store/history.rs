@@ -129,7 +129,7 @@ impl HistoryRow {
             refund_to: None,
             cause: cause.to_owned(),
             detail,
-            actor: change.actor.clone().into_owned(),
+            actor: change.actor.name().into_owned(),
             exchange_id: change.exchanges.iter().map(ExchangeWrite::id).next_back().map(|id| id.to_string()),
             at: At(payment.updated_at),
         }

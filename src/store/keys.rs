@@ -1,11 +1,12 @@
 //! API keys: shown once, kept as a digest.
 
-use super::{Owner, Store, StoreError, row::At, text::on};
+use super::{Owner, Store, StoreError, change::Actor, row::At, text::on, trail};
 use crate::domain::{
     api_key::{ApiKey, NewKey},
     scope::Scopes,
+    trail::Deed,
 };
-use dunlin_jobs::{KeyId, TenantId};
+use dunlin_jobs::{KeyId, RequestId, TenantId};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -22,6 +23,8 @@ pub struct KeyHolder {
     pub key: KeyId,
     pub owner: Owner,
     pub scopes: Scopes,
+    /// The request that it is shown with.
+    pub request: Option<RequestId>,
 }
 
 /// The text before a key's random part, by which a leaked one is recognised.
@@ -55,8 +58,18 @@ macro_rules! key_columns {
 const AFTER_ALL: &str = "key_~";
 
 impl Store {
-    /// Makes a key of 256 random bits.
+    /// Makes a key for whoever has the database.
     pub async fn create_key(&self, owner: Owner, new: NewKey) -> Result<MadeKey, StoreError> {
+        self.create_key_by(&Actor::Program("dunlin"), owner, new).await
+    }
+
+    /// Makes a key of 256 random bits.
+    pub async fn create_key_by(
+        &self,
+        actor: &Actor,
+        owner: Owner,
+        new: NewKey,
+    ) -> Result<MadeKey, StoreError> {
         const TEXT: &str = "INSERT INTO api_keys (id, tenant_id, livemode, name, prefix, digest, scopes, created_at, \
              expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let now = self.clock.now(true);
@@ -72,7 +85,12 @@ impl Store {
             expires_at: new.expires_at,
             revoked_at: None,
         };
-        on!(&self.writer, |db, _pick| {
+        let deed = Deed {
+            after: Some(format!("{}: {}", key.name, key.scopes)),
+            ..Deed::by(actor, "api_key.create", &key.id.to_string(), now)
+        };
+        let mut tx = self.begin().await?;
+        on!(&mut tx, |tx, _pick| {
             sqlx::query(TEXT)
                 .bind(key.id.to_string())
                 .bind(owner.tenant.to_string())
@@ -83,10 +101,12 @@ impl Store {
                 .bind(key.scopes.to_string())
                 .bind(At(now))
                 .bind(key.expires_at.map(At))
-                .execute(db)
+                .execute(&mut **tx)
                 .await?
                 .rows_affected()
         });
+        trail::append(&mut tx, owner, [deed]).await?;
+        tx.commit().await?;
         Ok(MadeKey { key, secret: secret.into() })
     }
 
@@ -104,7 +124,7 @@ impl Store {
         let key = id.parse().map_err(|_| corrupt("id"))?;
         let tenant: TenantId = tenant.parse().map_err(|_| corrupt("tenant_id"))?;
         let scopes = scopes.parse().map_err(|_| corrupt("scopes"))?;
-        Ok(Some(KeyHolder { key, owner: Owner { tenant, livemode }, scopes }))
+        Ok(Some(KeyHolder { key, owner: Owner { tenant, livemode }, scopes, request: None }))
     }
 
     /// A key of the owner's.
@@ -142,20 +162,30 @@ impl Store {
     }
 
     /// Lets a key of the owner's in no more; one that was revoked before keeps its moment.
-    pub async fn revoke_key(&self, owner: Owner, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+    pub async fn revoke_key(
+        &self,
+        actor: &Actor,
+        owner: Owner,
+        id: KeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
         const TEXT: &str = "UPDATE api_keys SET revoked_at = $4 \
              WHERE id = $1 AND tenant_id = $2 AND livemode = $3 AND revoked_at IS NULL";
-        let now = At(self.clock.now(true));
-        on!(&self.writer, |db, _pick| {
+        let now = self.clock.now(true);
+        let mut tx = self.begin().await?;
+        let revoked = on!(&mut tx, |tx, _pick| {
             sqlx::query(TEXT)
                 .bind(id.to_string())
                 .bind(owner.tenant.to_string())
                 .bind(owner.livemode)
-                .bind(now)
-                .execute(db)
+                .bind(At(now))
+                .execute(&mut **tx)
                 .await?
                 .rows_affected()
         });
+        if revoked > 0 {
+            trail::append(&mut tx, owner, [Deed::by(actor, "api_key.revoke", &id.to_string(), now)]).await?;
+        }
+        tx.commit().await?;
         self.find_owned_key(owner, id).await
     }
 }

@@ -20,6 +20,7 @@ mod refunds;
 mod row;
 pub mod scratch;
 mod text;
+mod trail;
 
 pub use environment::Tenant;
 pub use history::Transition;

@@ -5,7 +5,7 @@
 mod refunding;
 
 use super::{
-    StoreError, Tx,
+    Owner, StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
     claim,
     events::EventRow,
@@ -15,7 +15,7 @@ use super::{
     jobs::{JobRow, JobWrites},
     payments,
     recent::Recent,
-    refunds,
+    refunds, trail,
 };
 use crate::{
     domain::{
@@ -23,10 +23,11 @@ use crate::{
         clock::Clock,
         payment::{Effect, Event, Payment, Plan, Status, Step},
         refund::Refund,
+        trail::Deed,
     },
     failpoint::{Failpoints, Point},
 };
-use dunlin_jobs::{EventId, JobId, PaymentId, RefundId};
+use dunlin_jobs::{EventId, JobId, PaymentId, RefundId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a batch needs besides its changes.
@@ -77,6 +78,7 @@ pub(super) async fn run(
         leases: claim::lock(tx, &leases).await?,
         written: BTreeMap::new(),
         edited: BTreeSet::new(),
+        deeds: BTreeMap::new(),
         refunds_written: BTreeMap::new(),
         attempts: BTreeMap::new(),
         history: Vec::new(),
@@ -135,6 +137,8 @@ struct Work<'a> {
     written: BTreeMap<PaymentId, Option<u32>>,
     /// Those of them of which a caller has changed something.
     edited: BTreeSet<PaymentId>,
+    /// What people did, by tenant and environment.
+    deeds: BTreeMap<(TenantId, bool), Vec<Deed>>,
     refunds_written: BTreeMap<RefundId, Option<u32>>,
     attempts: BTreeMap<(PaymentId, u32), Attempt>,
     history: Vec<HistoryRow>,
@@ -313,6 +317,10 @@ impl Work<'_> {
         if let Some(refund) = refund {
             self.take_in(refund);
         }
+        let real_time = self.context.clock.now(true);
+        if let Some(deed) = Deed::to_payment(change, event, [before, &payment], real_time) {
+            self.deeds.entry((payment.tenant, payment.livemode)).or_default().push(deed);
+        }
         if matches!(event, Event::Edit(_) | Event::Process) {
             self.edited.insert(payment.id);
         }
@@ -378,6 +386,9 @@ impl Work<'_> {
         super::history::insert(tx, &self.history).await?;
         self.jobs.write(tx).await?;
         super::events::insert(tx, &self.events).await?;
+        for ((tenant, livemode), deeds) in std::mem::take(&mut self.deeds) {
+            trail::append(tx, Owner { tenant, livemode }, deeds).await?;
+        }
         Ok(self.written.keys().filter_map(|id| self.held.remove(id)).collect())
     }
 }

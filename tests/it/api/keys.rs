@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 26] = [
+const NEEDS: [(&str, &str, Option<Scope>); 27] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
@@ -47,6 +47,7 @@ const NEEDS: [(&str, &str, Option<Scope>); 26] = [
     ("GET", "/v1/refunds/{id}", Some(Scope::PaymentsRead)),
     ("GET", "/v1/test_clock", Some(Scope::JobsRead)),
     ("POST", "/v1/test_clock/advance", Some(Scope::JobsOperate)),
+    ("GET", "/v1/audit", Some(Scope::Admin)),
     ("GET", "/v1/api_keys", Some(Scope::Admin)),
     ("POST", "/v1/api_keys", Some(Scope::Admin)),
     ("GET", "/v1/api_keys/{id}", Some(Scope::Admin)),

@@ -1,5 +1,6 @@
 //! The HTTP API, through a running `dunlin serve`.
 
+mod audit;
 mod bad_input;
 mod batch;
 mod cards;

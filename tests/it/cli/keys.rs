@@ -152,3 +152,21 @@ fn what_is_wrong_with_a_command_is_told() {
     create(&["--url", "http://127.0.0.1:1"]).assert_failed(&["no API key", "DUNLIN_API_KEY"]);
     assert_eq!(read(&keys(&path, &["list", "--json"], &place))["data"], json!([]), "nothing was made");
 }
+
+#[tokio::test]
+async fn the_audit_trail_is_shown_and_checked() {
+    let (_folder, path) = folder();
+    let database = Database::sqlite();
+    let serve = Serve::start(&database, &path, &[]);
+    let place = [("DUNLIN_URL", serve.url.as_str()), ("DUNLIN_API_KEY", serve.key.as_str())];
+    keys(&path, &["create", "--name", "shop"], &place);
+
+    let told = run(&path, &["audit"], &place);
+    let data = read(&run(&path, &["audit", "--json", "--limit", "1"], &place));
+
+    assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
+    assert_eq!(told.out.lines().count(), 3, "{}", told.out);
+    assert!(told.out.lines().nth(1).unwrap().contains("api_key.create"), "{}", told.out);
+    assert!(told.out.contains("shop: "), "{}", told.out);
+    assert_eq!((&data["sound"], &data["has_more"]), (&json!(true), &json!(true)));
+}

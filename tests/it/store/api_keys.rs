@@ -31,7 +31,8 @@ async fn keys_let_in_their_owner_until_they_are_revoked_or_expire(database: Data
     let first = bench.store.create_key(bench.owner, named("one")).await.unwrap();
     let second = bench.store.create_key(live, NewKey { expires_at: until, ..named("two") }).await.unwrap();
     let find = async |secret: &SecretString| bench.store.find_key(secret).await.unwrap();
-    let holder = |id: KeyId, owner: Owner| KeyHolder { key: id, owner, scopes: named("").scopes };
+    let holder =
+        |id: KeyId, owner: Owner| KeyHolder { key: id, owner, scopes: named("").scopes, request: None };
 
     assert!(first.secret.expose_secret().starts_with("dk_test_"));
     assert!(second.secret.expose_secret().starts_with("dk_live_"));
@@ -41,7 +42,7 @@ async fn keys_let_in_their_owner_until_they_are_revoked_or_expire(database: Data
     let secrets = format!("api_keys WHERE digest LIKE 'dk_%' OR prefix = '{}'", first.secret.expose_secret());
     assert_eq!(raw::count(&bench.database, &secrets).await, 0);
 
-    let revoked = bench.store.revoke_key(bench.owner, first.key.id).await.unwrap().unwrap();
+    let revoked = bench.store.revoke_key(&"test".into(), bench.owner, first.key.id).await.unwrap().unwrap();
     assert_eq!(revoked.status(bench.now()), "revoked");
     assert_eq!(find(&first.secret).await, None);
     bench.store.clock().travel(TimeDelta::seconds(59));
@@ -106,7 +107,7 @@ async fn keys_are_shown_to_their_owner_only(database: Database) {
     assert_eq!(bench.store.find_owned_key(bench.owner, id).await.unwrap().as_ref(), Some(&made[0]));
     for other in [live, foreign] {
         assert_eq!(bench.store.find_owned_key(other, id).await.unwrap(), None);
-        assert_eq!(bench.store.revoke_key(other, id).await.unwrap(), None);
+        assert_eq!(bench.store.revoke_key(&"test".into(), other, id).await.unwrap(), None);
     }
     assert_eq!(list(bench.owner, None).await[0].revoked_at, None);
 }
@@ -114,10 +115,10 @@ async fn keys_are_shown_to_their_owner_only(database: Database) {
 async fn revoking_again_changes_nothing(database: Database) {
     let bench = Bench::new(database).await;
     let id = bench.store.create_key(bench.owner, named("one")).await.unwrap().key.id;
-    let first = bench.store.revoke_key(bench.owner, id).await.unwrap().unwrap();
+    let first = bench.store.revoke_key(&"test".into(), bench.owner, id).await.unwrap().unwrap();
     bench.store.clock().travel(TimeDelta::seconds(60));
 
-    let again = bench.store.revoke_key(bench.owner, id).await.unwrap().unwrap();
+    let again = bench.store.revoke_key(&"test".into(), bench.owner, id).await.unwrap().unwrap();
 
     assert_eq!(first.revoked_at, Some(moment(0)));
     assert_eq!(again, first);

@@ -10,6 +10,7 @@ mod lost;
 mod raw;
 mod reads;
 mod schema;
+mod trail;
 
 use crate::support::{
     database::{Database, plan},

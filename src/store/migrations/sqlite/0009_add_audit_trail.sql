@@ -1,0 +1,28 @@
+-- What people did: a chain of hashes for each tenant and environment, to which can only be added.
+
+CREATE TABLE audit_trail (
+    tenant_id TEXT NOT NULL,
+    livemode BOOLEAN NOT NULL,
+    number BIGINT NOT NULL CHECK (number > 0),
+    at TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    reason TEXT,
+    before TEXT,
+    after TEXT,
+    request_id TEXT,
+    previous_hash TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, livemode, number)
+) WITHOUT ROWID;
+
+CREATE TRIGGER audit_trail_keeps_entries BEFORE UPDATE ON audit_trail
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
+
+CREATE TRIGGER audit_trail_loses_none BEFORE DELETE ON audit_trail
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
