@@ -274,32 +274,6 @@ fn every_configuration_file_has_known_keys_only() {
 }
 
 #[test]
-fn every_default_is_explained_above_itself_or_its_group() {
-    let text = config("default.toml");
-    let lines: Vec<_> = text.lines().collect();
-    let mut wrong = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        let is_key =
-            line.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty()) && !line.starts_with('#');
-        let group = lines[..at].iter().rev().take_while(|above| !above.is_empty());
-        let explained = group.clone().any(|above| above.starts_with('#'))
-            // A group's own comment stands above its head.
-            || lines[..at].iter().rev().skip_while(|above| !above.starts_with('[')).nth(1).is_some_and(|above| above.starts_with('#'))
-            || is_plain(line);
-        if is_key && !explained {
-            wrong.push((*line).to_owned());
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
-/// Keys whose name and unit say it all.
-fn is_plain(line: &str) -> bool {
-    let plain = ["listen", "max_body_bytes", "max_batch_body_bytes", "max_batch_items", "connect_timeout_ms"];
-    plain.iter().any(|key| line.starts_with(&format!("{key} =")))
-}
-
-#[test]
 fn the_example_has_two_thousand_charges() {
     let text = fs::read_to_string(root().join("examples/charges.csv")).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());

@@ -2,6 +2,7 @@
 
 mod page;
 mod reader;
+mod settings;
 mod shape;
 mod shell;
 
