@@ -62,7 +62,8 @@ fn meaning(words: &[String]) -> String {
 impl Key {
     /// What a number counts: by the end of its name, or by the last words above it.
     fn unit(&self) -> Option<String> {
-        let by_name = [("_ms", "milliseconds"), ("_s", "seconds"), ("_bytes", "bytes")];
+        let by_name =
+            [("_per_s", "a second"), ("_ms", "milliseconds"), ("_s", "seconds"), ("_bytes", "bytes")];
         let named =
             by_name.iter().find(|(end, _)| self.name.ends_with(end)).map(|(_, unit)| (*unit).to_owned());
         let words = self.words.join(" ");
