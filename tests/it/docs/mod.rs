@@ -6,7 +6,7 @@ mod settings;
 mod shape;
 mod shell;
 
-use page::Page;
+use page::{Page, Section};
 use reader::Reader;
 use std::{fmt::Write, sync::Mutex, thread};
 
@@ -63,6 +63,28 @@ fn no_command_hides_in_a_block_of_another_kind() {
             _ => true,
         };
         wrong.extend(page.blocks().filter(is_wrong).map(|block| told(&page, block)));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_link_and_path_of_the_pages_leads_somewhere() {
+    let mut pages = page::all();
+    let others = ["ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "STYLE.md"];
+    pages.extend(others.map(|path| Page::open(path.to_owned())));
+    let mut wrong = Vec::new();
+    for page in &pages {
+        let leads = |section: &Section| {
+            let known = pages.iter().find(|other| other.path == section.page);
+            let is_section = |other: &Page| other.section(&section.anchor).is_some();
+            let whole = section.anchor.is_empty() && page::root().join(&section.page).exists();
+            whole || known.is_some_and(is_section)
+        };
+        let links = page.links().filter(|section| !leads(section));
+        wrong.extend(links.map(|Section { page: to, anchor }| format!("{}: {to}#{anchor}", page.path)));
+        let own = page::root().join(&page.path).parent().unwrap().to_owned();
+        let paths = page.paths().filter(|path| !page::root().join(path).exists() && !own.join(path).exists());
+        wrong.extend(paths.map(|path| format!("{}: {path}", page.path)));
     }
     assert_eq!(wrong, Vec::<String>::new());
 }

@@ -9,6 +9,7 @@ use std::{
 pub(super) struct Page {
     /// From the root: `docs/refunds.md`.
     pub(super) path: String,
+    pub(super) text: String,
     pub(super) steps: Vec<Step>,
 }
 
@@ -58,7 +59,7 @@ pub(super) fn all() -> Vec<Page> {
 }
 
 impl Page {
-    fn open(path: String) -> Self {
+    pub(super) fn open(path: String) -> Self {
         let text = fs::read_to_string(root().join(&path)).unwrap();
         Self::parse(path, &text)
     }
@@ -95,7 +96,29 @@ impl Page {
                 paragraph.push(' ');
             }
         }
-        Self { path, steps }
+        Self { path, text: text.to_owned(), steps }
+    }
+
+    /// The files, and their sections, that its links lead to; those of the outside are not followed.
+    pub(super) fn links(&self) -> impl Iterator<Item = Section> {
+        let links = self.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let inside = links.filter(|link| !link.contains("://"));
+        inside.map(|link| {
+            let section = section(&self.path, link);
+            let whole = || Section { page: target(&self.path, link).unwrap(), anchor: String::new() };
+            section.unwrap_or_else(whole)
+        })
+    }
+
+    /// Paths that it names in backticks, but for what its reader is to add.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        let places = ["config/", "docs/", "examples/", "jobs/", "scripts/", "src/", "tests/"];
+        let is_path = move |word: &&str| {
+            places.iter().any(|place| word.starts_with(place))
+                && !word.contains(['*', ' ', '\n'])
+                && !["acme", "NAME"].iter().any(|new| word.contains(new))
+        };
+        self.text.split('`').skip(1).step_by(2).filter(is_path)
     }
 
     pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -148,6 +171,14 @@ fn before(path: &str, paragraph: &str) -> Option<Step> {
 /// The section that a page's link leads to.
 fn section(path: &str, link: &str) -> Option<Section> {
     let (page, anchor) = link.split_once('#')?;
+    Some(Section { page: target(path, page)?, anchor: anchor.to_owned() })
+}
+
+/// The file that a page's link leads to, from the root.
+fn target(path: &str, page: &str) -> Option<String> {
+    if page.is_empty() {
+        return Some(path.to_owned());
+    }
     let mut target: PathBuf = Path::new(path).parent()?.to_owned();
     for part in page.split('/') {
         match part {
@@ -155,7 +186,7 @@ fn section(path: &str, link: &str) -> Option<Section> {
             name => target.push(name),
         }
     }
-    Some(Section { page: target.to_str()?.to_owned(), anchor: anchor.to_owned() })
+    target.to_str().map(str::to_owned)
 }
 
 #[test]
