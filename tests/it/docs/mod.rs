@@ -36,6 +36,43 @@ fn every_command_of_the_pages_works_as_it_is_printed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What becomes of a page with these steps.
+fn read(text: &str) -> Result<(), String> {
+    let pages = [Page::parse("docs/page.md".to_owned(), text)];
+    Reader::new(&pages).read(&pages[0])
+}
+
+#[test]
+fn a_page_that_does_not_hold_is_told_with_its_line() {
+    let shell = |text: &str| read(&format!("# Page\n\n```sh\n{text}\n```\n"));
+    let shown = |json: &str| {
+        let answer = "id=7\n```\n\n```sh\nprintf '{\"status\":\"paid\",\"id\":%s}' $id";
+        read(&format!("```sh\n{answer}\n```\n\n```json\n{json}\n```\n"))
+    };
+
+    assert_eq!(shell("true\necho fine # ends with 0"), Ok(()));
+    for (wrong, because) in [
+        ("false\ntrue", "docs/page.md:3:"),
+        ("echo $nothing", "unbound variable"),
+        ("true # ends with 3", "a command failed"),
+        ("false # ends with 3", "a command failed"),
+        ("echo '{\"type\":\"urn:dunlin:problem:not_found\"}'", "it was refused"),
+        ("curl http://127.0.0.1:7070/livez", "no `dunlin serve` runs"),
+        ("dunlin payments show pay_0199...", "no pay_ was shown"),
+    ] {
+        let problem = shell(wrong).expect_err(wrong);
+        assert!(problem.contains(because), "{wrong}: {problem}");
+    }
+    assert_eq!(shown("{\"status\":\"paid\",\"id\":1}"), Ok(()));
+    assert!(shown("{\"status\":\"failed\"}").unwrap_err().contains(".status is \"paid\""));
+    assert!(shown("{\"more\":1}").unwrap_err().contains(".more is not there"));
+    assert!(
+        read("**Before:** [start](other.md#start).\n\n")
+            .unwrap_err()
+            .contains("no section docs/other.md#start")
+    );
+}
+
 // Each needs what no test has; whoever adds one looks at this list.
 #[test]
 fn what_is_not_run_is_known() {

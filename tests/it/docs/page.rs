@@ -64,7 +64,7 @@ impl Page {
         Self::parse(path, &text)
     }
 
-    fn parse(path: String, text: &str) -> Self {
+    pub(super) fn parse(path: String, text: &str) -> Self {
         let mut steps = Vec::new();
         let mut paragraph = String::new();
         let mut lines = text.lines().enumerate();
