@@ -1,6 +1,6 @@
 //! `dunlin torture`: processes killed and broken at every place there is, and the ledgers compared.
 
-use super::{Ending, charge::bar, demo::seconds, note, say};
+use super::{Ending, charge::bar, note, say, words::seconds};
 use crate::torture::{Progress, Report, Store, Tally, Torture, Verdict, Workshop};
 use serde::Serialize;
 use std::{

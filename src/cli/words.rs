@@ -3,7 +3,11 @@
 use crate::domain::clock::Time;
 use chrono::TimeDelta;
 use dunlin_jobs::{Currency, Money};
-use std::io::{IsTerminal, stdout};
+use serde::{Serialize, Serializer};
+use std::{
+    io::{IsTerminal, stdout},
+    time::Duration,
+};
 
 /// A moment, such as `2026-11-22 04:24:44`. Everything that is told is told in UTC.
 pub(super) fn moment(at: Time) -> String {
@@ -28,6 +32,13 @@ pub(super) fn length(span: TimeDelta) -> String {
 /// An amount of minor units as people write it: `12.50 EUR`.
 pub(super) fn money(minor: i64, currency: Currency) -> String {
     Money::new(minor, currency).map_or_else(|_| format!("{minor} {currency}"), |money| money.to_string())
+}
+
+/// Seconds with three decimals, as a JSON number.
+pub(super) fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
+    let number: serde_json::Number = serde_json::from_str(&text).map_err(serde::ser::Error::custom)?;
+    number.serialize(serializer)
 }
 
 /// Reads a span of time, such as `90d`.
@@ -70,11 +81,24 @@ impl Paint {
     /// A status in the colour of what it asks of whoever reads it.
     pub(super) fn status(self, status: &str) -> String {
         match status {
-            "succeeded" => self.colour(32, status),
-            "failed" | "needs_review" | "parked" => self.colour(31, status),
+            "succeeded" => self.good(status),
+            "failed" | "needs_review" | "parked" => self.bad(status),
             "retrying" | "requires_action" | "unknown" => self.colour(33, status),
             _ => status.to_owned(),
         }
+    }
+
+    pub(super) fn good(self, text: &str) -> String {
+        self.colour(32, text)
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        self.colour(31, text)
+    }
+
+    /// What is read first.
+    pub(super) fn strong(self, text: &str) -> String {
+        self.colour(1, text)
     }
 
     /// What matters less.

@@ -13,6 +13,7 @@ pub mod gateway_events;
 mod inquiry;
 mod operate;
 pub mod payments;
+pub mod readiness;
 pub mod reconcile;
 pub mod refund;
 pub mod refunds;

@@ -3,7 +3,7 @@
 use super::{
     Api,
     operation::says,
-    problem::Problem,
+    problem::{Check, Problem},
     routes::{Routes, get},
     told::{Shown, Told},
 };
@@ -15,9 +15,15 @@ use std::sync::atomic::Ordering;
 pub(super) fn routes() -> Routes {
     let unready = StatusCode::SERVICE_UNAVAILABLE;
     let ready_says = says("Ask whether it should be sent work")
-        .text("It should not while it stops, and while the database does not answer.")
+        .text(
+            "It should not while it stops, while the database does not answer or lacks a migration, and while the \
+             database's clock is two seconds or more from this machine's. `checks` names each of these with what to \
+             do; `code` is the first.",
+        )
         .refuses(unready, "draining")
-        .refuses(unready, "database_unavailable");
+        .refuses(unready, "database_unavailable")
+        .refuses(unready, "schema_outdated")
+        .refuses(unready, "clock_skewed");
     Routes::about("Health")
         .route("/livez", get(alive, says("Ask whether it runs")))
         .route("/readyz", get(ready, ready_says))
@@ -38,12 +44,19 @@ async fn alive() -> Told<Health> {
 }
 
 async fn ready(State(api): State<Api>) -> Result<Told<Health>, Problem> {
-    let unready = |code, detail: &str| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail));
-    if api.draining.load(Ordering::SeqCst) {
-        return unready("draining", "this process is stopping");
-    }
-    match api.flows.store.ping().await {
-        Ok(()) => Ok(Told::of(&Health { status: "ready" })),
-        Err(_) => unready("database_unavailable", "the database does not answer"),
+    let draining = Check {
+        code: "draining",
+        detail: "this process is stopping: send work to another one, or wait for its successor".to_owned(),
+    };
+    let mut failing: Vec<_> =
+        Some(draining).filter(|_| api.draining.load(Ordering::SeqCst)).into_iter().collect();
+    let unready = api.flows.unready().await;
+    failing.extend(unready.iter().map(|why| Check { code: why.code(), detail: why.to_string() }));
+    match failing.first() {
+        Some(first) => {
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, first.code, first.detail.clone());
+            Err(Problem { checks: failing.into(), ..problem })
+        }
+        None => Ok(Told::of(&Health { status: "ready" })),
     }
 }

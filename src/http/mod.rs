@@ -68,7 +68,9 @@ pub struct Settings {
     pub key_burst: u32,
     /// How long one request may take, waiting included.
     pub request_timeout_s: u64,
-    /// How long a stop waits for requests under way.
+    /// How long a stop is only announced by `/readyz`, so that a load balancer notices before connections fail.
+    pub drain_notice_s: u64,
+    /// How long a stop then waits for requests under way.
     pub drain_timeout_s: u64,
 }
 
@@ -94,6 +96,7 @@ pub struct Server {
     draining: Arc<AtomicBool>,
     stop: watch::Sender<bool>,
     done: JoinHandle<std::io::Result<()>>,
+    drain_notice: Duration,
     drain_timeout: Duration,
 }
 
@@ -102,6 +105,7 @@ impl Server {
     pub async fn start(flows: Flows, settings: Settings) -> std::io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let address = listener.local_addr()?;
+        let drain_notice = Duration::from_secs(settings.drain_notice_s);
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
         let draining = Arc::new(AtomicBool::new(false));
         let lookups = Arc::new(Semaphore::new(LOOKUPS));
@@ -113,12 +117,13 @@ impl Server {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         });
         let done = tokio::spawn(service.into_future());
-        Ok(Self { address, draining, stop, done, drain_timeout })
+        Ok(Self { address, draining, stop, done, drain_notice, drain_timeout })
     }
 
-    /// Says in `/readyz` that it is going, and no longer takes connections.
+    /// Says in `/readyz` that it is going, and after the notice no longer takes connections.
     pub async fn drain(self) {
         self.draining.store(true, Ordering::SeqCst);
+        tokio::time::sleep(self.drain_notice).await;
         self.stop.send_replace(true);
         if tokio::time::timeout(self.drain_timeout, self.done).await.is_err() {
             tracing::warn!("some requests took too long to be waited for");
@@ -179,7 +184,7 @@ async fn frame(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     });
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allowed = response.headers_mut().remove(header::ALLOW);
-        response = Problem { request_id: Some(id.clone()), ..problem }.render();
+        response = Problem { request_id: Some(id.as_str().into()), ..problem }.render();
         response.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

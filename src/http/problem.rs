@@ -19,12 +19,23 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     pub(super) detail: String,
     /// The field, header or parameter that is wrong.
-    pub(super) param: Option<String>,
+    pub(super) param: Option<Box<str>>,
     /// The payment that the request collides with.
     pub(super) payment: Option<PaymentId>,
     /// The scope that the API key lacks.
     pub(super) scope: Option<Scope>,
-    pub(super) request_id: Option<String>,
+    /// Everything that fails, where several things were looked at.
+    pub(super) checks: Box<[Check]>,
+    pub(super) request_id: Option<Box<str>>,
+}
+
+/// One thing that was looked at and is not as it should be.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Check {
+    /// What to act on.
+    pub(super) code: &'static str,
+    /// What is wrong and what to do, for people.
+    pub(super) detail: String,
 }
 
 impl JsonSchema for Problem {
@@ -47,6 +58,7 @@ impl JsonSchema for Problem {
                 "request_id": { "type": "string" },
                 "payment": generator.subschema_for::<PaymentId>(),
                 "scope": generator.subschema_for::<Scope>(),
+                "checks": generator.subschema_for::<Vec<Check>>(),
             },
         })
     }
@@ -71,6 +83,9 @@ impl Serialize for Problem {
         if let Some(scope) = self.scope {
             map.serialize_entry("scope", &scope)?;
         }
+        if !self.checks.is_empty() {
+            map.serialize_entry("checks", &self.checks)?;
+        }
         map.end()
     }
 }
@@ -78,7 +93,16 @@ impl Serialize for Problem {
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = shown(detail.into());
-        Self { status, code, detail, param: None, payment: None, scope: None, request_id: None }
+        Self {
+            status,
+            code,
+            detail,
+            param: None,
+            payment: None,
+            scope: None,
+            checks: Box::default(),
+            request_id: None,
+        }
     }
 
     pub(super) fn insufficient_scope(scope: Scope, detail: impl Into<String>) -> Self {
@@ -87,7 +111,9 @@ impl Problem {
     }
 
     pub(super) fn about(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into()).filter(|param| !looks_like_card_number(param)).map(shown);
+        self.param = Some(param.into())
+            .filter(|param| !looks_like_card_number(param))
+            .map(|param| shown(param).into());
         self
     }
 

@@ -21,6 +21,7 @@ mod row;
 pub mod scratch;
 mod text;
 mod trail;
+mod vitals;
 
 pub use environment::Tenant;
 pub use history::Transition;

@@ -113,12 +113,6 @@ impl Store {
         Self { committer: handle, ..self.clone() }
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), super::StoreError> {
-        super::on!(&self.db, |db, _pick| sqlx::query("SELECT 1").execute(db).await?.rows_affected());
-        Ok(())
-    }
-
     /// Stops as a crash of the process would: what is not committed is gone, and nobody is answered. For tests.
     pub async fn abandon(self) {
         for committer in self.committers.iter() {
@@ -213,11 +207,7 @@ async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgP
 
 /// Brings the schema up to date, or checks that it is.
 async fn prepare(pools: &Pools, migrate: bool, failpoints: &Failpoints) -> Result<(), OpenError> {
-    let known = match pools {
-        Db::Sqlite(_) => &SQLITE,
-        Db::Postgres(_) => &POSTGRES,
-    };
-    let last = known.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let last = known(pools).iter().map(|migration| migration.version).max().unwrap_or(0);
     match applied(pools).await {
         Some(version) if version > last => return Err(OpenError::Newer(version)),
         Some(version) if version == last => return Ok(()),
@@ -237,6 +227,14 @@ async fn prepare(pools: &Pools, migrate: bool, failpoints: &Failpoints) -> Resul
             OpenError::Migrate(error)
         }
     })
+}
+
+/// The migrations that this version knows.
+pub(super) fn known(pools: &Pools) -> &'static Migrator {
+    match pools {
+        Db::Sqlite(_) => &SQLITE,
+        Db::Postgres(_) => &POSTGRES,
+    }
 }
 
 /// The last migration that the database has, if it has any.

@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod clients;
 mod contract;
+mod docs;
 mod doubts;
 mod environments;
 mod overdue;

@@ -183,7 +183,7 @@ fn no_route_is_made_past_its_description() {
 }
 
 /// The API may speak of the store's plain values, such as an owner or a filter; it asks flows for everything
-/// but two things that no flow adds to: whether a key is good, and whether the database answers.
+/// but one thing that no flow adds to: whether a key is good.
 #[test]
 fn the_api_leaves_the_store_to_the_flows() {
     let mut wrong = Vec::new();
@@ -191,7 +191,7 @@ fn the_api_leaves_the_store_to_the_flows() {
         let code = source.code();
         let methods: BTreeSet<_> =
             code.match_indices("flows.store.").map(|(at, found)| word(&code[at + found.len()..])).collect();
-        let others = methods.iter().filter(|method| !matches!(method.as_str(), "find_key" | "ping"));
+        let others = methods.iter().filter(|method| method.as_str() != "find_key");
         wrong.extend(others.map(|method| format!("{} calls {method}", source.path)));
         if code.contains("Store,") || code.contains("Store}") || code.contains("store::Store") {
             wrong.push(format!("{} names the store itself", source.path));
@@ -271,32 +271,6 @@ fn every_configuration_file_has_known_keys_only() {
             assert_eq!(unknown, Vec::<&String>::new(), "{name}: [{section}]");
         }
     }
-}
-
-#[test]
-fn every_default_is_explained_above_itself_or_its_group() {
-    let text = config("default.toml");
-    let lines: Vec<_> = text.lines().collect();
-    let mut wrong = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        let is_key =
-            line.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty()) && !line.starts_with('#');
-        let group = lines[..at].iter().rev().take_while(|above| !above.is_empty());
-        let explained = group.clone().any(|above| above.starts_with('#'))
-            // A group's own comment stands above its head.
-            || lines[..at].iter().rev().skip_while(|above| !above.starts_with('[')).nth(1).is_some_and(|above| above.starts_with('#'))
-            || is_plain(line);
-        if is_key && !explained {
-            wrong.push((*line).to_owned());
-        }
-    }
-    assert_eq!(wrong, Vec::<String>::new());
-}
-
-/// Keys whose name and unit say it all.
-fn is_plain(line: &str) -> bool {
-    let plain = ["listen", "max_body_bytes", "max_batch_body_bytes", "max_batch_items", "connect_timeout_ms"];
-    plain.iter().any(|key| line.starts_with(&format!("{key} =")))
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod batch;
 mod cards;
 mod duplicates;
 mod edits;
+mod health;
 mod idempotency;
 mod keys;
 mod later;

@@ -7,7 +7,7 @@ mod constraints;
 mod jobs;
 mod keys;
 mod lost;
-mod raw;
+pub(crate) mod raw;
 mod reads;
 mod schema;
 mod trail;

@@ -4,7 +4,7 @@ use crate::support::database::Database;
 use sqlx::{Connection, FromRow, PgConnection, SqliteConnection, postgres::PgRow, sqlite::SqliteRow};
 
 /// Runs a statement; says how many rows it touched.
-pub(super) async fn execute(database: &Database, sql: &str) -> Result<u64, sqlx::Error> {
+pub(crate) async fn execute(database: &Database, sql: &str) -> Result<u64, sqlx::Error> {
     let sql = sqlx::AssertSqlSafe(sql.to_owned());
     if database.is_sqlite() {
         let mut connection = SqliteConnection::connect(&database.url).await?;

@@ -251,11 +251,12 @@ fn corrupt<T: std::fmt::Debug>(result: &Result<T, StoreError>, table: &str, colu
 
 async fn the_database_answers_until_it_is_closed(database: Database) {
     let bench = Bench::new(database).await;
-    bench.store.ping().await.unwrap();
+    let vitals = bench.store.vitals().await.unwrap();
+    assert_eq!((vitals.lacks, vitals.now.is_some()), (None, !bench.database.is_sqlite()));
 
     bench.store.close().await;
 
-    assert!(matches!(bench.store.ping().await, Err(StoreError::Unavailable)));
+    assert!(matches!(bench.store.vitals().await, Err(StoreError::Unavailable)));
     let payment = bench.payment();
     let refused = bench.store.commit(bench.create(payment, None)).await;
     assert!(matches!(refused, Err(CommitError::Unavailable | CommitError::Store(StoreError::Unavailable))));

@@ -40,6 +40,11 @@ impl Database {
         Self { url: format!("{base}/{name}"), _folder: None }
     }
 
+    /// One that is there already.
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, _folder: None }
+    }
+
     /// A fresh one of the same kind.
     pub(crate) async fn another(&self) -> Self {
         if self.is_sqlite() { Self::sqlite() } else { Self::postgres().await }

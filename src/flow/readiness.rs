@@ -1,0 +1,71 @@
+//! Readiness: whether the database is there, has the schema that this version needs, and shares our time (S6.6).
+
+use super::Flows;
+use crate::domain::clock::Time;
+use chrono::TimeDelta;
+use std::time::Duration;
+
+/// How long the database may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How far the database's clock may be from ours.
+const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
+
+/// Why no work should be sent here, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unready {
+    #[error("the database does not answer: look whether it runs, and whether store.url leads to it")]
+    NoDatabase,
+    #[error("the database lacks migration {0}: run `dunlin migrate` with this version")]
+    OldSchema(i64),
+    #[error(
+        "the database's clock is {} ms from this machine's, more than {} ms: have both follow one source of time, \
+         such as NTP",
+        .0.num_milliseconds(),
+        MAX_SKEW.num_milliseconds()
+    )]
+    Skewed(TimeDelta),
+}
+
+impl Unready {
+    /// What to act on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoDatabase => "database_unavailable",
+            Self::OldSchema(_) => "schema_outdated",
+            Self::Skewed(_) => "clock_skewed",
+        }
+    }
+}
+
+impl Flows {
+    /// Everything for which no work should be sent here.
+    pub async fn unready(&self) -> Vec<Unready> {
+        let asked_at = self.clock().now(true);
+        let Ok(Ok(vitals)) = tokio::time::timeout(ANSWERS_WITHIN, self.store.vitals()).await else {
+            return vec![Unready::NoDatabase];
+        };
+        let skew = vitals.now.map(|now| skew(now, asked_at, self.clock().now(true)));
+        let skewed = skew.filter(|skew| *skew >= MAX_SKEW).map(Unready::Skewed);
+        vitals.lacks.map(Unready::OldSchema).into_iter().chain(skewed).collect()
+    }
+}
+
+/// How far a clock is from ours that was read at some moment between these two.
+fn skew(read: Time, asked_at: Time, answered_at: Time) -> TimeDelta {
+    (asked_at - read).max(read - answered_at).max(TimeDelta::zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn a_slow_answer_is_no_skew() {
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+
+        assert_eq!(skew(at(14), at(10), at(19)), TimeDelta::zero());
+        assert_eq!(skew(at(7), at(10), at(19)), TimeDelta::seconds(3));
+        assert_eq!(skew(at(24), at(10), at(19)), TimeDelta::seconds(5));
+    }
+}
