@@ -17,6 +17,8 @@ pub enum NotRetriable {
         "the payment is {0}: only one that is retrying, failed, or declined for its customer to mend can be"
     )]
     Status(&'static str),
+    #[error("it waits for the time that was set for it: process the payment to begin it now")]
+    Scheduled,
     #[error("its customer was there, and may not be charged behind their back: make a new payment")]
     OnSession,
     #[error(
