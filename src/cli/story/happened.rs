@@ -124,7 +124,7 @@ impl Facts {
 
 /// What a person said of the outcome, and what follows from it.
 fn resolved(step: &Transition) -> Vec<String> {
-    let said = format!("{}{}.", sentence(&step.detail).trim_end_matches('.'), by(step));
+    let said = sentence(&format!("by the word of {}: {}", step.actor, step.detail));
     let follows = match step.to.as_str() {
         "needs_review" => "A second person has to agree.",
         "processing" => "It goes again, as the same attempt, whose key the gateway knows.",
