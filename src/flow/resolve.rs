@@ -118,7 +118,9 @@ pub(super) fn explain(why: &NotResolvable) -> FlowError {
         | NotResolvable::Accepted(_)
         | NotResolvable::Reported
         | NotResolvable::Paid(_)
-        | NotResolvable::NoAttempt => NOT_RESOLVABLE,
+        | NotResolvable::NoAttempt
+        | NotResolvable::OnSession
+        | NotResolvable::TooMany => NOT_RESOLVABLE,
     };
     FlowError::Conflict { code, detail: why.to_string(), payment: None }
 }

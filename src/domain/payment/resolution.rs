@@ -1,7 +1,7 @@
 //! Resolving by hand: what a person may say of an outcome that the gateway does not tell, and when it takes two of
 //! them (S1.12).
 
-use super::{Effect, Event, Payment, Step, next::Next};
+use super::{Effect, Event, Payment, Step, next::Next, retriable::MOST_ATTEMPTS};
 use crate::domain::{
     attempt::AttemptStatus,
     clock::Time,
@@ -128,6 +128,12 @@ pub enum NotResolvable {
     Paid(u32),
     #[error("it never had an attempt that a charge could be of: refund the charge at the gateway")]
     NoAttempt,
+    #[error(
+        "its customer was there, and may not be charged behind their back: resolve it as canceled, and make a new payment"
+    )]
+    OnSession,
+    #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: resolve it as canceled")]
+    TooMany,
     #[error("{0} has proposed the same: read why, and send approve: true if you agree")]
     Proposed(KeyId),
     #[error("nobody has proposed {}: look at the payment's resolution", .0.name())]
@@ -148,6 +154,12 @@ impl Payment {
         let ruling = word.ruling();
         if verdict(self.phase(), event.kind()) != Verdict::Resolve {
             return Err(self.not_now());
+        }
+        if ruling == Ruling::ChargeAgain && self.session.is_on() {
+            return Err(NotResolvable::OnSession);
+        }
+        if ruling == Ruling::ChargeAgain && self.next_attempt() > MOST_ATTEMPTS {
+            return Err(NotResolvable::TooMany);
         }
         let paid = self.attempt.as_ref().filter(|attempt| attempt.status == AttemptStatus::Succeeded);
         if let (Ruling::Canceled, Some(attempt)) = (ruling, paid) {

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 
 /// How many attempts a payment may have in all, a person's included (S3.3).
-const MOST_ATTEMPTS: u32 = 15;
+pub(super) const MOST_ATTEMPTS: u32 = 15;
 
 /// Why there is no point in another attempt, and what there is a point in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

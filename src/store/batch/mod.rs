@@ -76,7 +76,7 @@ pub(super) async fn run(
     let mut work = Work {
         context,
         held: hold(tx, wanted, recent).await?,
-        refunds: refunds::load(tx, &wanted_refunds(changes, &keys)).await?,
+        refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
         // All of them at once: two statements would lock in two orders.
         leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
         wanted: jobs::load(tx, &wanted_jobs).await?,
@@ -95,8 +95,9 @@ pub(super) async fn run(
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let beside = work.look_beside(tx, change, keys.get(&index)).await?;
+        let won = |index: usize| keys.get(&index) == Some(&idempotency::Claim::Won);
         let is_refused = |(earlier, answer): (usize, &Result<_, _>)| {
-            answer.is_err() && idempotency::is_one_key(&changes[earlier], change)
+            answer.is_err() && won(earlier) && idempotency::is_one_key(&changes[earlier], change)
         };
         let answer = match &change.subject {
             Subject::Wish(wish) if answers.iter().enumerate().any(is_refused) => {
@@ -119,20 +120,6 @@ pub(super) async fn run(
     let (mark, enqueued) = (work.history.first().map(HistoryRow::mark), work.jobs.enqueues());
     let written = work.write(tx).await?;
     Ok(Outcome { answers, mark, enqueued, written })
-}
-
-fn wanted_refunds(changes: &[Change], keys: &HashMap<usize, idempotency::Claim>) -> BTreeSet<RefundId> {
-    let replayed = keys.values().filter_map(|claim| claim.existing()?.refund);
-    let told = changes.iter().filter_map(|change| match &change.subject {
-        Subject::RefundEvent(_, refund, _) => Some(*refund),
-        Subject::Create(_)
-        | Subject::Event(..)
-        | Subject::Wish(_)
-        | Subject::Job(_)
-        | Subject::Refund(_)
-        | Subject::Note => None,
-    });
-    replayed.chain(told).collect()
 }
 
 /// The payments that the batch is about, from memory where they were written lately.

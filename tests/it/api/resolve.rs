@@ -100,6 +100,11 @@ async fn a_payment_is_charged_again_once_when_a_second_person_agrees(database: D
     assert_eq!((replayed.status, &replayed.headers["idempotent-replayed"]), (200, &"true".parse().unwrap()));
     assert_eq!((paid["attempt_count"].as_u64(), api.captures(&id).await), (Some(2), 1));
     assert_problem(&late, 409, "payment_not_resolvable", None);
+    let trail = api.caller.get("/v1/audit").await.body;
+    let said = trail["data"].as_array().unwrap().iter().filter(|entry| entry["action"] == "payment.resolve");
+    let said: Vec<_> = said.map(|entry| (entry["before"].clone(), entry["after"].clone())).collect();
+    let (review, pending) = (json!("needs_review"), json!("pending"));
+    assert_eq!(said, [(review.clone(), pending), (review.clone(), review)], "the newest first");
 }
 
 // S1.12

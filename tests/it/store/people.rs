@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::both;
 use dunlin::{
-    domain::payment::{Grounds, NotResolvable, Ruling, Word},
+    domain::payment::{Grounds, NotResolvable, NotRetriable, Ruling, Word},
     store::{
         change::{JobAct, JobWish, Wish},
         jobs::JobFilter,
@@ -14,8 +14,10 @@ use dunlin_jobs::{KeyId, Reconcile};
 both! {
     what_is_refused_is_refused_to_all_who_ask_in_one_batch
     what_was_refused_in_a_batch_leaves_its_key_unused
+    a_key_that_is_misused_beside_its_replay_leaves_the_replay_as_it_is
     a_job_that_is_hurried_is_due_now_and_twice_is_once
     a_job_whose_time_a_decline_has_set_goes_by_the_rules_of_a_retry
+    a_job_that_waits_for_the_time_that_was_set_is_left_to_whoever_may_move_that
     a_job_in_hand_is_left_alone
     a_parked_job_is_released_and_begins_anew
     a_job_of_another_payment_is_none
@@ -118,6 +120,22 @@ async fn what_is_refused_is_refused_to_all_who_ask_in_one_batch(database: Databa
 }
 
 // S2.4
+async fn a_key_that_is_misused_beside_its_replay_leaves_the_replay_as_it_is(database: Database) {
+    let (bench, mut gate) = Bench::gated(database).await;
+    let payment = gate.pass(bench.retrying()).await;
+    gate.pass(bench.store.commit(bench.wish(payment.id, "k", again()))).await.unwrap();
+    let mut other = bench.wish(payment.id, "k", again());
+    if let Subject::Wish(wish) = &mut other.subject {
+        wish.key.fingerprint = "another".to_owned();
+    }
+
+    let (answers, _) = gate.together(&bench.store, vec![other, bench.wish(payment.id, "k", again())]).await;
+
+    assert!(matches!(answers[0], Err(CommitError::KeyReused { .. })), "{:?}", answers[0]);
+    assert!(!answers[1].as_ref().unwrap().fresh);
+}
+
+// S2.4
 async fn what_was_refused_in_a_batch_leaves_its_key_unused(database: Database) {
     let (bench, mut gate) = Bench::gated(database).await;
     let payment = gate.pass(bench.held()).await;
@@ -170,6 +188,21 @@ async fn a_job_whose_time_a_decline_has_set_goes_by_the_rules_of_a_retry(databas
     assert_eq!((&job.id, job.due_at), (&waiting.id, moment(0)));
     assert_eq!(hurried.payment.unwrap().status, Status::Retrying { next_attempt_at: moment(0) });
     assert_eq!(bench.causes(payment.id).await.last().unwrap(), "retry");
+}
+
+async fn a_job_that_waits_for_the_time_that_was_set_is_left_to_whoever_may_move_that(database: Database) {
+    let bench = Bench::new(database).await;
+    let scheduled = Payment { start: Start::At(moment(600)), ..bench.payment() };
+    let payment = bench.store.commit(bench.create(scheduled, None)).await.unwrap().payment.unwrap();
+    let waiting = bench.job(payment.id).await;
+
+    let refused = bench.store.commit(bench.act(payment.id, &waiting, JobAct::Retry)).await;
+    bench.store.clock().travel(TimeDelta::seconds(600));
+    let due = bench.store.commit(bench.act(payment.id, &waiting, JobAct::Retry)).await.unwrap();
+
+    assert!(matches!(refused, Err(CommitError::NotRetriable(NotRetriable::Scheduled))), "{refused:?}");
+    assert!(!due.fresh, "it is due anyway");
+    assert_eq!(bench.job(payment.id).await, waiting);
 }
 
 async fn a_job_in_hand_is_left_alone(database: Database) {

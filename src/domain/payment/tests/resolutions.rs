@@ -188,7 +188,13 @@ fn a_word_that_makes_no_sense_is_refused_with_what_to_do() {
         step(&second, answered(1, "ch_1", Outcome::Succeeded)).payment
     };
 
+    let with_customer = Payment { session: present().session, ..held() };
+    let mut tried_enough = held();
+    tried_enough.attempt.as_mut().unwrap().n = 15;
+
     for (payment, event, why) in [
+        (with_customer, proposed(1, Ruling::ChargeAgain), NotResolvable::OnSession),
+        (tried_enough, proposed(1, Ruling::ChargeAgain), NotResolvable::TooMany),
         (unknown(), settled("ch_1"), NotResolvable::Status("processing")),
         (succeeded(), proposed(1, Ruling::Canceled), NotResolvable::Status("succeeded")),
         (settling, proposed(1, Ruling::ChargeAgain), NotResolvable::Accepted(1)),
