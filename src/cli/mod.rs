@@ -4,8 +4,10 @@ mod api;
 mod audit;
 mod charge;
 mod clock;
+mod completions;
 mod demo;
 mod gateways;
+mod jobs;
 mod keys;
 mod payments;
 mod sandbox;
@@ -14,6 +16,7 @@ mod setup;
 mod story;
 mod table;
 mod torture;
+mod unknown;
 mod words;
 
 use crate::{config::Config, telemetry};
@@ -55,6 +58,12 @@ enum Command {
     /// Payments: which there are, what became of one, and what a person can do about it.
     #[command(subcommand)]
     Payments(payments::Command),
+    /// Jobs: what payments have before them, and what a person can do about it.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Payments whose outcome a person has to find out, and their word on it.
+    #[command(subcommand)]
+    Unknown(unknown::Command),
     /// The test environment's time, to read and to advance.
     #[command(subcommand)]
     Clock(clock::Command),
@@ -68,6 +77,8 @@ enum Command {
     Gateways(gateways::Command),
     /// Run the sandbox gateway alone.
     Sandbox(sandbox::Args),
+    /// Print what a shell needs to complete these commands.
+    Completions(completions::Args),
 }
 
 /// How a command that did not fail ended.
@@ -112,11 +123,14 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
+        Command::Jobs(command) => jobs::run(command, &Config::load(config)?).await,
+        Command::Unknown(command) => unknown::run(command, &Config::load(config)?).await,
         Command::Clock(command) => clock::run(command, &Config::load(config)?).await,
         Command::Keys(command) => Box::pin(keys::run(command, &Config::load(config)?)).await,
         Command::Audit(args) => audit::run(args, &Config::load(config)?).await,
         Command::Gateways(command) => Box::pin(gateways::run(command, Config::load(config)?)).await,
         Command::Sandbox(args) => sandbox::run(args).await,
+        Command::Completions(args) => Ok(completions::run(&args)),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     attempt::AttemptStatus,
     clock::Time,
-    payment::{Method, Payment, Start, Status},
+    payment::{Method, Payment, Resolution, Start, Status},
 };
 use dunlin_jobs::{Currency, EventId, PaymentId, TenantId};
 use schemars::JsonSchema;
@@ -108,6 +108,8 @@ pub struct View<'a> {
     pub next_action: Option<NextAction<'a>>,
     /// Why a person has to look, while one has to.
     pub review_reason: Option<&'a str>,
+    /// What a person said last of its outcome; a proposal while `resolved_at` is null.
+    pub resolution: Option<&'a Resolution>,
     pub livemode: bool,
     /// Grows by one with every change.
     pub version: u32,
@@ -181,6 +183,7 @@ impl<'a> From<&'a Payment> for View<'a> {
             }),
             next_action: action_url.map(|url| NextAction { kind: "redirect", url }),
             review_reason: payment.status.review_reason(),
+            resolution: payment.resolution.as_ref(),
             livemode: payment.livemode,
             version: payment.version,
             created_at: payment.created_at,

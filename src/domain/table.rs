@@ -3,7 +3,7 @@
 //! This is the only place that says which transitions are legal (S1.2). It is pure and total: adding a phase
 //! or an event makes the compiler list the decisions that are now missing, and a test prints all pairs.
 
-use super::attempt::AttemptStatus;
+use super::{attempt::AttemptStatus, payment::Ruling};
 
 /// Where a payment stands: its own status and that of its latest attempt, in the combinations that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +53,12 @@ pub enum Kind {
     Retry,
     Process,
     Edit,
+    /// A person says what became of it.
+    Resolve(Ruling),
+    /// A person wants one of its jobs to run now.
+    Hurry,
+    /// A person wants one of its jobs to run that was set aside.
+    Release,
 }
 
 /// What follows.
@@ -80,6 +86,10 @@ pub enum Verdict {
     Start,
     /// What is written beside the payment changes, and nothing else.
     Edit,
+    /// A person's word decides, or two persons' (S1.12).
+    Resolve,
+    /// Work moves, and the payment stays where it is.
+    Note,
     /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
     Compare,
     Refuse,
@@ -117,7 +127,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -131,6 +141,11 @@ impl Kind {
         Self::Retry,
         Self::Process,
         Self::Edit,
+        Self::Resolve(Ruling::Succeeded),
+        Self::Resolve(Ruling::Canceled),
+        Self::Resolve(Ruling::ChargeAgain),
+        Self::Hurry,
+        Self::Release,
     ];
 
     /// The name that history keeps.
@@ -149,6 +164,9 @@ impl Kind {
             Self::Retry => "retry",
             Self::Process => "process",
             Self::Edit => "edit",
+            Self::Resolve(_) => "resolve",
+            Self::Hurry => "hurry",
+            Self::Release => "release",
         }
     }
 }
@@ -167,7 +185,8 @@ pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
         Phase::Open(open) => at_open(open, kind),
         Phase::Review(open) => in_review(open, kind),
         Phase::NeedsCustomer => needs_customer(kind),
-        Phase::Disputed | Phase::Succeeded | Phase::Failed | Phase::Canceled => closed(kind),
+        Phase::Disputed => disputed(kind),
+        Phase::Succeeded | Phase::Failed | Phase::Canceled => closed(kind),
     }
 }
 
@@ -177,6 +196,7 @@ fn waiting(kind: Kind) -> Verdict {
         Kind::Due => Verdict::Begin,
         Kind::Answered => Verdict::Compare,
         Kind::Cancel => Verdict::Cancel,
+        Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Send
         | Kind::NotSent
         | Kind::Lost
@@ -186,7 +206,8 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::Review
         | Kind::Retry
         | Kind::Process
-        | Kind::Edit => Verdict::Refuse,
+        | Kind::Edit
+        | Kind::Resolve(_) => Verdict::Refuse,
     }
 }
 
@@ -194,6 +215,7 @@ fn needs_customer(kind: Kind) -> Verdict {
     match kind {
         Kind::Answered => Verdict::Compare,
         Kind::Cancel => Verdict::Cancel,
+        Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due
         | Kind::Send
         | Kind::NotSent
@@ -204,7 +226,8 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::Review
         | Kind::Retry
         | Kind::Process
-        | Kind::Edit => Verdict::Refuse,
+        | Kind::Edit
+        | Kind::Resolve(_) => Verdict::Refuse,
     }
 }
 
@@ -224,12 +247,16 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         (Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::Review) => {
             Verdict::Hold
         }
+        (
+            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
+            Kind::Hurry | Kind::Release,
+        ) => Verdict::Note,
         // A cancel with an attempt open waits for the gateway's own cancellation (S1.19).
         (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Cancel | Kind::Send)
-        // What is open must end first: no second attempt beside it (S1.3).
+        // What is open must end first: no second attempt beside it (S1.3). And a person is not asked yet.
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit,
+            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
         )
         | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Planned | Open::Unknown, Kind::Lost)
@@ -245,15 +272,53 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         Kind::NotSent | Kind::Lost | Kind::Answered | Kind::Rejected | Kind::Absent | Kind::Canceled => {
             at_open(open, kind)
         }
+        Kind::Resolve(ruling) => in_doubt(open, ruling),
+        Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due | Kind::Send | Kind::Cancel | Kind::Review | Kind::Retry | Kind::Process | Kind::Edit => {
             Verdict::Refuse
         }
     }
 }
 
+/// What a person may say of an attempt that is open (S1.12).
+fn in_doubt(open: Open, ruling: Ruling) -> Verdict {
+    match (open, ruling) {
+        (Open::Unknown | Open::Planned, Ruling::Succeeded | Ruling::Canceled | Ruling::ChargeAgain)
+        | (Open::Settling | Open::Acting, Ruling::Succeeded) => Verdict::Resolve,
+        // What the gateway says that it has, it has to cancel itself (S1.19); and a request on the wire has no outcome.
+        (Open::Settling | Open::Acting, Ruling::Canceled | Ruling::ChargeAgain)
+        | (Open::Sending, Ruling::Succeeded | Ruling::Canceled | Ruling::ChargeAgain) => Verdict::Refuse,
+    }
+}
+
+/// Two final facts contradict each other: a person says which one holds.
+fn disputed(kind: Kind) -> Verdict {
+    match kind {
+        Kind::Resolve(Ruling::Succeeded | Ruling::Canceled) => Verdict::Resolve,
+        // The gateway has told of money for it, so no more is asked for.
+        Kind::Resolve(Ruling::ChargeAgain)
+        | Kind::Due
+        | Kind::Send
+        | Kind::NotSent
+        | Kind::Lost
+        | Kind::Answered
+        | Kind::Rejected
+        | Kind::Absent
+        | Kind::Cancel
+        | Kind::Canceled
+        | Kind::Review
+        | Kind::Retry
+        | Kind::Process
+        | Kind::Edit
+        | Kind::Hurry
+        | Kind::Release => closed(kind),
+    }
+}
+
 fn closed(kind: Kind) -> Verdict {
     match kind {
         Kind::Answered => Verdict::Compare,
+        Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due
         | Kind::Send
         | Kind::NotSent
@@ -265,7 +330,8 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Review
         | Kind::Retry
         | Kind::Process
-        | Kind::Edit => Verdict::Refuse,
+        | Kind::Edit
+        | Kind::Resolve(_) => Verdict::Refuse,
     }
 }
 

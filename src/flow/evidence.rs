@@ -42,11 +42,16 @@ impl Evidence<'_> {
         self.traits.key_supported && self.now - first_sent_at < limit && !is_useless
     }
 
-    /// What it proves that a look has found nothing now. It counts only late enough, and only twice (S1.9).
-    pub(super) fn absence(&self, last_sent_at: Time) -> Absence {
+    /// When whoever looks must see what was sent last, if it was taken.
+    pub(super) fn shows_from(&self, last_sent_at: Time) -> Time {
         // The gateway may have worked on the request for this long before there was anything to be listed.
         let shows_after = self.traits.max_timeout + self.traits.settle_delay;
-        let counts_from = last_sent_at + TimeDelta::from_std(shows_after).unwrap_or(TimeDelta::MAX);
+        last_sent_at + TimeDelta::from_std(shows_after).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// What it proves that a look has found nothing now. It counts only late enough, and only twice (S1.9).
+    pub(super) fn absence(&self, last_sent_at: Time) -> Absence {
+        let counts_from = self.shows_from(last_sent_at);
         if self.now < counts_from {
             return Absence::ProvesNothing;
         }

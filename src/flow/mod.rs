@@ -11,12 +11,14 @@ mod evidence;
 mod exchange;
 pub mod gateway_events;
 mod inquiry;
+pub mod jobs;
 mod operate;
 pub mod payments;
 pub mod readiness;
 pub mod reconcile;
 pub mod refund;
 pub mod refunds;
+pub mod resolve;
 pub mod sweep;
 mod trail;
 mod verdict;
@@ -108,6 +110,14 @@ pub enum ErrorKind {
 }
 
 impl FlowError {
+    /// The same with the payment that it collides with, where it collides.
+    fn with(mut self, id: PaymentId) -> Self {
+        if let Self::Conflict { payment, .. } = &mut self {
+            payment.get_or_insert(id);
+        }
+        self
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_)
@@ -137,6 +147,14 @@ impl From<CommitError> for FlowError {
             }
             CommitError::TooManyEntries(why) => {
                 Self::Invalid { field: "metadata".to_owned(), detail: why.to_string() }
+            }
+            CommitError::NotResolvable(why) => resolve::explain(&why),
+            CommitError::ChargeTaken => resolve::taken(),
+            CommitError::InHand => {
+                Self::Conflict { code: "work_in_hand", detail: error.to_string(), payment: None }
+            }
+            CommitError::Parked => {
+                Self::Conflict { code: "job_parked", detail: error.to_string(), payment: None }
             }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }

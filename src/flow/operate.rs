@@ -26,12 +26,7 @@ impl Flows {
                 tracing::info!(payment.id = %id, key.id = %by.key, "{id} is to be tried again now");
                 Ok(wished)
             }
-            Err(CommitError::NotRetriable(why)) => Err(FlowError::Conflict {
-                code: "payment_not_retriable",
-                detail: why.to_string(),
-                payment: Some(id),
-            }),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(FlowError::from(error).with(id)),
         }
     }
 
@@ -58,7 +53,7 @@ impl Flows {
         }
     }
 
-    async fn wish(
+    pub(super) async fn wish(
         &self,
         by: &KeyHolder,
         payment: &Payment,

@@ -117,6 +117,7 @@ impl Flows {
             operation: None,
             attempt: None,
             declines: 0,
+            resolution: None,
             refunded: 0,
             refunding: 0,
             created_at: now,

@@ -50,7 +50,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
         }
-        AttemptStatus::Sending => look.again().await,
+        AttemptStatus::Sending => look.soon().await,
         // Canceled while no attempt was open at the gateway, which may still hold an operation of ours.
         AttemptStatus::Declined | AttemptStatus::Rejected | AttemptStatus::Canceled
             if payment.status == Status::Canceled =>
@@ -262,6 +262,14 @@ impl Look<'_> {
 
     async fn note(&self, closing: ExchangeWrite) -> Result<(), FlowError> {
         self.flows.keep(closing).await
+    }
+
+    /// Asks as soon as after a new doubt, which the request that is on the wire may become.
+    async fn soon(&self) -> Result<(), FlowError> {
+        let first = self.flows.settings.unknown_polls_s.first().copied().unwrap_or(5);
+        let delay = i64::try_from(first).ok().and_then(TimeDelta::try_seconds).unwrap_or(TimeDelta::MAX);
+        let at = self.flows.now(self.payment) + delay;
+        self.flows.end_job(&self.claimed.lease, JobEnd::Again(at)).await
     }
 
     /// Asks again later.

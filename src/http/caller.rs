@@ -39,7 +39,7 @@ macro_rules! needs {
     )*};
 }
 
-needs! { PaymentsRead PaymentsWrite RefundsWrite JobsRead JobsOperate Admin }
+needs! { PaymentsRead PaymentsWrite RefundsWrite JobsRead JobsOperate Admin ApproveUnknown }
 
 impl<N: Need> FromRequestParts<Api> for Caller<N> {
     type Rejection = Problem;

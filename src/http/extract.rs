@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
 };
-use dunlin_jobs::{KeyId, PaymentId, RefundId};
+use dunlin_jobs::{JobId, KeyId, PaymentId, RefundId};
 use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -146,6 +146,12 @@ impl Resource for RefundId {
     const NAME: &'static str = "refund";
     const SHELL: &'static str = "curl -sS \"$url/v1/refunds?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
                                  grep -o 'rfd_[0-9a-f]*' | head -n 1";
+}
+
+impl Resource for JobId {
+    const NAME: &'static str = "job";
+    const SHELL: &'static str = "curl -sS \"$url/v1/jobs?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
+                                 grep -o 'job_[0-9a-f]*' | head -n 1";
 }
 
 impl Resource for KeyId {

@@ -12,6 +12,7 @@ mod extract;
 mod gateway_webhooks;
 mod gateways;
 mod health;
+mod jobs;
 mod json;
 mod openapi;
 mod operation;
@@ -20,6 +21,7 @@ mod payments;
 mod problem;
 mod rates;
 mod refunds;
+mod resolve;
 mod retries;
 mod routes;
 mod starts;
@@ -143,6 +145,8 @@ fn router(api: Api) -> Router {
         .merge(starts::routes())
         .merge(retries::routes())
         .merge(gateways::routes())
+        .merge(resolve::routes())
+        .merge(jobs::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())

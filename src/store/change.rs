@@ -4,7 +4,7 @@ use super::KeyHolder;
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
-    payment::{Event, NotRetriable, Payment, Refused, TooManyEntries},
+    payment::{Event, NotResolvable, NotRetriable, Payment, Refused, TooManyEntries},
     refund::{self, NotRefundable, Refund},
 };
 use dunlin_jobs::{ChangeId, ExchangeId, JobId, KeyId, PaymentId, RefundId, RequestId, TenantId};
@@ -66,6 +66,8 @@ pub enum Subject {
     Event(PaymentId, Event),
     /// What a person wants to happen to a payment, once under its key.
     Wish(Box<Wish>),
+    /// What a person wants to happen to a job of a payment.
+    Job(JobWish),
     /// A refund of a payment, with the job that carries it out.
     Refund(Box<RefundCreate>),
     /// Something happened to a refund of a payment.
@@ -102,6 +104,23 @@ pub struct Wish {
     pub event: Event,
     pub key: Key,
     pub asked_at: Time,
+}
+
+#[derive(Debug, Clone)]
+pub struct JobWish {
+    pub payment: PaymentId,
+    pub job: JobId,
+    pub act: JobAct,
+    pub reason: Option<String>,
+}
+
+/// What a person can do to a job. To do it twice is as good as once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobAct {
+    /// It is due now.
+    Retry,
+    /// It was set aside, and runs again.
+    Release,
 }
 
 /// Whether somebody waits for it, or it is one of many.
@@ -206,6 +225,15 @@ pub enum CommitError {
     NotRetriable(#[from] NotRetriable),
     #[error(transparent)]
     TooManyEntries(#[from] TooManyEntries),
+    #[error(transparent)]
+    NotResolvable(#[from] NotResolvable),
+    /// The charge that a person names is another attempt's.
+    #[error("the charge is another attempt's")]
+    ChargeTaken,
+    #[error("a worker has it in hand just now: try again in a moment")]
+    InHand,
+    #[error("the job is parked: release it")]
+    Parked,
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

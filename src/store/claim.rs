@@ -128,10 +128,10 @@ const RELEASE: Text = Text {
 };
 
 const LOCK: Text = Text {
-    sqlite: "SELECT id, lease_owner, epoch FROM jobs WHERE lease_owner IS NOT NULL \
-         AND id IN (SELECT value FROM json_each($1)) ORDER BY id",
-    postgres: "SELECT id, lease_owner, epoch FROM jobs WHERE lease_owner IS NOT NULL \
-         AND id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
+    sqlite: "SELECT id, lease_owner, epoch FROM jobs \
+         WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
+    postgres: "SELECT id, lease_owner, epoch FROM jobs \
+         WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
 };
 
 impl Claimed {
@@ -273,15 +273,16 @@ impl ClaimedRow {
     }
 }
 
-/// Reads the leases of these jobs, and on PostgreSQL locks their rows.
+/// Reads the leases of these jobs, as far as they are in hand, and on PostgreSQL locks their rows.
 pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<HashMap<JobId, Lease>, StoreError> {
     if jobs.is_empty() {
         return Ok(HashMap::new());
     }
     let ids = json(&jobs);
-    let rows: Vec<(String, String, i64)> =
+    let rows: Vec<(String, Option<String>, i64)> =
         on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
-    rows.into_iter()
+    let leased = rows.into_iter().filter_map(|(id, owner, epoch)| Some((id, owner?, epoch)));
+    leased
         .map(|(id, owner, epoch)| {
             let job = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
             Ok((job, Lease { job, owner, epoch }))

@@ -112,6 +112,7 @@ impl Handle {
             Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => payment.hash(&mut hasher),
             Subject::Refund(create) => create.payment.hash(&mut hasher),
             Subject::Wish(wish) => wish.payment.hash(&mut hasher),
+            Subject::Job(wish) => wish.payment.hash(&mut hasher),
             Subject::Create(create) => match &create.key {
                 Some(key) => (create.payment.tenant, &key.key).hash(&mut hasher),
                 None => create.payment.id.hash(&mut hasher),

@@ -118,6 +118,12 @@ pub(super) async fn claim(tx: &mut Tx, changes: &[Change]) -> Result<HashMap<usi
     Ok(claims)
 }
 
+/// Whether two changes are made under one key.
+pub(super) fn is_one_key(a: &Change, b: &Change) -> bool {
+    let owner = |change| keyed(change).map(|(owner, _)| owner);
+    owner(a).is_some_and(|a| Some(a) == owner(b))
+}
+
 /// Gives back the keys of refused changes: only what was created is remembered (S2.4).
 pub(super) async fn release(tx: &mut Tx, refused: &[&Change]) -> Result<(), StoreError> {
     let owners: Vec<_> = refused.iter().filter_map(|change| keyed(change)).collect();
@@ -142,7 +148,7 @@ fn keyed(change: &Change) -> Option<(Owner, Asking<'_>)> {
             let made = Made { payment: wish.payment, refund: None };
             (wish.tenant, wish.livemode, Asking { key: &wish.key, made, at: wish.asked_at })
         }
-        Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => return None,
+        Subject::Event(..) | Subject::Job(_) | Subject::RefundEvent(..) | Subject::Note => return None,
     };
     let owner = (tenant.to_string(), livemode, asking.key.scope.clone(), asking.key.key.clone());
     Some((owner, asking))

@@ -3,7 +3,7 @@
 use super::{
     Store, StoreError, Tx,
     change::{Change, Create, Subject},
-    row::{At, AttemptRow, PaymentRow, json, payment_columns},
+    row::{At, AttemptRow, PaymentRow, count, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
 use crate::domain::{
@@ -85,11 +85,12 @@ const INSERT: Text = insert!(
 
 const UPDATE: Text = bulk!(
     "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
-     attempt_n = r.attempt_n, declines = r.declines, refunded_minor = r.refunded_minor, \
+     attempt_n = r.attempt_n, declines = r.declines, resolution = r.resolution, refunded_minor = r.refunded_minor, \
      refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
      review_reason = r.review_reason, updated_at = r.updated_at FROM "
     rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
-        refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz, review_reason text, updated_at timestamptz)
+        resolution text, refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
+        review_reason text, updated_at timestamptz)
     " WHERE payments.id = r.id AND payments.version = r.base"
 );
 
@@ -268,6 +269,22 @@ pub(super) async fn load_attempts(tx: &mut Tx, payment: PaymentId) -> Result<Vec
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
+/// Whose a charge of an account's is already: the payment, and the attempt's number.
+pub(super) async fn find_charge(
+    tx: &mut Tx,
+    account: &str,
+    charge: &str,
+) -> Result<Option<(PaymentId, u32)>, StoreError> {
+    const TEXT: &str = "SELECT payment_id, n FROM attempts WHERE account = $1 AND charge = $2";
+    let found: Option<(String, i64)> = on!(tx, |tx, _pick| {
+        sqlx::query_as(TEXT).bind(account).bind(charge).fetch_optional(&mut **tx).await?
+    });
+    let Some((payment, n)) = found else { return Ok(None) };
+    let corrupt = |column| StoreError::corrupt("attempts", column, &payment);
+    let id = payment.parse().map_err(|_| corrupt("payment_id"))?;
+    Ok(Some((id, count(n).ok_or_else(|| corrupt("n"))?)))
+}
+
 /// An alike payment made within the window that may take money, where the caller wants to be warned of one (S2.7).
 pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<PaymentId>, StoreError> {
     const TEXT: &str = "SELECT id FROM payments WHERE tenant_id = $1 AND livemode = $2 AND customer = $3 \
@@ -326,6 +343,7 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: Option<&'a str>,
         attempt_n: u32,
         declines: u32,
+        resolution: Option<String>,
         refunded_minor: i64,
         refunding_minor: i64,
         next_attempt_at: Option<At>,
@@ -340,6 +358,7 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: payment.operation.as_deref(),
         attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
         declines: payment.declines,
+        resolution: payment.resolution.as_ref().map(json),
         refunded_minor: payment.refunded,
         refunding_minor: payment.refunding,
         next_attempt_at: payment.status.next_attempt_at().map(At),

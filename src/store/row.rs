@@ -97,6 +97,9 @@ pub(super) struct PaymentRow {
     operation: Option<String>,
     attempt_n: i64,
     declines: i64,
+    /// None when it is made.
+    #[serde(skip)]
+    resolution: Option<String>,
     refunded_minor: i64,
     refunding_minor: i64,
     next_attempt_at: Option<At>,
@@ -123,7 +126,8 @@ pub(super) struct PaymentRow {
 macro_rules! payment_columns {
     () => {
         "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.return_url, \
-         p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, p.version, p.operation, p.attempt_n, p.declines, \
+         p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, \
+         p.version, p.operation, p.attempt_n, p.declines, p.resolution, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
@@ -155,6 +159,7 @@ impl From<&Payment> for PaymentRow {
             operation: payment.operation.clone(),
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
+            resolution: None,
             refunded_minor: payment.refunded,
             refunding_minor: payment.refunding,
             next_attempt_at: payment.status.next_attempt_at().map(At),
@@ -209,6 +214,10 @@ impl TryFrom<PaymentRow> for Payment {
             status,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,
             declines: count(row.declines).ok_or_else(|| corrupt("declines"))?,
+            resolution: match &row.resolution {
+                Some(text) => Some(serde_json::from_str(text).map_err(|_| corrupt("resolution"))?),
+                None => None,
+            },
             refunded: row.refunded_minor,
             refunding: row.refunding_minor,
             attempt: attempt(&row)?,

@@ -81,7 +81,10 @@ impl Deed {
         at: Time,
     ) -> Option<Self> {
         let reason = match event {
-            Event::Retry { reason } => reason.clone(),
+            Event::Retry { reason } | Event::Hurry { reason, .. } | Event::Release { reason, .. } => {
+                reason.clone()
+            }
+            Event::Resolve { word, .. } => word.reason().map(str::to_owned),
             Event::Due { .. }
             | Event::Send { .. }
             | Event::NotSent { .. }

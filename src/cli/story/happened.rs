@@ -74,6 +74,7 @@ impl Facts {
             "cancel" => vec![format!("Canceled{}, before anything was charged.", by(step))],
             "canceled" => vec![format!("The gateway confirms that it is canceled{}.", by(step))],
             "review" => vec![format!("A person is asked to look: {detail}.")],
+            "resolve" => resolved(step),
             _ => vec![format!("{}{}", sentence(detail).trim_end_matches('.'), by(step)) + "."],
         }
     }
@@ -121,6 +122,19 @@ impl Facts {
     }
 }
 
+/// What a person said of the outcome, and what follows from it.
+fn resolved(step: &Transition) -> Vec<String> {
+    let said = sentence(&format!("by the word of {}: {}", step.actor, step.detail));
+    let follows = match step.to.as_str() {
+        "needs_review" => "A second person has to agree.",
+        "processing" => "It goes again, as the same attempt, whose key the gateway knows.",
+        "pending" => "It is charged again, by a new attempt.",
+        "canceled" => "The payment ends.",
+        _ => "It counts as paid.",
+    };
+    vec![said, follows.to_owned()]
+}
+
 /// Who did it, where a person or a backend did.
 fn by(step: &Transition) -> String {
     if step.actor.starts_with("key_") { format!(", by {}", step.actor) } else { String::new() }
@@ -145,14 +159,19 @@ fn fruitless(questions: &[&Exchange]) -> Option<(Time, Vec<String>)> {
         2 => format!(", twice within {}", length(last.at - first.at)),
         count => format!(", {count} times within {}", length(last.at - first.at)),
     };
-    let told = match last.verdict.as_deref() {
+    let told = heard(last.verdict.as_deref());
+    let lately = if questions.len() > 1 { "at last: " } else { "" };
+    Some((first.at, vec![format!("{what}{often}; {lately}{told}.")]))
+}
+
+/// How an exchange ended, for people.
+pub(in crate::cli) fn heard(verdict: Option<&str>) -> String {
+    match verdict {
         None => "no answer yet".to_owned(),
         Some("absent") => "it knows nothing of it".to_owned(),
         Some(verdict) => match verdict.strip_prefix("unknown: ") {
             Some(reason) => format!("no answer that settles it: {reason}"),
             None => verdict.to_owned(),
         },
-    };
-    let lately = if questions.len() > 1 { "at last: " } else { "" };
-    Some((first.at, vec![format!("{what}{often}; {lately}{told}.")]))
+    }
 }

@@ -3,8 +3,10 @@
 mod happened;
 mod standing;
 
+pub(super) use happened::heard;
+
 use super::words::{Paint, moment, money};
-use crate::domain::{clock::Time, decline::Decline, event::Capture};
+use crate::domain::{clock::Time, decline::Decline, event::Capture, payment::Resolution};
 use dunlin_jobs::Currency;
 use serde::Deserialize;
 
@@ -38,6 +40,8 @@ struct Payment {
     failure: Option<Decline>,
     next_action: Option<NextAction>,
     review_reason: Option<String>,
+    #[serde(default)]
+    resolution: Option<Resolution>,
     livemode: bool,
 }
 

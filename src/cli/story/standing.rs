@@ -84,6 +84,26 @@ impl Facts {
         }
         let (gateway, id) = (&self.payment.gateway, &self.payment.id);
         lines.push(format!("At {gateway} it is found by the metadata dunlin_payment, which is {id}."));
+        let proposal = self.payment.resolution.as_ref().filter(|said| !said.is_carried_out());
+        lines.extend(match proposal {
+            Some(said) => [
+                format!(
+                    "{} proposes {}: {} (evidence: {}).",
+                    said.proposed_by,
+                    said.outcome.name(),
+                    said.reason,
+                    said.evidence
+                ),
+                format!(
+                    "Who agrees: `dunlin unknown resolve {id} --outcome {} --approve`.",
+                    said.outcome.name()
+                ),
+            ],
+            None => [
+                "What you find there decides it, if the gateway's own answer does not come first:".to_owned(),
+                format!("`dunlin unknown resolve {id} --outcome ... --reason ... --evidence ...`."),
+            ],
+        });
         lines
     }
 
@@ -155,7 +175,9 @@ fn refund(refund: &Refund) -> Option<String> {
 fn set_aside(job: &Job, payment: &str) -> Option<String> {
     let Job { id, kind, parked_reason, last_error, .. } = job;
     match (parked_reason, last_error) {
-        (Some(reason), _) => Some(format!("Its job {id} ({kind}) is set aside: {reason}.")),
+        (Some(reason), _) => Some(format!(
+            "Its job {id} ({kind}) is set aside: {reason}. Once that is mended: `dunlin jobs release {id}`."
+        )),
         (None, Some(error)) => Some(format!("Work on {payment} went wrong lately: {error}.")),
         (None, None) => None,
     }

@@ -182,3 +182,54 @@ fn a_deferred_payment_is_told_with_the_command_that_charges_it() {
 
     assert!(told.contains(&format!("as by `dunlin payments process {ID}`")), "{told}");
 }
+
+#[test]
+fn what_people_say_of_an_outcome_is_told_with_what_follows() {
+    let [created, due] = beginning();
+    let proposal = "canceled is proposed: support found nothing (evidence: ticket 1)";
+    let mut told = vec![created, due];
+    for (at, cause, states, detail, actor) in [
+        ("22T04:25:14", "lost", ["processing", "unknown"], "no answer", "worker"),
+        ("23T04:25:14", "review", ["needs_review", "unknown"], "unknown for 24 h", "worker"),
+        ("23T05:00:00", "hurry", ["needs_review", "unknown"], "the reconcile job_1 is to run now", "key_1"),
+        ("23T06:00:00", "resolve", ["needs_review", "unknown"], proposal, "key_1"),
+        (
+            "23T07:00:00",
+            "resolve",
+            ["canceled", "canceled"],
+            "canceled is approved; key_1 proposed it",
+            "key_2",
+        ),
+    ] {
+        let mut step = step(at, cause, states, detail, Value::Null);
+        step["actor"] = actor.into();
+        told.push(step);
+    }
+    let told = tell(json!({
+        "payment": payment("canceled", &json!({})),
+        "attempts": [{ "number": 1, "status": "canceled", "gateway_charge": null, "decline": null }],
+        "timeline": told, "jobs": [], "refunds": [],
+    }));
+
+    assert_snapshot!(told);
+}
+
+#[test]
+fn a_proposal_is_told_to_whoever_might_agree() {
+    let proposal = json!({
+        "outcome": "charge_again", "reason": "support found nothing", "evidence": "ticket 1", "approved_by": null,
+        "proposed_by": "key_01a2017fd2f772a9a64feb5fe20d6d71", "proposed_at": "2026-11-22T11:00:00Z", "resolved_at": null,
+    });
+    let told = tell(json!({
+        "payment": payment("needs_review", &json!({ "review_reason": "unknown for 24 h", "resolution": proposal })),
+        "attempts": [{ "number": 1, "status": "unknown", "gateway_charge": null, "decline": null }],
+        "timeline": [], "jobs": [], "refunds": [],
+    }));
+
+    for words in [
+        "key_01a2017fd2f772a9a64feb5fe20d6d71 proposes charge_again: support found nothing (evidence: ticket 1).",
+        &format!("Who agrees: `dunlin unknown resolve {ID} --outcome charge_again --approve`."),
+    ] {
+        assert!(told.contains(words), "{words:?} is missing: {told}");
+    }
+}

@@ -30,6 +30,7 @@ impl Payment {
             (Verdict::Begin, false) if event.begins() != Some(self.next_attempt()) => Verdict::Refuse,
             // A job that comes too early does not shorten a delay that was decided on.
             (Verdict::Begin, false) if self.is_early(now) => Verdict::Refuse,
+            (Verdict::Resolve, false) if self.resolvable(&event).is_err() => Verdict::Refuse,
             (Verdict::Hasten, false) if self.retriable(&plan.declines).is_err() => Verdict::Refuse,
             // On a resend, refused credentials say nothing about the first send (S1.8).
             (Verdict::Reject, false)
@@ -58,6 +59,13 @@ impl Payment {
             (Verdict::Hasten, Event::Retry { reason }) => next.hasten(reason.as_deref()),
             (Verdict::Start, Event::Process) => next.start(),
             (Verdict::Edit, Event::Edit(edit)) => next.edit(edit),
+            (Verdict::Resolve, Event::Resolve { by, word }) => next.resolve(by, word),
+            (Verdict::Note, Event::Hurry { job, kind, reason }) => {
+                Some(next.moved(&format!("the {kind} {job} is to run now"), reason.as_deref()))
+            }
+            (Verdict::Note, Event::Release { job, kind, reason }) => Some(
+                next.moved(&format!("the {kind} {job}, which was set aside, is released"), reason.as_deref()),
+            ),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
             (
                 Verdict::Begin
@@ -68,6 +76,8 @@ impl Payment {
                 | Verdict::Hasten
                 | Verdict::Start
                 | Verdict::Edit
+                | Verdict::Resolve
+                | Verdict::Note
                 | Verdict::Compare
                 | Verdict::Refuse,
                 _,
@@ -98,7 +108,10 @@ impl Payment {
             | Event::Review { .. }
             | Event::Retry { .. }
             | Event::Process
-            | Event::Edit(_) => false,
+            | Event::Edit(_)
+            | Event::Resolve { .. }
+            | Event::Hurry { .. }
+            | Event::Release { .. } => false,
         }
     }
 }

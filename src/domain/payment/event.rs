@@ -1,11 +1,11 @@
 //! What can happen to a payment, with the facts of it; [`crate::domain::table`] has the bare names.
 
-use super::Edit;
+use super::{Edit, resolution::Word};
 use crate::domain::{
     attempt::{Answer, Rejection},
     table::Kind,
 };
-use dunlin_jobs::AttemptId;
+use dunlin_jobs::{AttemptId, JobId, KeyId};
 
 /// What can happen to a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,12 @@ pub enum Event {
     Process,
     /// The merchant writes something else beside it.
     Edit(Edit),
+    /// A person, known by their API key, says what became of it.
+    Resolve { by: KeyId, word: Word },
+    /// A person wants this job of its to run now.
+    Hurry { job: JobId, kind: String, reason: Option<String> },
+    /// A person wants this job of its to run again, which was set aside.
+    Release { job: JobId, kind: String, reason: Option<String> },
 }
 
 impl Event {
@@ -54,6 +60,9 @@ impl Event {
             Self::Retry { .. } => Kind::Retry,
             Self::Process => Kind::Process,
             Self::Edit(_) => Kind::Edit,
+            Self::Resolve { word, .. } => Kind::Resolve(word.ruling()),
+            Self::Hurry { .. } => Kind::Hurry,
+            Self::Release { .. } => Kind::Release,
         }
     }
 
@@ -77,7 +86,10 @@ impl Event {
             | Self::Review { .. }
             | Self::Retry { .. }
             | Self::Process
-            | Self::Edit(_) => None,
+            | Self::Edit(_)
+            | Self::Resolve { .. }
+            | Self::Hurry { .. }
+            | Self::Release { .. } => None,
         }
     }
 
@@ -103,7 +115,10 @@ impl Event {
             | Self::Canceled { .. }
             | Self::Retry { .. }
             | Self::Process
-            | Self::Edit(_) => false,
+            | Self::Edit(_)
+            | Self::Resolve { .. }
+            | Self::Hurry { .. }
+            | Self::Release { .. } => false,
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) fn pending() -> Payment {
         operation: None,
         attempt: None,
         declines: 0,
+        resolution: None,
         refunded: 0,
         refunding: 0,
         created_at: at(0),

@@ -8,6 +8,7 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod model;
 mod next;
+mod resolution;
 mod retriable;
 mod start;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use apply::{Effect, Plan, Refused, Step};
 pub use edit::{Edit, MAX_METADATA, Text, TooManyEntries};
 pub use event::Event;
+pub use resolution::{Grounds, NotResolvable, Resolution, Ruling, Word};
 pub use retriable::NotRetriable;
 pub use start::Start;
 
@@ -56,6 +58,8 @@ pub struct Payment {
     pub attempt: Option<Attempt>,
     /// How often it has been declined.
     pub declines: u32,
+    /// What a person said last of an outcome that the gateway did not tell, if one did.
+    pub resolution: Option<Resolution>,
     /// In minor units: what has gone back to the payer.
     pub refunded: i64,
     /// In minor units: what may be on its way back, so that it is not given away twice.

@@ -13,7 +13,7 @@ use crate::domain::{
     table::Kind,
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{Charge, Job, Reconcile, Retry};
+use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, Retry};
 use proptest::prelude::*;
 
 /// What the world does next, about the current attempt or one near it.
@@ -23,7 +23,10 @@ enum Act {
     Send,
     NotSent,
     Lost,
-    Succeed { charge: u8, wrong_amount: bool },
+    Succeed {
+        charge: u8,
+        wrong_amount: bool,
+    },
     Decline(&'static str),
     Challenge,
     Accept,
@@ -36,6 +39,11 @@ enum Act {
     Retry,
     Process,
     Edit(u32),
+    Settle,
+    /// One of two people.
+    Propose(Ruling, u8),
+    Approve(Ruling, u8),
+    MoveJob,
     Wait(i64),
 }
 
@@ -44,8 +52,10 @@ type Turn = (Act, i64);
 
 /// Decodes a number, since random numbers are made far faster than random enums; a smaller one is a simpler act.
 fn act(number: u32) -> Act {
-    let which = number / 32;
-    match number % 32 {
+    let which = number / ACTS;
+    let (ruling, person) =
+        (RULINGS[usize::from(which.is_multiple_of(2))], u8::try_from(which % 3 / 2).unwrap());
+    match number % ACTS {
         0..=3 => Act::Due,
         4..=5 => Act::Send,
         6..=7 => Act::NotSent,
@@ -63,11 +73,22 @@ fn act(number: u32) -> Act {
         28 => Act::RejectCredentials,
         29 => Act::Cancel,
         30 => Act::Canceled,
-        _ if which.is_multiple_of(4) => Act::Process,
-        _ if which % 4 == 1 => Act::Edit(which % 3),
-        _ => Act::Retry,
+        31 if which.is_multiple_of(4) => Act::Process,
+        31 if which % 4 == 1 => Act::Edit(which % 3),
+        31 => Act::Retry,
+        32 => Act::Settle,
+        33..=35 => Act::Propose(ruling, person),
+        36..=38 => Act::Approve(ruling, person),
+        _ => Act::MoveJob,
     }
 }
+
+/// How many acts there are, by their weight.
+const ACTS: u32 = 40;
+/// What takes two people.
+const RULINGS: [Ruling; 2] = [Ruling::Canceled, Ruling::ChargeAgain];
+/// How many numbers make each act in each of its shapes.
+const NUMBERS: u32 = ACTS * 32;
 
 const CODES: [&str; 5] =
     ["insufficient_funds", "do_not_honor", "fraudulent", "brand_new", "authentication_required"];
@@ -76,12 +97,12 @@ const CODES: [&str; 5] =
 const SILENCE: u32 = 16;
 
 fn turn(number: u32) -> Turn {
-    let offset = match number / 1024 % 10 {
+    let offset = match number / NUMBERS % 10 {
         8 => -1,
         9 => 1,
         _ => 0,
     };
-    (act(number % 1024), offset)
+    (act(number % NUMBERS), offset)
 }
 
 /// The specification's table of attempts: where a status may go.
@@ -118,6 +139,11 @@ fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
         Some(A::Declined) => vec![after_decline(payment)],
         Some(A::Rejected) => vec![if is_credentials(payment) { "pending" } else { "failed" }],
         Some(A::Succeeded) => vec!["succeeded"],
+        Some(A::Canceled)
+            if payment.resolution.as_ref().is_some_and(|it| it.outcome == Ruling::ChargeAgain) =>
+        {
+            vec!["pending"]
+        }
         Some(A::Canceled) => vec!["canceled"],
         Some(A::Duplicate) => vec![],
     };
@@ -166,9 +192,10 @@ impl World {
             Ok(Some(step)) => self.check(&before, &event, step),
             // The payment is as it was; that a fact is known is what `None` says.
             Ok(None) => {
+                let is_said_again = matches!(&event, Event::Resolve { word: Word::Propose { .. }, .. });
                 let may_be_known =
                     matches!(event.kind(), Kind::Answered | Kind::Retry | Kind::Process | Kind::Edit);
-                assert!(may_be_known, "{event:?} fell silent");
+                assert!(may_be_known || is_said_again, "{event:?} fell silent");
             }
             Err(_) => assert!(!matches!(event.kind(), Kind::Answered | Kind::Edit), "{event:?} was refused"),
         }
@@ -203,6 +230,16 @@ impl World {
             Act::Retry => Event::Retry { reason: Some(reason) },
             Act::Process => Event::Process,
             Act::Edit(n) => Event::Edit(edit(n)),
+            Act::Settle => resolve(0, Word::Succeeded { charge: "ch_hand".to_owned(), grounds: grounds() }),
+            Act::Propose(ruling, person) => resolve(person, Word::Propose { ruling, grounds: grounds() }),
+            Act::Approve(ruling, person) => resolve(
+                person,
+                Word::Approve { ruling, reason: None, is_key_known: attempt.is_multiple_of(2) },
+            ),
+            Act::MoveJob => {
+                let (job, kind) = (JobId::mint(at(0), [1; 10]), "charge".to_owned());
+                Event::Release { job, kind, reason: Some(reason) }
+            }
             Act::Wait(hours) => {
                 self.now += TimeDelta::hours(hours);
                 return None;
@@ -216,6 +253,12 @@ impl World {
         assert_eq!(after.version, before.version + 1);
         assert_eq!(after.updated_at, self.now);
         assert!(!detail.is_empty());
+        if let Event::Release { .. } = event {
+            let moved = Payment { version: after.version, updated_at: after.updated_at, ..before.clone() };
+            assert_eq!((&after, effects.as_slice()), (&moved, &[][..]));
+            self.payment = after;
+            return;
+        }
         let same = Payment { version: before.version, updated_at: before.updated_at, ..after.clone() };
         assert!(same != *before || duplicate.is_some(), "{event:?} changed nothing but the version");
         self.check_attempts(before, event, &after, duplicate.as_ref());
@@ -227,11 +270,37 @@ impl World {
         let returned = refund.map(|refund| refund.charge);
         assert_eq!(returned, duplicate.as_ref().and_then(|duplicate| duplicate.charge.clone()));
         self.canceled |= matches!(event, Event::Cancel | Event::Canceled { .. });
+        self.check_word(before, event, &after);
         self.answered |= matches!(event, Event::Answered { .. } | Event::Rejected { .. });
         self.check_status(before, event, &after);
         check_jobs(before, &after, event, &effects);
         check_events(before, &after, duplicate.is_some(), &effects);
         self.payment = after;
+    }
+
+    /// S1.12: what may charge again, or hide a charge, takes two, who speak of the same facts.
+    fn check_word(&mut self, before: &Payment, event: &Event, after: &Payment) {
+        let Event::Resolve { by, word } = event else {
+            assert_eq!(after.proposal(), None, "{event:?} left a proposal upon other facts");
+            return;
+        };
+        assert!(before.status.review_reason().is_some(), "{} is resolved", before.status.name());
+        match word {
+            Word::Succeeded { .. } => {
+                assert_eq!(after.status, Status::Succeeded);
+                self.canceled = false;
+            }
+            Word::Propose { ruling, .. } => {
+                let proposed = after.proposal().map(|proposal| (proposal.outcome, proposal.proposed_by));
+                assert_eq!((&after.status, &after.attempt), (&before.status, &before.attempt));
+                assert_eq!(proposed, Some((*ruling, *by)));
+            }
+            Word::Approve { ruling, .. } => {
+                let proposal = before.proposal().unwrap();
+                assert!(proposal.outcome == *ruling && proposal.proposed_by != *by, "one person decided");
+                self.canceled |= *ruling == Ruling::Canceled;
+            }
+        }
     }
 
     fn check_attempts(
@@ -245,7 +314,10 @@ impl World {
         if let Some(attempt) = &after.attempt {
             let index = usize::try_from(attempt.n).unwrap() - 1;
             if let Some(status) = self.attempts.get_mut(index) {
-                let legal = *status == attempt.status || may_go_to(*status).contains(&attempt.status);
+                let by_hand = matches!(event, Event::Resolve { word: Word::Succeeded { .. }, .. })
+                    && attempt.status == AttemptStatus::Succeeded;
+                let legal =
+                    *status == attempt.status || may_go_to(*status).contains(&attempt.status) || by_hand;
                 assert!(legal, "{event:?} moved {status:?} to {:?}", attempt.status);
                 *status = attempt.status;
             } else {
@@ -322,6 +394,14 @@ fn edit(n: u32) -> Edit {
     Edit { description, metadata: BTreeMap::from([("order".to_owned(), value)]) }
 }
 
+fn grounds() -> Grounds {
+    Grounds { reason: "the dashboard shows it".to_owned(), evidence: "ticket 1".to_owned() }
+}
+
+fn resolve(person: u8, word: Word) -> Event {
+    Event::Resolve { by: KeyId::mint(at(0), [person; 10]), word }
+}
+
 /// A payment is never left waiting for what nobody will do.
 fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effect]) {
     let has = |wanted: &Job, due: Option<Time>| {
@@ -340,7 +420,11 @@ fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effec
         let reconcile = Job::Reconcile(Reconcile { payment: after.id, attempt: n });
         assert!(!asked || has(&reconcile, None), "nobody asks after attempt {n}, which is {new:?}");
         let charge = Job::Charge(Charge { payment: after.id });
-        let absent = matches!(event, Event::Absent { .. });
+        let absent = matches!(event, Event::Absent { .. })
+            || matches!(
+                event,
+                Event::Resolve { word: Word::Approve { ruling: Ruling::ChargeAgain, .. }, .. }
+            );
         assert!(!absent || has(&charge, None), "nobody charges what was absent");
     }
 }
@@ -374,7 +458,7 @@ proptest! {
 
     #[test]
     fn every_history_keeps_to_the_specifications_tables(
-        numbers in prop::collection::vec(0..10_240_u32, 1..24), on_session: bool, start in 0..3_usize
+        numbers in prop::collection::vec(0..NUMBERS * 10, 1..24), on_session: bool, start in 0..3_usize
     ) {
         let session = if on_session { present().session } else { Session::Off };
         let start = [Start::Now, Start::At(at(86_400)), Start::OnRequest][start];
@@ -391,7 +475,7 @@ proptest! {
     ) {
         let mut world = World::of(pending());
         for (act, rest) in numbers {
-            world.take(turn(act + rest * 32));
+            world.take(turn(act + rest * ACTS));
             let status = &world.payment.status;
             prop_assert!(!status.is_final(), "{status:?}");
             prop_assert!(world.attempts.len() <= 1);

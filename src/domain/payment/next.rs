@@ -1,6 +1,6 @@
 //! The next version of a payment: what each verdict of the table makes of it.
 
-use super::{Edit, Effect, Payment, Plan, Start, Status, Step};
+use super::{Edit, Effect, Payment, Plan, Resolution, Start, Status, Step};
 use crate::domain::{
     attempt::{Answer, Attempt, AttemptStatus, Outcome, Rejection},
     clock::Time,
@@ -70,8 +70,12 @@ impl Next<'_> {
         self.payment.status = Status::Retrying { next_attempt_at: self.now };
         let retry = Retry { payment: self.payment.id, attempt: self.payment.next_attempt() };
         let effects = vec![Effect::Hasten(Job::Retry(retry), self.now), Effect::Emit(EventType::Retrying)];
-        let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        Some(self.done(format!("a person wants the next attempt now{because}"), effects))
+        Some(self.done(because("a person wants the next attempt now", reason), effects))
+    }
+
+    /// A job of its was moved by a person; a proposal that waits for its second person waits on.
+    pub(super) fn moved(self, what: &str, reason: Option<&str>) -> Step {
+        self.stepped(because(what, reason), vec![])
     }
 
     /// Its first attempt is due now, as somebody wants it; nothing new where it is due already.
@@ -92,7 +96,7 @@ impl Next<'_> {
             return None;
         }
         self.payment = edited;
-        Some(self.done(format!("changed: {}", changed.join(", ")), vec![Effect::Emit(EventType::Updated)]))
+        Some(self.stepped(format!("changed: {}", changed.join(", ")), vec![Effect::Emit(EventType::Updated)]))
     }
 
     pub(super) fn hold(mut self, reason: &str) -> Step {
@@ -107,14 +111,17 @@ impl Next<'_> {
 
     /// Canceled by us, with nothing open. What earlier attempts have left at the gateway is canceled by a job.
     pub(super) fn cancel(self) -> Step {
-        let withdraw = self.payment.operation.as_ref().map(|_| {
-            let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-            let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
-            Effect::Enqueue(job, self.now)
-        });
+        let withdraw = self.withdraw().map(|job| Effect::Enqueue(job, self.now));
         let mut step = self.canceled_there();
         step.effects.extend(withdraw);
         step
+    }
+
+    /// The job that cancels what the gateway may still have open of it.
+    pub(super) fn withdraw(&self) -> Option<Job> {
+        let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
+        self.payment.operation.as_ref().map(|_| job)
     }
 
     /// Canceled by the gateway, which has nothing left of it.
@@ -252,6 +259,8 @@ impl Next<'_> {
         let same_operation = answer.operation.is_none() || answer.operation == self.payment.operation;
         match (charge, &answer.charge) {
             (Some(known), Some(told)) if known == *told => None,
+            // A person's word, with what may be a slip in it, is no reason to give back what the gateway has.
+            (Some(_), Some(_)) if self.is_paid_by_hand() => Some(self.contradiction(&answer)),
             (Some(_), Some(_)) => Some(self.duplicate(answer.charge, answer.amount)),
             (None, _) | (_, None) if same_operation => None,
             (None, _) | (_, None) => Some(self.contradiction(&answer)),
@@ -263,8 +272,11 @@ impl Next<'_> {
         if self.payment.open_attempt().is_none() && self.payment.status != Status::Succeeded {
             self.keep_references(answer);
         }
-        let reason =
-            format!("the gateway reports a success for a payment that is {}", self.payment.status.name());
+        let reason = if self.payment.status == Status::Succeeded && self.is_paid_by_hand() {
+            "the gateway reports another charge than the one that a person named".to_owned()
+        } else {
+            format!("the gateway reports a success for a payment that is {}", self.payment.status.name())
+        };
         self.payment.status = Status::NeedsReview { reason: reason.clone() };
         self.done(reason, vec![Effect::Emit(EventType::NeedsReview)])
     }
@@ -297,16 +309,28 @@ impl Next<'_> {
         step
     }
 
-    fn done(mut self, detail: String, effects: Vec<Effect>) -> Step {
+    pub(super) fn done(mut self, detail: String, effects: Vec<Effect>) -> Step {
+        // What was proposed was so upon facts that have changed.
+        self.payment.resolution = self.payment.resolution.take().filter(Resolution::is_carried_out);
+        self.stepped(detail, effects)
+    }
+
+    pub(super) fn stepped(mut self, detail: String, effects: Vec<Effect>) -> Step {
         self.payment.version += 1;
         self.payment.updated_at = self.now;
         Step { payment: self.payment, duplicate: None, refund: None, effects, detail }
     }
 
     fn reconcile(&self) -> Effect {
+        let (job, at) = self.question();
+        Effect::Enqueue(job, at)
+    }
+
+    /// The job that asks after the latest attempt, and when it first does.
+    pub(super) fn question(&self) -> (Job, Time) {
         let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
         let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
-        Effect::Enqueue(job, self.now + self.plan.first_poll)
+        (job, self.now + self.plan.first_poll)
     }
 
     fn in_review(&self) -> bool {
@@ -324,7 +348,7 @@ impl Next<'_> {
         }
     }
 
-    fn set_attempt(&mut self, status: AttemptStatus) {
+    pub(super) fn set_attempt(&mut self, status: AttemptStatus) {
         if let Some(attempt) = &mut self.payment.attempt {
             attempt.status = status;
             attempt.action_url = None;
@@ -342,4 +366,9 @@ impl Next<'_> {
             attempt.decline = Some(decline);
         }
     }
+}
+
+/// What was done, and why, where somebody said why.
+fn because(what: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| what.to_owned(), |reason| format!("{what}: {reason}"))
 }

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 
 /// How many attempts a payment may have in all, a person's included (S3.3).
-const MOST_ATTEMPTS: u32 = 15;
+pub(super) const MOST_ATTEMPTS: u32 = 15;
 
 /// Why there is no point in another attempt, and what there is a point in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,8 @@ pub enum NotRetriable {
         "the payment is {0}: only one that is retrying, failed, or declined for its customer to mend can be"
     )]
     Status(&'static str),
+    #[error("it waits for the time that was set for it: process the payment to begin it now")]
+    Scheduled,
     #[error("its customer was there, and may not be charged behind their back: make a new payment")]
     OnSession,
     #[error(

@@ -2,6 +2,7 @@
 
 mod contradictions;
 mod guards;
+mod resolutions;
 
 use super::{
     fixtures::{at, euros, pending},
@@ -13,7 +14,7 @@ use crate::domain::{
     event::EventType,
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{AttemptId, Charge, Job, Reconcile, Retry};
+use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, Retry};
 use std::sync::LazyLock;
 
 /// The shipped policy, read once.

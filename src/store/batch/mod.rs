@@ -2,6 +2,7 @@
 //!
 //! The order of locks is always keys, payments, jobs, each sorted by id, so that two batches cannot deadlock.
 
+mod operating;
 mod refunding;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     exchanges,
     history::{HistoryRow, Mark},
     idempotency,
-    jobs::{JobRow, JobWrites},
+    jobs::{self, JobRow, JobWrites, Wanted},
     payments,
     recent::Recent,
     refunds, trail,
@@ -64,18 +65,21 @@ pub(super) async fn run(
             Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => Some(*payment),
             Subject::Refund(create) => Some(create.payment),
             Subject::Wish(wish) => Some(wish.payment),
+            Subject::Job(wish) => Some(wish.payment),
             Subject::Create(_) | Subject::Note => None,
         })
         .chain(keys.values().filter_map(idempotency::Claim::existing).map(|made| made.payment))
         .collect();
-    let leases: BTreeSet<_> =
-        changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job).collect();
+    let leases = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
+    let wanted_jobs = operating::wanted_jobs(changes);
 
     let mut work = Work {
         context,
         held: hold(tx, wanted, recent).await?,
-        refunds: refunds::load(tx, &wanted_refunds(changes, &keys)).await?,
-        leases: claim::lock(tx, &leases).await?,
+        refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
+        // All of them at once: two statements would lock in two orders.
+        leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
+        wanted: jobs::load(tx, &wanted_jobs).await?,
         written: BTreeMap::new(),
         edited: BTreeSet::new(),
         deeds: BTreeMap::new(),
@@ -91,7 +95,23 @@ pub(super) async fn run(
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let beside = work.look_beside(tx, change, keys.get(&index)).await?;
-        answers.push(work.take(change, beside));
+        let won = |index: usize| keys.get(&index) == Some(&idempotency::Claim::Won);
+        let is_refused = |(earlier, answer): (usize, &Result<_, _>)| {
+            answer.is_err() && won(earlier) && idempotency::is_one_key(&changes[earlier], change)
+        };
+        let answer = match &change.subject {
+            Subject::Wish(wish) if answers.iter().enumerate().any(is_refused) => {
+                Err(work.refuse_again(wish, &beside))
+            }
+            Subject::Wish(_)
+            | Subject::Create(_)
+            | Subject::Event(..)
+            | Subject::Job(_)
+            | Subject::Refund(_)
+            | Subject::RefundEvent(..)
+            | Subject::Note => work.take(change, &beside),
+        };
+        answers.push(answer);
     }
     let won = |index: &usize| keys.get(index) == Some(&idempotency::Claim::Won);
     let refused = answers.iter().enumerate().filter(|(index, answer)| answer.is_err() && won(index));
@@ -100,17 +120,6 @@ pub(super) async fn run(
     let (mark, enqueued) = (work.history.first().map(HistoryRow::mark), work.jobs.enqueues());
     let written = work.write(tx).await?;
     Ok(Outcome { answers, mark, enqueued, written })
-}
-
-fn wanted_refunds(changes: &[Change], keys: &HashMap<usize, idempotency::Claim>) -> BTreeSet<RefundId> {
-    let replayed = keys.values().filter_map(|claim| claim.existing()?.refund);
-    let told = changes.iter().filter_map(|change| match &change.subject {
-        Subject::RefundEvent(_, refund, _) => Some(*refund),
-        Subject::Create(_) | Subject::Event(..) | Subject::Wish(_) | Subject::Refund(_) | Subject::Note => {
-            None
-        }
-    });
-    replayed.chain(told).collect()
 }
 
 /// The payments that the batch is about, from memory where they were written lately.
@@ -133,6 +142,8 @@ struct Work<'a> {
     held: HashMap<PaymentId, Payment>,
     refunds: HashMap<RefundId, Refund>,
     leases: HashMap<JobId, Lease>,
+    /// Jobs that people want something of.
+    wanted: HashMap<JobId, Wanted>,
     /// Payments to write, with the version that the table holds; none for new ones.
     written: BTreeMap<PaymentId, Option<u32>>,
     /// Those of them of which a caller has changed something.
@@ -155,6 +166,10 @@ struct Beside {
     twin: Option<PaymentId>,
     /// All attempts of a payment for which a second success is told.
     attempts: Vec<Attempt>,
+    /// The charge that a person names is another attempt's.
+    charge_taken: bool,
+    /// A worker is at the payment on which a person has the last word.
+    in_hand: bool,
 }
 
 impl Work<'_> {
@@ -178,8 +193,11 @@ impl Work<'_> {
                 attempts.extend(written.map(|(_, attempt)| attempt.clone()));
                 Ok(Beside { attempts, ..Beside::default() })
             }
-            Subject::Refund(_) | Subject::Wish(_) => Ok(Beside { key, ..Beside::default() }),
-            Subject::Event(..) | Subject::RefundEvent(..) | Subject::Note => Ok(Beside::default()),
+            Subject::Wish(wish) => Ok(Beside { key, ..self.look_beside_word(tx, wish).await? }),
+            Subject::Refund(_) => Ok(Beside { key, ..Beside::default() }),
+            Subject::Event(..) | Subject::Job(_) | Subject::RefundEvent(..) | Subject::Note => {
+                Ok(Beside::default())
+            }
         }
     }
 
@@ -197,8 +215,8 @@ impl Work<'_> {
         new.filter(alike).map(|twin| twin.id).next_back()
     }
 
-    fn take(&mut self, change: &Change, beside: Beside) -> Result<Committed, CommitError> {
-        let Beside { key, twin, attempts } = beside;
+    fn take(&mut self, change: &Change, beside: &Beside) -> Result<Committed, CommitError> {
+        let Beside { key, twin, .. } = *beside;
         match (&change.subject, key) {
             (Subject::Create(_) | Subject::Wish(_), Some(idempotency::Claim::Replayed(first))) => {
                 self.replay(first.payment, twin)
@@ -218,10 +236,11 @@ impl Work<'_> {
                 Some(first) => Err(CommitError::Twin { first }),
                 None => Ok(self.create(change, create)),
             },
-            (Subject::Event(payment, event), _) => self.happen(change, *payment, event, &attempts),
+            (Subject::Event(payment, event), _) => self.happen(change, *payment, event, beside),
             (Subject::Wish(wish), Some(idempotency::Claim::Won) | None) => {
-                self.happen(change, wish.payment, &wish.event, &attempts)
+                self.happen(change, wish.payment, &wish.event, beside)
             }
+            (Subject::Job(wish), _) => self.operate(change, wish),
             (Subject::Note, _) => {
                 self.end_job(change, true, false)?;
                 self.exchanges.extend(change.exchanges.iter().cloned());
@@ -261,31 +280,17 @@ impl Work<'_> {
         change: &Change,
         id: PaymentId,
         event: &Event,
-        attempts: &[Attempt],
+        beside: &Beside,
     ) -> Result<Committed, CommitError> {
         let before = self.held.get(&id).cloned().ok_or(CommitError::NotFound)?;
         let needs_lease = event.needs_lease() && change.job.is_some();
         if needs_lease && !self.holds_lease(change) {
             return Err(CommitError::LeaseLost);
         }
-        match event {
-            Event::Retry { .. } => before.retriable(&self.context.plan.declines)?,
-            Event::Edit(edit) => before.editable(edit)?,
-            Event::Due { .. }
-            | Event::Send { .. }
-            | Event::NotSent { .. }
-            | Event::Lost { .. }
-            | Event::Answered { .. }
-            | Event::Rejected { .. }
-            | Event::Absent { .. }
-            | Event::Cancel
-            | Event::Canceled { .. }
-            | Event::Review { .. }
-            | Event::Process => {}
-        }
+        self.check(&before, event, beside)?;
         let now = self.context.clock.now(before.livemode);
         let step = before.apply(event.clone(), &self.context.plan, now)?;
-        let step = step.and_then(|step| step.beside(attempts));
+        let step = step.and_then(|step| step.beside(&beside.attempts));
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, before.open_attempt().is_some())?;

@@ -1,6 +1,9 @@
 //! Refunds in a batch: each changes its payment too, whose lock and version guard how much can go back.
 
-use super::{Work, idempotency::Made};
+use super::{
+    Work,
+    idempotency::{self, Made},
+};
 use crate::{
     domain::{
         event::EventType,
@@ -8,13 +11,32 @@ use crate::{
         refund::{Event, Refund},
     },
     store::{
-        change::{Change, CommitError, Committed, RefundCreate},
+        change::{Change, CommitError, Committed, RefundCreate, Subject},
         events::EventRow,
         history::HistoryRow,
         jobs::JobRow,
     },
 };
 use dunlin_jobs::{EventId, Job, PaymentId, RefundId};
+use std::collections::{BTreeSet, HashMap};
+
+/// The refunds that a batch is about.
+pub(super) fn wanted_refunds(
+    changes: &[Change],
+    keys: &HashMap<usize, idempotency::Claim>,
+) -> BTreeSet<RefundId> {
+    let replayed = keys.values().filter_map(|claim| claim.existing()?.refund);
+    let told = changes.iter().filter_map(|change| match &change.subject {
+        Subject::RefundEvent(_, refund, _) => Some(*refund),
+        Subject::Create(_)
+        | Subject::Event(..)
+        | Subject::Wish(_)
+        | Subject::Job(_)
+        | Subject::Refund(_)
+        | Subject::Note => None,
+    });
+    replayed.chain(told).collect()
+}
 
 impl Work<'_> {
     /// Makes the refund that is asked for, if there is that much to go back.

@@ -128,6 +128,10 @@ async fn what_a_path_names_is_its_owners_only() {
     let key = api.caller.post("/v1/api_keys", None, &key).await.body;
     assert_eq!(api.advance(1).await.status, 200, "everything that is due is done");
     let (refund, key) = (id(&refund), id(&key));
+    let waiting = api.pay("c", "pm_sandbox_insufficient_funds_1").await;
+    api.caller.wait_for(&waiting, "retrying").await;
+    let job = api.caller.get(&format!("/v1/jobs?payment={waiting}")).await.body;
+    let job = id(&job["data"][0]);
     let seen = async || {
         let mut seen = Vec::new();
         for path in [
@@ -135,6 +139,7 @@ async fn what_a_path_names_is_its_owners_only() {
             format!("/v1/refunds/{refund}"),
             refunds.clone(),
             format!("/v1/api_keys/{key}"),
+            format!("/v1/jobs/{job}"),
         ] {
             let answer = api.caller.get(&path).await;
             assert_eq!(answer.status, 200, "{path}");
@@ -154,6 +159,7 @@ async fn what_a_path_names_is_its_owners_only() {
             Some("pay") => &mine,
             Some("rfd") => &refund,
             Some("key") => &key,
+            Some("job") => &job,
             Some("any") => {
                 assert_eq!(call.path, "/v1/gateways/{account}/webhooks", "what it names is nobody's");
                 continue;
@@ -166,7 +172,7 @@ async fn what_a_path_names_is_its_owners_only() {
         called += 1;
     }
 
-    assert!(called >= 9, "{called}");
+    assert!(called >= 13, "{called}");
     assert_eq!(seen().await, before);
 }
 
@@ -200,6 +206,9 @@ async fn the_examples_on_the_page_work() {
     assert_eq!(paid["status"], "succeeded", "{paid}");
     let refund = api.caller.post(&format!("/v1/payments/{}/refunds", id(&paid)), Some("b"), &json!({})).await;
     assert_eq!(refund.status, 201, "{}", refund.body);
+    // Its job is what the examples about jobs find.
+    let waiting = api.pay("c", "pm_sandbox_insufficient_funds_1").await;
+    api.caller.wait_for(&waiting, "retrying").await;
     let (_, page) = api.page().await;
     let plain = |text: &str| {
         text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")

@@ -1,8 +1,10 @@
 //! The command line: what each command says, and how it ends.
 
 mod charge;
+mod completions;
 mod demo;
 mod gateways;
+mod jobs;
 mod keys;
 mod payments;
 mod settings;

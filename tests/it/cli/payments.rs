@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// A running server, and the folder in which commands find its key.
-struct Room {
-    serve: Serve,
-    caller: Caller,
+pub(super) struct Room {
+    pub(super) serve: Serve,
+    pub(super) caller: Caller,
     path: PathBuf,
     _folder: tempfile::TempDir,
     _database: Database,
 }
 
 impl Room {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (folder, path) = folder();
         let database = Database::sqlite();
         let serve = Serve::start(&database, &path, &[]);
@@ -26,21 +26,21 @@ impl Room {
     }
 
     /// Runs a command at the server.
-    fn ask(&self, arguments: &[&str]) -> Ended {
+    pub(super) fn ask(&self, arguments: &[&str]) -> Ended {
         run(&self.path, &[arguments, &["--url", &self.serve.url]].concat(), &[])
     }
 
-    fn done(&self, arguments: &[&str]) -> String {
+    pub(super) fn done(&self, arguments: &[&str]) -> String {
         let ended = self.ask(arguments);
         assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
         ended.out
     }
 
-    fn read(&self, arguments: &[&str]) -> Value {
+    pub(super) fn read(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.done(&[arguments, &["--json"]].concat())).unwrap()
     }
 
-    async fn pay(&self, reference: &str, method: &str) -> String {
+    pub(super) async fn pay(&self, reference: &str, method: &str) -> String {
         let body = json!({
             "amount": 1250, "currency": "EUR", "customer": "cus_1", "reference": reference,
             "method": { "type": "card", "payment_method": method },

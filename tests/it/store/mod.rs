@@ -7,6 +7,7 @@ mod constraints;
 mod jobs;
 mod keys;
 mod lost;
+mod people;
 pub(crate) mod raw;
 mod reads;
 mod schema;
@@ -21,6 +22,7 @@ use dunlin::{
     domain::{
         attempt::{Answer, ExchangeKind, Outcome},
         clock::Clock,
+        decline::Decline,
         payment::{Event, Method, MethodKind, Payment, Start, Status},
         session::Session,
     },
@@ -101,6 +103,7 @@ impl Bench {
             operation: None,
             attempt: None,
             declines: 0,
+            resolution: None,
             refunded: 0,
             refunding: 0,
             created_at: now,

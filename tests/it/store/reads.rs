@@ -41,7 +41,7 @@ async fn a_payment_comes_back_as_it_was_to_the_microsecond(database: Database) {
     let acting = bench.store.commit(event).await.unwrap().payment.unwrap();
     assert!(acting.attempt.as_ref().is_some_and(|attempt| attempt.action_url.is_some()));
     assert_eq!(bench.read(payment.id).await, acting);
-    let decline = dunlin::domain::decline::Decline {
+    let decline = Decline {
         code: "insufficient_funds".to_owned(),
         network_code: Some("51".to_owned()),
         advice: Some("try_again_later".to_owned()),

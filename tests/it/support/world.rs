@@ -9,6 +9,7 @@ use dunlin::{
         clock::Clock,
         payment::{Method, MethodKind, Payment, Start},
         refund::Refund,
+        scope::Scopes,
         session::Session,
     },
     failpoint::Failpoints,
@@ -18,13 +19,13 @@ use dunlin::{
         client::{Client, SendError},
     },
     store::{
-        Owner, Store,
+        KeyHolder, Owner, Store,
         change::{Key, Priority},
         claim::{Claimed, Order},
     },
     worker,
 };
-use dunlin_jobs::{Lane, Money, PaymentId, RefundId};
+use dunlin_jobs::{KeyId, Lane, Money, PaymentId, RefundId};
 use dunlin_sandbox::{Bank, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -118,6 +119,13 @@ impl World {
 
     pub(crate) async fn refund(&self, id: RefundId) -> Refund {
         self.flows.store.find_refund(id).await.unwrap().unwrap()
+    }
+
+    /// One of the people who may do everything; their key is the same whenever they are asked for.
+    pub(crate) fn person(&self, n: u8) -> KeyHolder {
+        let begin = DateTime::from_timestamp(BEGIN, 0).unwrap();
+        let key = KeyId::mint(begin, [n; 10]);
+        KeyHolder { key, owner: self.owner, scopes: Scopes::everything(), request: None }
     }
 
     /// What the sandbox has given back, by our refunds' ids, in minor units.

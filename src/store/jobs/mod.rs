@@ -1,5 +1,9 @@
 //! Jobs: rows of work, made and ended in the commits that cause and finish it.
 
+mod view;
+
+pub use view::{JobFilter, JobView};
+
 use super::{
     Store, StoreError, Tx,
     change::{JobEnd, Priority},
@@ -7,26 +11,9 @@ use super::{
     text::{Text, bulk, insert, on},
 };
 use crate::domain::clock::{Clock, Time};
-use dunlin_jobs::{Job, JobId};
-use schemars::JsonSchema;
+use dunlin_jobs::{Job, JobId, PaymentId};
 use serde::Serialize;
-use std::collections::HashSet;
-
-/// A job as its row tells it, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "Job")]
-pub struct JobView {
-    pub id: String,
-    pub kind: String,
-    pub state: String,
-    pub due_at: Time,
-    pub runs: i64,
-    pub rescues: i64,
-    pub failures: i64,
-    pub leased: bool,
-    pub last_error: Option<String>,
-    pub parked_reason: Option<String>,
-}
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Inserts jobs; `$known` says what becomes of one whose work is queued already.
 macro_rules! insert_jobs {
@@ -60,6 +47,20 @@ const MOVE: Text = bulk!(
     rows(id text, state text, parked_reason text, due_at timestamptz, failed bigint, last_error text)
     " WHERE jobs.id = r.id"
 );
+
+// Nobody else has it in hand: the row was locked and looked at.
+const WAKE: Text = bulk!(
+    "UPDATE jobs SET state = 'live', parked_reason = NULL, rescues = 0, priority = r.priority, due_at = r.due_at FROM "
+    rows(id text, priority bigint, due_at timestamptz)
+    " WHERE jobs.id = r.id AND jobs.lease_owner IS NULL"
+);
+
+const LOAD: Text = Text {
+    sqlite: "SELECT id, payment_id, kind, state, due_at, lease_owner FROM jobs \
+         WHERE id IN (SELECT value FROM json_each($1))",
+    postgres: "SELECT id, payment_id, kind, state, due_at, lease_owner FROM jobs \
+         WHERE id IN (SELECT json_array_elements_text($1::json))",
+};
 
 const DELETE: Text = Text {
     sqlite: "DELETE FROM jobs WHERE id IN (SELECT value FROM json_each($1))",
@@ -107,29 +108,6 @@ impl Store {
             Ok(sqlx::query_scalar(TEXT).bind(livemode).bind(At(now)).fetch_one(db).await?)
         })
     }
-
-    /// The jobs that are about a payment.
-    pub async fn list_jobs(&self, payment: dunlin_jobs::PaymentId) -> Result<Vec<JobView>, StoreError> {
-        const TEXT: &str = "SELECT id, kind, state, due_at, runs, rescues, failures, lease_owner, last_error, \
-             parked_reason FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' ORDER BY due_at, id";
-        type Row =
-            (String, String, String, At, i64, i64, i64, Option<String>, Option<String>, Option<String>);
-        let id = payment.to_string();
-        let rows: Vec<Row> = on!(&self.db, |db, _pick| sqlx::query_as(TEXT).bind(id).fetch_all(db).await?);
-        let view = |row: Row| JobView {
-            id: row.0,
-            kind: row.1,
-            state: row.2,
-            due_at: row.3.0,
-            runs: row.4,
-            rescues: row.5,
-            failures: row.6,
-            leased: row.7.is_some(),
-            last_error: row.8,
-            parked_reason: row.9,
-        };
-        Ok(rows.into_iter().map(view).collect())
-    }
 }
 
 impl Tx {
@@ -137,6 +115,48 @@ impl Tx {
     pub(super) async fn insert_jobs(&mut self, rows: &[JobRow]) -> Result<u64, StoreError> {
         self.write(INSERT, rows).await
     }
+}
+
+/// A job that a person wants something of, as its locked row has it.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) payment: PaymentId,
+    pub(super) kind: String,
+    pub(super) is_parked: bool,
+    pub(super) is_leased: bool,
+    pub(super) due_at: Time,
+}
+
+/// Reads jobs whose rows the transaction has locked, but for those that are about no payment.
+pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<JobId>) -> Result<HashMap<JobId, Wanted>, StoreError> {
+    type Row = (String, Option<String>, String, String, At, Option<String>);
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Row> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(LOAD)).bind(json(&ids)).fetch_all(&mut **tx).await?);
+    let read = |(id, payment, kind, state, due_at, owner): Row| {
+        let corrupt = |column| StoreError::corrupt("jobs", column, &id);
+        let Some(payment) = payment else { return Ok(None) };
+        let wanted = Wanted {
+            payment: payment.parse().map_err(|_| corrupt("payment_id"))?,
+            kind,
+            is_parked: state == "parked",
+            is_leased: owner.is_some(),
+            due_at: due_at.0,
+        };
+        Ok(Some((id.parse().map_err(|_| corrupt("id"))?, wanted)))
+    };
+    rows.into_iter().filter_map(|row| read(row).transpose()).collect()
+}
+
+/// Whether a worker is at an attempt of the payment.
+pub(super) async fn is_in_hand(tx: &mut Tx, payment: PaymentId) -> Result<bool, StoreError> {
+    const TEXT: &str = "SELECT count(*) FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' \
+         AND lease_owner IS NOT NULL AND kind <> 'refund'";
+    let id = payment.to_string();
+    let found: i64 = on!(tx, |tx, _pick| sqlx::query_scalar(TEXT).bind(id).fetch_one(&mut **tx).await?);
+    Ok(found > 0)
 }
 
 /// A new row of `jobs`.
@@ -213,8 +233,16 @@ pub(super) struct JobWrites {
     moved: Vec<MoveRow>,
     inserted: Vec<JobRow>,
     hastened: Vec<JobRow>,
+    woken: Vec<WakeRow>,
     /// The identities of all those, since one statement must not meet the same one twice.
     dedupes: HashSet<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WakeRow {
+    id: String,
+    priority: i64,
+    due_at: At,
 }
 
 #[derive(Debug, Serialize)]
@@ -247,8 +275,14 @@ impl JobWrites {
         self.hastened.push(row.with_priority(Priority::Interactive));
     }
 
+    /// A person waits for it: it runs at this time, also where it was set aside.
+    pub(super) fn wake(&mut self, job: JobId, at: Time) {
+        let priority = Priority::Interactive.number();
+        self.woken.push(WakeRow { id: job.to_string(), priority, due_at: At(at) });
+    }
+
     pub(super) fn enqueues(&self) -> bool {
-        !self.inserted.is_empty() || !self.hastened.is_empty()
+        !self.inserted.is_empty() || !self.hastened.is_empty() || !self.woken.is_empty()
     }
 
     pub(super) fn end(&mut self, job: JobId, end: &JobEnd) {
@@ -276,6 +310,7 @@ impl JobWrites {
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
         tx.write(DELETE, &self.done).await?;
         tx.write(MOVE, &self.moved).await?;
+        tx.write(WAKE, &self.woken).await?;
         tx.write(INSERT, &self.inserted).await?;
         tx.write(HASTEN, &self.hastened).await.map(drop)
     }

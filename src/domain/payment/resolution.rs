@@ -1,0 +1,314 @@
+//! Resolving by hand: what a person may say of an outcome that the gateway does not tell, and when it takes two of
+//! them (S1.12).
+
+use super::{Effect, Event, Payment, Step, next::Next, retriable::MOST_ATTEMPTS};
+use crate::domain::{
+    attempt::AttemptStatus,
+    clock::Time,
+    event::EventType,
+    payment::Status,
+    table::{Open, Phase, Verdict, verdict},
+};
+use dunlin_jobs::{Charge, Job, KeyId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What became of a payment, as a person says. The names are stored and sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// The gateway has taken the money.
+    Succeeded,
+    /// It has taken none, and the payment ends.
+    Canceled,
+    /// It has taken none, and is asked for it again.
+    ChargeAgain,
+}
+
+impl Ruling {
+    pub const ALL: [Self; 3] = [Self::Succeeded, Self::Canceled, Self::ChargeAgain];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+            Self::ChargeAgain => "charge_again",
+        }
+    }
+
+    /// Whether it takes a second person: it lets a customer be charged again, or makes a charge that is there after
+    /// all a surprise.
+    pub fn needs_approval(self) -> bool {
+        match self {
+            Self::Succeeded => false,
+            Self::Canceled | Self::ChargeAgain => true,
+        }
+    }
+}
+
+/// Why a person says so, and where that can be seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grounds {
+    pub reason: String,
+    /// The gateway's dashboard, or a ticket.
+    pub evidence: String,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// The money was taken, as this charge of the gateway's.
+    Succeeded { charge: String, grounds: Grounds },
+    /// No money was taken, which somebody else has to agree to.
+    Propose { ruling: Ruling, grounds: Grounds },
+    /// They agree to what was proposed.
+    Approve {
+        ruling: Ruling,
+        reason: Option<String>,
+        /// Whether the gateway still knows the attempt's key.
+        is_key_known: bool,
+    },
+}
+
+impl Word {
+    pub fn ruling(&self) -> Ruling {
+        match self {
+            Self::Succeeded { .. } => Ruling::Succeeded,
+            Self::Propose { ruling, .. } | Self::Approve { ruling, .. } => *ruling,
+        }
+    }
+
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Succeeded { grounds, .. } | Self::Propose { grounds, .. } => Some(&grounds.reason),
+            Self::Approve { reason, .. } => reason.as_deref(),
+        }
+    }
+}
+
+/// What was said last of a payment's outcome, by whom, and whether it was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resolution {
+    pub outcome: Ruling,
+    pub reason: String,
+    /// Where it can be seen.
+    pub evidence: String,
+    /// The API key of whoever said so.
+    pub proposed_by: KeyId,
+    pub proposed_at: Time,
+    /// The API key of whoever agreed, where it takes two.
+    pub approved_by: Option<KeyId>,
+    /// When it was carried out; until then it is a proposal.
+    pub resolved_at: Option<Time>,
+}
+
+impl Resolution {
+    pub fn is_carried_out(&self) -> bool {
+        self.resolved_at.is_some()
+    }
+}
+
+/// Why a person's word does not count now, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotResolvable {
+    #[error("the payment is {0}: only one that needs_review is resolved by hand")]
+    Status(&'static str),
+    #[error("a request of it is on the wire: wait until its outcome is known, or known to be unknown")]
+    OnTheWire,
+    #[error(
+        "the gateway says that it has attempt {0}, which is not over: cancel the payment, which cancels it there first"
+    )]
+    Accepted(u32),
+    #[error(
+        "the gateway has told of money for it: resolve it as succeeded, or as canceled if that money is gone, and \
+         make a new payment"
+    )]
+    Reported,
+    #[error("its attempt {0} has succeeded: resolve it as succeeded, and refund it if it should not be paid")]
+    Paid(u32),
+    #[error("it never had an attempt that a charge could be of: refund the charge at the gateway")]
+    NoAttempt,
+    #[error(
+        "its customer was there, and may not be charged behind their back: resolve it as canceled, and make a new payment"
+    )]
+    OnSession,
+    #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: resolve it as canceled")]
+    TooMany,
+    #[error("{0} has proposed the same: read why, and send approve: true if you agree")]
+    Proposed(KeyId),
+    #[error("nobody has proposed {}: look at the payment's resolution", .0.name())]
+    NotProposed(Ruling),
+    #[error("whoever proposed it cannot approve it too: somebody else has to, with an API key of their own")]
+    SamePerson,
+}
+
+impl Payment {
+    /// The proposal that waits for its second person.
+    pub fn proposal(&self) -> Option<&Resolution> {
+        self.resolution.as_ref().filter(|resolution| !resolution.is_carried_out())
+    }
+
+    /// Whether what a person says counts; anything else that happens is none of this question's business.
+    pub fn resolvable(&self, event: &Event) -> Result<(), NotResolvable> {
+        let Event::Resolve { by, word } = event else { return Ok(()) };
+        let ruling = word.ruling();
+        if verdict(self.phase(), event.kind()) != Verdict::Resolve {
+            return Err(self.not_now());
+        }
+        if ruling == Ruling::ChargeAgain && self.session.is_on() {
+            return Err(NotResolvable::OnSession);
+        }
+        if ruling == Ruling::ChargeAgain && self.next_attempt() > MOST_ATTEMPTS {
+            return Err(NotResolvable::TooMany);
+        }
+        let paid = self.attempt.as_ref().filter(|attempt| attempt.status == AttemptStatus::Succeeded);
+        if let (Ruling::Canceled, Some(attempt)) = (ruling, paid) {
+            return Err(NotResolvable::Paid(attempt.n));
+        }
+        if ruling == Ruling::Succeeded && self.attempt.is_none() {
+            return Err(NotResolvable::NoAttempt);
+        }
+        let proposed = self.proposal().filter(|proposal| proposal.outcome == ruling);
+        match (word, proposed.map(|proposal| proposal.proposed_by)) {
+            (Word::Propose { .. }, Some(first)) if first != *by => Err(NotResolvable::Proposed(first)),
+            (Word::Approve { .. }, Some(first)) if first == *by => Err(NotResolvable::SamePerson),
+            (Word::Approve { .. }, None) => Err(NotResolvable::NotProposed(ruling)),
+            (Word::Succeeded { .. } | Word::Propose { .. }, _) | (Word::Approve { .. }, Some(_)) => Ok(()),
+        }
+    }
+
+    /// Why the table refuses.
+    fn not_now(&self) -> NotResolvable {
+        let n = self.attempt.as_ref().map_or(0, |attempt| attempt.n);
+        match self.phase() {
+            Phase::Review(Open::Sending) => NotResolvable::OnTheWire,
+            Phase::Review(Open::Settling | Open::Acting) => NotResolvable::Accepted(n),
+            Phase::Disputed => NotResolvable::Reported,
+            Phase::Review(Open::Planned | Open::Unknown)
+            | Phase::Pending
+            | Phase::Open(_)
+            | Phase::Retrying
+            | Phase::NeedsCustomer
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Canceled => NotResolvable::Status(self.status.name()),
+        }
+    }
+}
+
+impl Next<'_> {
+    /// A person's word, whose place and right were checked; nothing new where they say again what they said.
+    pub(super) fn resolve(self, by: KeyId, word: Word) -> Option<Step> {
+        match word {
+            Word::Succeeded { charge, grounds } => Some(self.paid_after_all(by, charge, grounds)),
+            Word::Propose { ruling, grounds } => self.propose(by, ruling, grounds),
+            Word::Approve { ruling, reason, is_key_known } => {
+                self.approve(by, reason.as_deref(), ruling, is_key_known)
+            }
+        }
+    }
+
+    fn propose(mut self, by: KeyId, ruling: Ruling, grounds: Grounds) -> Option<Step> {
+        let proposal = self.said(by, ruling, grounds);
+        let same =
+            |open: &Resolution| Resolution { proposed_at: open.proposed_at, ..proposal.clone() } == *open;
+        if self.payment.proposal().is_some_and(same) {
+            return None;
+        }
+        let detail = format!("{} is proposed: {}", ruling.name(), in_words(&proposal));
+        self.payment.resolution = Some(proposal);
+        Some(self.stepped(detail, vec![]))
+    }
+
+    fn approve(
+        mut self,
+        by: KeyId,
+        reason: Option<&str>,
+        ruling: Ruling,
+        is_key_known: bool,
+    ) -> Option<Step> {
+        let proposal = self.payment.resolution.take()?;
+        let agreed = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let detail = format!(
+            "{} is approved{agreed}; {} proposed it: {}",
+            ruling.name(),
+            proposal.proposed_by,
+            in_words(&proposal)
+        );
+        self.payment.resolution =
+            Some(Resolution { approved_by: Some(by), resolved_at: Some(self.now), ..proposal });
+        match ruling {
+            Ruling::Canceled => Some(self.never_charged(detail)),
+            Ruling::ChargeAgain => Some(self.charged_again(detail, is_key_known)),
+            // It takes nobody's approval, so nothing of it was ever proposed.
+            Ruling::Succeeded => None,
+        }
+    }
+
+    /// The latest attempt takes the charge, for the gateway's word on that money is kept with it too.
+    fn paid_after_all(mut self, by: KeyId, charge: String, grounds: Grounds) -> Step {
+        let said = self.said(by, Ruling::Succeeded, grounds);
+        let detail = format!("resolved as succeeded, by {charge}: {}", in_words(&said));
+        self.payment.resolution = Some(Resolution { resolved_at: Some(self.now), ..said });
+        self.set_attempt(AttemptStatus::Succeeded);
+        if let Some(attempt) = &mut self.payment.attempt {
+            attempt.charge = Some(charge);
+            attempt.decline = None;
+        }
+        self.payment.status = Status::Succeeded;
+        self.done(detail, vec![Effect::Emit(EventType::Succeeded)])
+    }
+
+    /// Should the gateway have something open of it after all, that is canceled there, and money that is there comes
+    /// to light by it.
+    fn never_charged(mut self, detail: String) -> Step {
+        if self.payment.open_attempt().is_some() {
+            self.set_attempt(AttemptStatus::Canceled);
+        }
+        self.payment.status = Status::Canceled;
+        let withdraw = self.withdraw().map(|job| Effect::Hasten(job, self.now));
+        let effects = withdraw.into_iter().chain([Effect::Emit(EventType::Canceled)]).collect();
+        self.done(detail, effects)
+    }
+
+    /// While the gateway knows the attempt's key, the same bytes under it cannot charge twice, whoever was wrong. A
+    /// key that is forgotten protects nobody; a new attempt has its own, and its own questions.
+    fn charged_again(mut self, detail: String, is_key_known: bool) -> Step {
+        let charge = Job::Charge(Charge { payment: self.payment.id });
+        let mut effects = vec![Effect::Hasten(charge, self.now)];
+        let is_unsent = self.payment.open_attempt().is_some_and(|it| it.status == AttemptStatus::Planned);
+        if is_key_known || is_unsent {
+            self.set_attempt(AttemptStatus::Planned);
+            self.payment.status = Status::Processing;
+            // The attempt's question waits for hours by now, and a new doubt would have to wait with it.
+            let (reconcile, soon) = self.question();
+            effects.push(Effect::Hasten(reconcile, soon));
+        } else {
+            self.set_attempt(AttemptStatus::Canceled);
+            self.payment.status = Status::Pending;
+        }
+        self.done(detail, effects)
+    }
+
+    fn said(&self, by: KeyId, outcome: Ruling, Grounds { reason, evidence }: Grounds) -> Resolution {
+        Resolution {
+            outcome,
+            reason,
+            evidence,
+            proposed_by: by,
+            proposed_at: self.now,
+            approved_by: None,
+            resolved_at: None,
+        }
+    }
+
+    /// Whether its success is a person's word.
+    pub(super) fn is_paid_by_hand(&self) -> bool {
+        let is_word = |it: &Resolution| it.outcome == Ruling::Succeeded && it.is_carried_out();
+        self.payment.resolution.as_ref().is_some_and(is_word)
+    }
+}
+
+fn in_words(resolution: &Resolution) -> String {
+    format!("{} (evidence: {})", resolution.reason, resolution.evidence)
+}

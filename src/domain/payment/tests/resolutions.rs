@@ -1,0 +1,225 @@
+//! What people say of a payment in review, and what they do to its jobs.
+
+use super::*;
+
+fn person(n: u8) -> KeyId {
+    KeyId::mint(at(0), [n; 10])
+}
+
+fn grounds() -> Grounds {
+    Grounds { reason: "support says so".to_owned(), evidence: "ticket 1".to_owned() }
+}
+
+fn settled(charge: &str) -> Event {
+    let word = Word::Succeeded { charge: charge.to_owned(), grounds: grounds() };
+    Event::Resolve { by: person(1), word }
+}
+
+fn proposed(by: u8, ruling: Ruling) -> Event {
+    Event::Resolve { by: person(by), word: Word::Propose { ruling, grounds: grounds() } }
+}
+
+fn approved(by: u8, ruling: Ruling, is_key_known: bool) -> Event {
+    let word = Word::Approve { ruling, reason: Some("seen too".to_owned()), is_key_known };
+    Event::Resolve { by: person(by), word }
+}
+
+/// A payment whose only attempt is unknown, and a person has to look.
+fn held() -> Payment {
+    after([due(1, 1), lost(1), review()])
+}
+
+/// A payment that was declined for good and then reported as paid.
+fn disputed() -> Payment {
+    let stopped = after([due(1, 1), answered(1, "ch_1", declined("fraudulent"))]);
+    step(&stopped, answered(1, "ch_1", Outcome::Succeeded)).payment
+}
+
+/// What one person proposes and another one approves.
+fn agreed(payment: &Payment, ruling: Ruling, is_key_known: bool) -> Step {
+    let proposal = step(payment, proposed(1, ruling));
+    assert_eq!((&proposal.payment.status, &proposal.payment.attempt), (&payment.status, &payment.attempt));
+    assert_eq!(proposal.effects, []);
+    step(&proposal.payment, approved(2, ruling, is_key_known))
+}
+
+// S1.12
+#[test]
+fn one_person_can_say_that_the_money_was_taken() {
+    for payment in [held(), disputed()] {
+        let step = step(&payment, settled("ch_1"));
+
+        let attempt = step.payment.attempt.unwrap();
+        assert_eq!(step.payment.status, Status::Succeeded);
+        assert_eq!((attempt.status, attempt.charge.as_deref()), (AttemptStatus::Succeeded, Some("ch_1")));
+        assert_eq!(attempt.decline, None);
+        assert_eq!(step.effects, [Effect::Emit(EventType::Succeeded)]);
+        let said = step.payment.resolution.unwrap();
+        assert_eq!((said.outcome, said.proposed_by), (Ruling::Succeeded, person(1)));
+        assert_eq!((said.approved_by, said.resolved_at), (None, Some(step.payment.updated_at)));
+        let detail = "resolved as succeeded, by ch_1: support says so (evidence: ticket 1)";
+        assert_eq!(step.detail, detail);
+    }
+}
+
+// S1.12
+#[test]
+fn what_two_agree_was_not_charged_ends() {
+    let step = agreed(&held(), Ruling::Canceled, false);
+
+    assert_eq!(status_of(&step.payment), ("canceled", Some(AttemptStatus::Canceled)));
+    assert_eq!(step.effects, [Effect::Emit(EventType::Canceled)], "there is nothing to cancel by");
+    let said = step.payment.resolution.clone().unwrap();
+    assert_eq!((said.proposed_by, said.approved_by), (person(1), Some(person(2))));
+    let detail = format!(
+        "canceled is approved (seen too); {} proposed it: support says so (evidence: ticket 1)",
+        person(1)
+    );
+    assert_eq!(step.detail, detail);
+}
+
+// S1.4, S1.19: should it be there after all, its cancellation brings that to light.
+#[test]
+fn what_the_gateway_may_have_open_of_it_is_canceled_there_now() {
+    let ended = agreed(&disputed(), Ruling::Canceled, false);
+    let withdraw = Job::Reconcile(Reconcile { payment: ended.payment.id, attempt: 1 });
+    let now = ended.payment.updated_at;
+
+    assert_eq!(ended.effects, [Effect::Hasten(withdraw, now), Effect::Emit(EventType::Canceled)]);
+    let found = step(&ended.payment, answered(1, "ch_1", Outcome::Succeeded));
+    assert_eq!(found.payment.status.name(), "needs_review");
+}
+
+// S1.9
+#[test]
+fn it_is_charged_again_under_the_same_key_while_the_gateway_knows_that() {
+    let step = agreed(&held(), Ruling::ChargeAgain, true);
+
+    let (charge, now) = (Job::Charge(Charge { payment: step.payment.id }), step.payment.updated_at);
+    let reconcile = Job::Reconcile(Reconcile { payment: step.payment.id, attempt: 1 });
+    assert_eq!(status_of(&step.payment), ("processing", Some(AttemptStatus::Planned)));
+    assert_eq!(step.payment.attempt.as_ref().map(|attempt| attempt.n), Some(1));
+    let soon = now + TimeDelta::seconds(5);
+    assert_eq!(step.effects, [Effect::Hasten(charge, now), Effect::Hasten(reconcile, soon)]);
+}
+
+// S1.9
+#[test]
+fn a_new_attempt_charges_again_once_the_key_is_forgotten() {
+    let again = agreed(&held(), Ruling::ChargeAgain, false);
+    let second = step(&again.payment, due(2, 2));
+
+    assert_eq!(status_of(&again.payment), ("pending", Some(AttemptStatus::Canceled)));
+    assert_eq!(status_of(&second.payment), ("processing", Some(AttemptStatus::Sending)));
+}
+
+// S1.4
+#[test]
+fn a_success_of_what_was_said_not_to_be_charged_is_never_dropped() {
+    let again = agreed(&held(), Ruling::ChargeAgain, false).payment;
+    let second = step(&again, due(2, 2)).payment;
+    let paid = step(&second, answered(2, "ch_2", Outcome::Succeeded)).payment;
+    let canceled = agreed(&held(), Ruling::Canceled, false).payment;
+
+    for payment in [again, second, canceled] {
+        let step = step(&payment, answered(1, "ch_1", Outcome::Succeeded));
+        assert_eq!(step.payment.status.name(), "needs_review");
+    }
+    let twice = step(&paid, answered(1, "ch_1", Outcome::Succeeded));
+    assert_eq!(twice.duplicate.and_then(|duplicate| duplicate.charge).as_deref(), Some("ch_1"));
+    assert_eq!(twice.refund.map(|refund| refund.charge).as_deref(), Some("ch_1"));
+}
+
+// S1.4: a slip in an id must not give back what the customer has paid.
+#[test]
+fn another_charge_than_the_one_a_person_named_wakes_a_person() {
+    let paid = step(&held(), settled("ch_typo")).payment;
+
+    let step = step(&paid, answered(1, "ch_1", Outcome::Succeeded));
+
+    assert_eq!((step.payment.status.name(), step.refund), ("needs_review", None));
+    assert_eq!(step.detail, "the gateway reports another charge than the one that a person named");
+    unchanged(&paid, answered(1, "ch_typo", Outcome::Succeeded));
+}
+
+// S1.12
+#[test]
+fn nobody_approves_what_they_proposed_themselves() {
+    let proposal = step(&held(), proposed(1, Ruling::ChargeAgain)).payment;
+    let why = |event: Event| proposal.resolvable(&event).unwrap_err();
+
+    refused(&proposal, approved(1, Ruling::ChargeAgain, true));
+    assert_eq!(why(approved(1, Ruling::ChargeAgain, true)), NotResolvable::SamePerson);
+    assert_eq!(why(approved(2, Ruling::Canceled, true)), NotResolvable::NotProposed(Ruling::Canceled));
+    assert_eq!(why(proposed(2, Ruling::ChargeAgain)), NotResolvable::Proposed(person(1)));
+    unchanged(&proposal, proposed(1, Ruling::ChargeAgain));
+}
+
+#[test]
+fn another_proposal_takes_the_place_of_the_first() {
+    let first = step(&held(), proposed(1, Ruling::ChargeAgain)).payment;
+    let second = step(&first, proposed(2, Ruling::Canceled)).payment;
+
+    refused(&second, approved(2, Ruling::ChargeAgain, true));
+    assert_eq!(step(&second, approved(1, Ruling::Canceled, false)).payment.status, Status::Canceled);
+}
+
+#[test]
+fn a_proposal_ends_with_the_facts_that_it_was_made_upon() {
+    let proposal = step(&held(), proposed(1, Ruling::ChargeAgain)).payment;
+    let settling = step(&proposal, answered(1, "ch_1", Outcome::Pending)).payment;
+    let (job, kind) = (JobId::mint(at(0), [1; 10]), "reconcile".to_owned());
+    let asked = step(&proposal, Event::Hurry { job, kind, reason: None }).payment;
+
+    assert_eq!((settling.status.name(), settling.resolution), ("needs_review", None));
+    assert_eq!(asked.resolution, proposal.resolution, "to ask once more changes no fact");
+}
+
+#[test]
+fn a_word_that_makes_no_sense_is_refused_with_what_to_do() {
+    let settling = step(&held(), answered(1, "ch_1", Outcome::Pending)).payment;
+    let stray = step(&after([Event::Cancel]), answered(1, "ch_1", Outcome::Succeeded)).payment;
+    let twice =
+        step(&step(&held(), settled("ch_typo")).payment, answered(1, "ch_1", Outcome::Succeeded)).payment;
+    let on_the_wire = {
+        let waiting = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
+        let moment = waiting.waits_until().unwrap();
+        let second = waiting.apply(due(2, 2), plan(), moment).unwrap().unwrap().payment;
+        step(&second, answered(1, "ch_1", Outcome::Succeeded)).payment
+    };
+
+    let with_customer = Payment { session: present().session, ..held() };
+    let mut tried_enough = held();
+    tried_enough.attempt.as_mut().unwrap().n = 15;
+
+    for (payment, event, why) in [
+        (with_customer, proposed(1, Ruling::ChargeAgain), NotResolvable::OnSession),
+        (tried_enough, proposed(1, Ruling::ChargeAgain), NotResolvable::TooMany),
+        (unknown(), settled("ch_1"), NotResolvable::Status("processing")),
+        (succeeded(), proposed(1, Ruling::Canceled), NotResolvable::Status("succeeded")),
+        (settling, proposed(1, Ruling::ChargeAgain), NotResolvable::Accepted(1)),
+        (disputed(), proposed(1, Ruling::ChargeAgain), NotResolvable::Reported),
+        (stray, settled("ch_1"), NotResolvable::NoAttempt),
+        (twice, proposed(1, Ruling::Canceled), NotResolvable::Paid(1)),
+        (on_the_wire, settled("ch_1"), NotResolvable::OnTheWire),
+    ] {
+        assert_eq!(payment.resolvable(&event), Err(why));
+        refused(&payment, event);
+    }
+}
+
+#[test]
+fn a_job_that_a_person_moves_leaves_its_payment_as_it_is() {
+    let (job, kind) = (JobId::mint(at(0), [1; 10]), "charge".to_owned());
+    for payment in [pending(), held(), succeeded()] {
+        let reason = Some("the key is mended".to_owned());
+        let step = step(&payment, Event::Release { job, kind: kind.clone(), reason });
+
+        assert_eq!(step.payment.status, payment.status);
+        assert_eq!((step.payment.version, step.effects), (payment.version + 1, vec![]));
+        assert_eq!(
+            step.detail,
+            format!("the charge {job}, which was set aside, is released: the key is mended")
+        );
+    }
+}

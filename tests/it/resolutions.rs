@@ -1,0 +1,284 @@
+//! Outcomes that people resolve, against the sandbox's ledger: what they agree on happens once, and what they were wrong
+//! about is not lost (S1.12).
+
+use crate::support::{
+    both,
+    database::Database,
+    webhooks,
+    world::{self, World},
+};
+use chrono::TimeDelta;
+use dunlin::{
+    domain::{
+        attempt::AttemptStatus,
+        payment::{Payment, Ruling, Status},
+    },
+    flow::{FlowError, resolve::Request},
+    gateway::{
+        Call,
+        client::{Client, SendError},
+    },
+    store::KeyHolder,
+};
+use dunlin_jobs::PaymentId;
+use futures_util::FutureExt;
+use serde_json::Value;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+both! {
+    what_a_person_says_was_taken_is_paid_and_never_charged_again
+    what_never_arrived_is_charged_once_when_two_agree
+    while_the_gateway_knows_the_key_it_charges_once_whoever_was_wrong
+    what_may_still_come_to_light_is_waited_for
+    a_success_that_comes_to_light_later_is_given_back
+    what_two_agree_was_not_charged_is_canceled_at_the_gateway
+    a_cancellation_of_what_was_charged_comes_back_to_a_person
+}
+
+/// What becomes of a call.
+enum Fate {
+    Through,
+    /// It does not arrive, and nobody can tell.
+    Lost,
+    /// It is executed, and its answer is lost.
+    Taken,
+}
+
+/// Decides on each call, by the number of the POST that it is and by the time since the beginning.
+fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync + 'static) {
+    let (bank, clock) = (Arc::clone(&world.bank), world.flows.clock().clone());
+    let (begin, posts) = (clock.now(false), AtomicUsize::new(0));
+    world.flows.client = Client::in_process(Arc::new(move |call: &Call| {
+        let is_post = call.method == "POST";
+        let nth = if is_post { posts.fetch_add(1, Ordering::SeqCst) } else { usize::MAX };
+        let lost = Err(SendError::Lost("no answer".to_owned()));
+        let result = match fate(nth, clock.now(false) - begin) {
+            Fate::Through => world::answer(&bank, call),
+            Fate::Lost => lost,
+            Fate::Taken => world::answer(&bank, call).and(lost),
+        };
+        std::future::ready(result).boxed()
+    }));
+}
+
+impl World {
+    async fn say(&self, by: &KeyHolder, id: PaymentId, request: Request) -> Result<Payment, FlowError> {
+        self.flows.resolve_payment(by, id, request).await.map(|(payment, _)| payment)
+    }
+
+    async fn propose(&self, by: &KeyHolder, id: PaymentId, outcome: Ruling) -> Payment {
+        self.say(by, id, said(outcome, None)).await.unwrap()
+    }
+
+    async fn approve(&self, by: &KeyHolder, id: PaymentId, outcome: Ruling) -> Result<Payment, FlowError> {
+        let request = Request { reason: None, evidence: None, approve: true, ..said(outcome, None) };
+        self.say(by, id, request).await
+    }
+
+    /// What one person proposes and another one approves.
+    async fn agree(&self, id: PaymentId, outcome: Ruling) -> Payment {
+        let (first, second) = (self.person(1), self.person(2));
+        let proposal = self.propose(&first, id, outcome).await;
+        assert_eq!(proposal.status.name(), "needs_review", "one person decides nothing");
+        self.approve(&second, id, outcome).await.unwrap()
+    }
+
+    async fn in_review(&self, id: PaymentId) -> Payment {
+        let payment = self.payment(id).await;
+        assert!(payment.status.review_reason().is_some(), "{:?}", payment.status);
+        payment
+    }
+
+    /// A line of the sandbox's ledger.
+    fn capture(&self, index: usize) -> Value {
+        let page = world::admin(&self.bank, "GET", "captures", "after=0&limit=10", "");
+        page["captures"][index].clone()
+    }
+
+    async fn attempts(&self, id: PaymentId) -> Vec<AttemptStatus> {
+        let attempts = self.flows.store.list_attempts(id).await.unwrap();
+        attempts.into_iter().map(|attempt| attempt.status).collect()
+    }
+}
+
+fn said(outcome: Ruling, charge: Option<&str>) -> Request {
+    Request {
+        outcome,
+        reason: Some("the dashboard shows it".to_owned()),
+        evidence: Some("https://dashboard.example/1".to_owned()),
+        charge: charge.map(str::to_owned),
+        approve: false,
+        key: world::key(&format!("{outcome:?}{:?}", rand::random::<u64>()), "same"),
+    }
+}
+
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+async fn what_a_person_says_was_taken_is_paid_and_never_charged_again(database: Database) {
+    let mut world = World::new(database).await;
+    meet(&mut world, |nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 40 => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37).await;
+    world.in_review(id).await;
+    let charge = world.capture(0)["charge"].as_str().unwrap().to_owned();
+
+    let paid = world.say(&world.person(1), id, said(Ruling::Succeeded, Some(&charge))).await.unwrap();
+    world.travel(TimeDelta::days(10)).await;
+    world.try_refund(id, Some(500), "r").await.unwrap();
+    world.run_due_jobs().await;
+
+    assert_eq!(paid.status, Status::Succeeded);
+    assert_eq!((world.captures(id), world.attempts(id).await), (1, vec![AttemptStatus::Succeeded]));
+    assert_eq!(world.returned().iter().map(|(_, minor)| *minor).collect::<Vec<_>>(), [500]);
+    assert_eq!(world.flows.store.list_jobs(id).await.unwrap(), []);
+    let events = world.flows.store.list_event_types(id).await.unwrap();
+    assert_eq!(events.iter().filter(|event| *event == "payment.succeeded").count(), 1);
+}
+
+async fn what_never_arrived_is_charged_once_when_two_agree(database: Database) {
+    let mut world = World::new(database).await;
+    meet(&mut world, |_, passed| if passed < HOUR * 37 { Fate::Lost } else { Fate::Through });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37 - TimeDelta::seconds(1)).await;
+    world.in_review(id).await;
+
+    let (first, second) = (world.person(1), world.person(2));
+    world.propose(&first, id, Ruling::ChargeAgain).await;
+    let alone = world.approve(&first, id, Ruling::ChargeAgain).await;
+    let agreed = world.approve(&second, id, Ruling::ChargeAgain).await.unwrap();
+    world.travel(HOUR).await;
+
+    assert!(matches!(alone, Err(FlowError::Conflict { code: "second_approver_needed", .. })), "{alone:?}");
+    assert_eq!(agreed.status, Status::Pending);
+    assert_eq!(world.payment(id).await.status, Status::Succeeded);
+    assert_eq!(world.attempts(id).await, [AttemptStatus::Canceled, AttemptStatus::Succeeded]);
+    assert_eq!(world.captures(id), 1);
+    let history = world.flows.store.list_history(id).await.unwrap();
+    let who = history.iter().filter(|line| line.cause == "resolve").map(|line| line.actor.clone());
+    assert_eq!(who.collect::<Vec<_>>(), [first.key.to_string(), second.key.to_string()]);
+}
+
+// S1.9
+async fn while_the_gateway_knows_the_key_it_charges_once_whoever_was_wrong(database: Database) {
+    let mut world = World::with_settings(database, |settings| settings.review_after_s = 3600).await;
+    meet(&mut world, |nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 4 => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 4 - TimeDelta::seconds(1)).await;
+    world.in_review(id).await;
+
+    let agreed = world.agree(id, Ruling::ChargeAgain).await;
+    world.travel(TimeDelta::minutes(10)).await;
+
+    assert_eq!(agreed.attempt.unwrap().status, AttemptStatus::Planned);
+    assert_eq!(world.payment(id).await.status, Status::Succeeded);
+    assert_eq!((world.captures(id), world.attempts(id).await), (1, vec![AttemptStatus::Succeeded]));
+}
+
+// S1.9
+async fn what_may_still_come_to_light_is_waited_for(database: Database) {
+    let mut world = World::with_settings(database, |settings| settings.review_after_s = 600).await;
+    world.order(&serde_json::json!({ "fault": "error_stored", "times": 1 }));
+    // The gateway keeps the error under the key, so its key is of no use; and it cannot be asked.
+    meet(&mut world, |nth, _| if nth == usize::MAX { Fate::Lost } else { Fate::Through });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR).await;
+    world.in_review(id).await;
+    let (first, second) = (world.person(1), world.person(2));
+    world.propose(&first, id, Ruling::ChargeAgain).await;
+
+    let early = world.approve(&second, id, Ruling::ChargeAgain).await;
+    world.travel(HOUR * 2).await;
+    let late = world.approve(&second, id, Ruling::ChargeAgain).await.unwrap();
+    world.travel(TimeDelta::minutes(1)).await;
+
+    let Err(FlowError::Conflict { code: "payment_not_resolvable", detail, .. }) = early else {
+        panic!("{early:?}")
+    };
+    assert!(detail.contains("may come to light"), "{detail}");
+    assert_eq!(late.status, Status::Pending);
+    assert_eq!(world.payment(id).await.status, Status::Succeeded);
+    assert_eq!(world.captures(id), 1);
+}
+
+// S1.4: two people were wrong, after the gateway had forgotten the key.
+async fn a_success_that_comes_to_light_later_is_given_back(database: Database) {
+    let mut world = World::new(database).await;
+    meet(&mut world, |nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 37 => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37 - TimeDelta::seconds(1)).await;
+    world.agree(id, Ruling::ChargeAgain).await;
+    world.travel(TimeDelta::minutes(1)).await;
+    assert_eq!((world.captures(id), world.payment(id).await.status), (2, Status::Succeeded));
+
+    let intent = world.capture(0)["intent"].as_str().unwrap().to_owned();
+    let body = webhooks::intent_event("evt_1", "payment_intent.succeeded", &id.to_string(), &intent);
+    let headers = webhooks::headers(world.flows.clock().now(false).timestamp(), &body);
+    world.flows.take_gateway_event("sandbox", &headers, body.as_bytes()).await.unwrap();
+    world.travel(HOUR).await;
+
+    let all = [AttemptStatus::Canceled, AttemptStatus::Succeeded, AttemptStatus::Duplicate];
+    assert_eq!(world.attempts(id).await, all);
+    assert_eq!(world.returned().iter().map(|(_, minor)| *minor).collect::<Vec<_>>(), [1250]);
+    assert_eq!(world.payment(id).await.status, Status::Succeeded);
+}
+
+/// A payment whose second attempt, at an intent that is known, is in review; the gateway answers again in two days.
+async fn second_in_review(world: &mut World, taken: bool) -> PaymentId {
+    meet(world, move |nth, passed| match nth {
+        0 => Fate::Through,
+        1 if taken => Fate::Taken,
+        _ if passed < TimeDelta::days(4) => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_sandbox_insufficient_funds_1").await.id;
+    world.travel(TimeDelta::days(4) - TimeDelta::seconds(1)).await;
+    assert_eq!(world.in_review(id).await.attempt.unwrap().n, 2);
+    id
+}
+
+async fn what_two_agree_was_not_charged_is_canceled_at_the_gateway(database: Database) {
+    let mut world = World::new(database).await;
+    let id = second_in_review(&mut world, false).await;
+
+    let agreed = world.agree(id, Ruling::Canceled).await;
+    world.travel(HOUR * 48).await;
+
+    assert_eq!((agreed.status, world.payment(id).await.status), (Status::Canceled, Status::Canceled));
+    assert_eq!(world.captures(id), 0);
+    assert_eq!(world.flows.store.list_jobs(id).await.unwrap(), []);
+    let exchanges = world.flows.store.list_exchanges(id).await.unwrap();
+    let last = exchanges.last().and_then(|exchange| exchange.closed.as_ref()).unwrap();
+    assert_eq!(last.verdict, "canceled", "nothing of it can be completed any more");
+}
+
+async fn a_cancellation_of_what_was_charged_comes_back_to_a_person(database: Database) {
+    let mut world = World::new(database).await;
+    let id = second_in_review(&mut world, true).await;
+    assert_eq!(world.captures(id), 1);
+
+    let agreed = world.agree(id, Ruling::Canceled).await;
+    world.travel(HOUR * 48).await;
+    let again = world.in_review(id).await;
+    let charge = world.capture(0)["charge"].as_str().unwrap().to_owned();
+    let paid = world.say(&world.person(1), id, said(Ruling::Succeeded, Some(&charge))).await.unwrap();
+    world.travel(TimeDelta::days(10)).await;
+
+    assert_eq!(agreed.status, Status::Canceled);
+    assert_eq!(again.attempt.unwrap().charge, Some(charge));
+    assert_eq!((paid.status, world.captures(id)), (Status::Succeeded, 1));
+}
