@@ -126,7 +126,7 @@ async fn a_key_that_is_misused_beside_its_replay_leaves_the_replay_as_it_is(data
     gate.pass(bench.store.commit(bench.wish(payment.id, "k", again()))).await.unwrap();
     let mut other = bench.wish(payment.id, "k", again());
     if let Subject::Wish(wish) = &mut other.subject {
-        wish.key.fingerprint = "another".to_owned();
+        "another".clone_into(&mut wish.key.fingerprint);
     }
 
     let (answers, _) = gate.together(&bench.store, vec![other, bench.wish(payment.id, "k", again())]).await;
