@@ -10,6 +10,7 @@ use crate::{
         session::Session,
     },
     failpoint::Point,
+    gateway::Account,
     store::{
         Filter, Owner, Transition,
         change::{Committed, Create, Exchange, Key, Priority, Subject},
@@ -84,16 +85,7 @@ impl Flows {
 
     fn prepare(&self, owner: Owner, request: Request, priority: Priority) -> Result<Create, FlowError> {
         check(&request)?;
-        let account = match &request.gateway {
-            Some(name) => {
-                self.gateways.find(name).filter(|account| account.livemode == owner.livemode).ok_or_else(
-                    || invalid("gateway", format!("no gateway account {name:?} in this environment")),
-                )?
-            }
-            None => self.gateways.default_for(owner.livemode).ok_or_else(|| {
-                invalid("gateway", "no gateway account is configured for this environment".to_owned())
-            })?,
-        };
+        let account = self.account_for(owner, request.gateway.as_deref())?;
         account.gateway.check_amount(request.money).map_err(|detail| invalid("amount", detail))?;
         let now = self.clock().now(owner.livemode);
         let start = start(&request, now)?;
@@ -130,6 +122,18 @@ impl Flows {
             priority,
             traceparent: request.traceparent,
         })
+    }
+
+    /// The gateway account that a caller names; the environment's first one if none is named.
+    pub(super) fn account_for(&self, owner: Owner, gateway: Option<&str>) -> Result<&Account, FlowError> {
+        let Some(name) = gateway else {
+            return self.gateways.default_for(owner.livemode).ok_or_else(|| {
+                invalid("gateway", "no gateway account is configured for this environment".to_owned())
+            });
+        };
+        check_short_text("gateway", name)?;
+        let account = self.gateways.find(name).filter(|account| account.livemode == owner.livemode);
+        account.ok_or_else(|| invalid("gateway", format!("no gateway account {name:?} in this environment")))
     }
 
     pub async fn load_payment(&self, owner: Owner, id: PaymentId) -> Result<Payment, FlowError> {
@@ -202,9 +206,7 @@ fn check(request: &Request) -> Result<(), FlowError> {
     text("customer", request.customer.as_deref(), MAX_REFERENCE)?;
     text("reference", request.reference.as_deref(), MAX_REFERENCE)?;
     text("description", request.description.as_deref(), MAX_TEXT)?;
-    text("gateway", request.gateway.as_deref(), MAX_REFERENCE)?;
-    text("method.payment_method", Some(&request.method.payment_method), MAX_REFERENCE)?;
-    text("method.gateway_customer", request.method.gateway_customer.as_deref(), MAX_REFERENCE)?;
+    check_method("method.", &request.method)?;
     check_metadata(&request.metadata)
 }
 
@@ -227,6 +229,12 @@ fn start(request: &Request, now: Time) -> Result<Start, FlowError> {
         Start::At(at) => Ok(Start::At(at.trunc_subsecs(6))),
         Start::Now | Start::OnRequest => Ok(request.start),
     }
+}
+
+/// What is wrong with a method, if anything is; its fields stand under what is before them.
+pub(super) fn check_method(before: &str, method: &Method) -> Result<(), FlowError> {
+    text(&format!("{before}payment_method"), Some(&method.payment_method), MAX_REFERENCE)?;
+    text(&format!("{before}gateway_customer"), method.gateway_customer.as_deref(), MAX_REFERENCE)
 }
 
 /// What is wrong with a free text, if anything is.

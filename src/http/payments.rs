@@ -264,7 +264,14 @@ struct Page {
 }
 
 /// Texts without control characters.
-const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+pub(super) const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
+pub(super) fn check_plain(param: &str, value: Option<&str>) -> Result<(), Problem> {
+    if value.is_some_and(|value| value.chars().any(char::is_control)) {
+        return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
+    }
+    Ok(())
+}
 
 /// How many payments can be named in one call.
 const MAX_IDS: usize = 200;
@@ -281,11 +288,8 @@ async fn list(
     if let Some(status) = &params.status {
         payments::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
     }
-    for (param, value) in [("customer", &params.customer), ("reference", &params.reference)] {
-        if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
-            return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
-        }
-    }
+    check_plain("customer", params.customer.as_deref())?;
+    check_plain("reference", params.reference.as_deref())?;
     for (param, time) in [("created_from", params.created_from), ("created_before", params.created_before)] {
         if time.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
             return Err(page::refuse(param, "the year must be from 1970 to 9999".to_owned()));
