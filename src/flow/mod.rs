@@ -14,6 +14,7 @@ pub mod gateway_events;
 mod inquiry;
 pub mod jobs;
 mod named;
+mod naming;
 mod operate;
 pub mod payment_methods;
 pub mod payments;
@@ -162,6 +163,9 @@ impl From<CommitError> for FlowError {
             }
             CommitError::Parked => {
                 Self::Conflict { code: "job_parked", detail: error.to_string(), payment: None }
+            }
+            CommitError::MethodDetached => {
+                Self::Conflict { code: "payment_method_detached", detail: error.to_string(), payment: None }
             }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }

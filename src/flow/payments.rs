@@ -1,6 +1,9 @@
 //! Payments: taking them in, and telling how they stand.
 
-use super::{FlowError, Flows};
+use super::{
+    FlowError, Flows, Named,
+    naming::{self, Found},
+};
 use crate::{
     domain::{
         attempt::Attempt,
@@ -12,13 +15,14 @@ use crate::{
     failpoint::Point,
     gateway::Account,
     store::{
-        Filter, Owner, Transition,
+        AllKnown, Filter, Owner, Transition,
         change::{Committed, Create, Exchange, Key, Priority, Subject},
         jobs::JobView,
     },
 };
 use chrono::{SubsecRound, TimeDelta};
-use dunlin_jobs::{Money, PaymentId};
+use dunlin_jobs::{Currency, Money, MoneyError, PaymentId};
+use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -38,8 +42,12 @@ const WAIT_POLL: Duration = Duration::from_millis(250);
 /// What a caller asks for, its shape checked, its meaning not.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub money: Money,
-    pub method: Method,
+    /// In minor units.
+    pub amount: i64,
+    /// The customer's own if none is named.
+    pub currency: Option<Currency>,
+    /// The customer's default one if none is named; its token may be the id of one of ours.
+    pub method: Option<Method>,
     pub session: Session,
     pub start: Start,
     /// The gateway account; the environment's first one if none is named.
@@ -72,7 +80,38 @@ impl Flows {
         priority: Priority,
     ) -> Result<Committed, FlowError> {
         self.store.pass(Point::Received).await?;
-        let create = self.prepare(owner, request, priority)?;
+        check(&request)?;
+        let known = self.store.find_known(owner, &naming::names([&request].into_iter())).await?;
+        self.take_in(owner, request, &known, priority).await
+    }
+
+    /// Takes in many payments, each for itself; whom all of them name is looked up at once.
+    pub async fn create_payments(
+        &self,
+        owner: Owner,
+        requests: Vec<Request>,
+    ) -> Result<Vec<Result<Committed, FlowError>>, FlowError> {
+        self.store.pass(Point::Received).await?;
+        let checked: Vec<_> = requests.into_iter().map(|request| check(&request).map(|()| request)).collect();
+        let known = self.store.find_known(owner, &naming::names(checked.iter().flatten())).await?;
+        let taken = checked
+            .into_iter()
+            .map(async |request| self.take_in(owner, request?, &known, Priority::Bulk).await);
+        Ok(join_all(taken).await)
+    }
+
+    async fn take_in(
+        &self,
+        owner: Owner,
+        request: Request,
+        known: &AllKnown,
+        priority: Priority,
+    ) -> Result<Committed, FlowError> {
+        let found = match naming::find(&request, known) {
+            Ok(found) => found,
+            Err(error) => return self.replay(owner, request.key.as_ref(), error).await,
+        };
+        let create = self.prepare(owner, request, found, priority)?;
         let change = self.change("api", Subject::Create(Box::new(create)));
         let committed = match priority {
             // A caller with one payment can come back; a batch is in the line already.
@@ -83,10 +122,36 @@ impl Flows {
         committed.map_err(FlowError::from)
     }
 
-    fn prepare(&self, owner: Owner, request: Request, priority: Priority) -> Result<Create, FlowError> {
-        check(&request)?;
-        let account = self.account_for(owner, request.gateway.as_deref())?;
-        account.gateway.check_amount(request.money).map_err(|detail| invalid("amount", detail))?;
+    /// The payment that a key has made, also where it could not be made any more: what was found for it then is its
+    /// own (S2.2).
+    async fn replay(
+        &self,
+        owner: Owner,
+        key: Option<&Key>,
+        error: FlowError,
+    ) -> Result<Committed, FlowError> {
+        let Some(key) = key else { return Err(error) };
+        match self.store.find_payment_made(owner, key).await? {
+            None => Err(error),
+            Some((id, fingerprint)) if fingerprint == key.fingerprint => {
+                let payment = Some(self.load_payment(owner, id).await?);
+                Ok(Committed { payment, refund: None, fresh: false })
+            }
+            Some((id, _)) => Err(FlowError::KeyReused { made: Named::Payment(id) }),
+        }
+    }
+
+    fn prepare(
+        &self,
+        owner: Owner,
+        request: Request,
+        found: Found,
+        priority: Priority,
+    ) -> Result<Create, FlowError> {
+        let money = Money::new(request.amount, found.currency)
+            .map_err(|error| invalid("amount", error.to_string()))?;
+        let account = self.account_for(owner, found.gateway.as_deref())?;
+        account.gateway.check_amount(money).map_err(|detail| invalid("amount", detail))?;
         let now = self.clock().now(owner.livemode);
         let start = start(&request, now)?;
         let window = i64::try_from(self.settings.duplicate_window_s).unwrap_or(i64::MAX);
@@ -95,11 +160,12 @@ impl Flows {
             id: PaymentId::mint(now, self.clock().random()),
             tenant: owner.tenant,
             livemode: owner.livemode,
-            money: request.money,
-            method: request.method,
+            money,
+            method: found.method,
+            method_id: found.method_id,
             session: request.session,
             start,
-            customer: request.customer,
+            customer: found.customer,
             reference: request.reference,
             description: request.description,
             metadata: request.metadata,
@@ -110,6 +176,7 @@ impl Flows {
             attempt: None,
             declines: 0,
             resolution: None,
+            failure: None,
             refunded: 0,
             refunding: 0,
             created_at: now,
@@ -200,13 +267,16 @@ impl Flows {
 
 /// What is wrong with a request, if anything is: by field, with the remedy.
 fn check(request: &Request) -> Result<(), FlowError> {
-    if request.money.minor() <= 0 {
+    if request.amount.unsigned_abs() > Money::MAX_MINOR.unsigned_abs() {
+        return Err(invalid("amount", MoneyError::Overflow.to_string()));
+    }
+    if request.amount <= 0 {
         return Err(invalid("amount", "the amount must be more than 0, in minor units".to_owned()));
     }
     text("customer", request.customer.as_deref(), MAX_REFERENCE)?;
     text("reference", request.reference.as_deref(), MAX_REFERENCE)?;
     text("description", request.description.as_deref(), MAX_TEXT)?;
-    check_method("method.", &request.method)?;
+    request.method.iter().try_for_each(|method| check_method("method.", method))?;
     check_metadata(&request.metadata)
 }
 

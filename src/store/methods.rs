@@ -9,7 +9,10 @@ use super::{
 use crate::domain::payment_method::{PaymentMethod, Place};
 use dunlin_jobs::{CustomerId, MethodId};
 use serde::Serialize;
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    str::FromStr,
+};
 
 #[derive(Debug, Serialize, sqlx::FromRow)]
 struct MethodRow {
@@ -91,6 +94,23 @@ impl Store {
              AND idempotency_key = $3";
         find_made(self, TEXT, owner, key, "payment_methods").await
     }
+}
+
+/// Those of these methods that can be charged; on PostgreSQL none is detached until the end of the transaction.
+pub(super) async fn lock(tx: &mut Tx, wanted: &BTreeSet<MethodId>) -> Result<BTreeSet<MethodId>, StoreError> {
+    const TEXT: Text = Text {
+        sqlite: "SELECT id FROM payment_methods WHERE id IN (SELECT value FROM json_each($1)) \
+             AND position IS NOT NULL",
+        postgres: "SELECT id FROM payment_methods WHERE id IN (SELECT json_array_elements_text($1::json)) \
+             AND position IS NOT NULL ORDER BY id FOR SHARE",
+    };
+    if wanted.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let found: Vec<String> =
+        on!(tx, |tx, pick| sqlx::query_scalar(pick(TEXT)).bind(json(wanted)).fetch_all(&mut **tx).await?);
+    let read = |id: String| id.parse().map_err(|_| StoreError::corrupt("payment_methods", "id", &id));
+    found.into_iter().map(read).collect()
 }
 
 /// What was made under a key, and what was asked for then.

@@ -13,6 +13,7 @@ mod jobs;
 mod keys;
 mod later;
 mod lifecycle;
+mod naming;
 mod openapi;
 mod payment_methods;
 mod present;
