@@ -57,41 +57,41 @@ struct KnownRow {
     position: Option<i64>,
 }
 
-/// One statement, each part by an index of its own; whose the rows are by id is asked afterwards.
+/// One statement, each part by an index of its own; whose the rows are that ids name is asked afterwards.
 macro_rules! find {
-    ($names:literal, $external_ids:literal, $methods:literal) => {
+    ($customers:literal, $external_ids:literal, $methods:literal) => {
         concat!(
             "SELECT 'customer' AS found_by, c.id, c.tenant_id, c.livemode, c.external_id, c.currency, \
              m.id AS method_id, m.method, m.account, m.position \
              FROM customers c LEFT JOIN payment_methods m ON m.customer_id = c.id AND m.position = 1 \
-             WHERE c.id IN (",
-            $names,
-            ") UNION ALL \
+             WHERE c.id ",
+            $customers,
+            " UNION ALL \
              SELECT 'external_id', c.id, c.tenant_id, c.livemode, c.external_id, c.currency, \
              m.id, m.method, m.account, m.position \
              FROM customers c LEFT JOIN payment_methods m ON m.customer_id = c.id AND m.position = 1 \
-             WHERE c.tenant_id = $4 AND c.livemode = $5 AND c.external_id IS NOT NULL AND c.external_id IN (",
+             WHERE c.tenant_id = $4 AND c.livemode = $5 AND c.external_id ",
             $external_ids,
-            ") UNION ALL \
+            " UNION ALL \
              SELECT 'method', c.id, c.tenant_id, c.livemode, c.external_id, c.currency, \
              m.id, m.method, m.account, m.position \
-             FROM payment_methods m JOIN customers c ON c.id = m.customer_id WHERE m.id IN (",
-            $methods,
-            ")"
+             FROM payment_methods m JOIN customers c ON c.id = m.customer_id WHERE m.id ",
+            $methods
         )
     };
 }
 
+/// PostgreSQL would read all customers of the tenant for an IN, as it does not know how few the names are.
 const FIND: Text = Text {
     sqlite: find!(
-        "SELECT value FROM json_each($1)",
-        "SELECT value FROM json_each($2)",
-        "SELECT value FROM json_each($3)"
+        "IN (SELECT value FROM json_each($1))",
+        "IN (SELECT value FROM json_each($2))",
+        "IN (SELECT value FROM json_each($3))"
     ),
     postgres: find!(
-        "SELECT json_array_elements_text($1::json)",
-        "SELECT json_array_elements_text($2::json)",
-        "SELECT json_array_elements_text($3::json)"
+        "= ANY (ARRAY(SELECT json_array_elements_text($1::json)))",
+        "= ANY (ARRAY(SELECT json_array_elements_text($2::json)))",
+        "= ANY (ARRAY(SELECT json_array_elements_text($3::json)))"
     ),
 };
 

@@ -12,6 +12,7 @@ pub(crate) mod raw;
 mod reads;
 mod schema;
 mod trail;
+mod wallets;
 
 use crate::support::{
     database::{Database, plan},
