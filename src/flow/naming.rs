@@ -26,11 +26,16 @@ pub(super) fn names<'a>(requests: impl Iterator<Item = &'a Request>) -> Names {
         names.methods.extend(method);
         if let Some(id) = request.customer_id() {
             names.customers.insert(id);
-        } else if method.is_none() && (request.method.is_none() || request.currency.is_none()) {
+        } else if method.is_none() && is_needed(request) {
             names.external_ids.extend(request.customer.clone());
         }
     }
     names
+}
+
+/// Whether the request means something else when what is known has changed.
+pub(super) fn is_needed(request: &Request) -> bool {
+    request.method.is_none() || request.currency.is_none() || request.method_id().is_some()
 }
 
 /// Puts what is known where the request leaves it out; a request that contradicts it is refused.

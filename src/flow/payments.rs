@@ -81,7 +81,7 @@ impl Flows {
     ) -> Result<Committed, FlowError> {
         self.store.pass(Point::Received).await?;
         check(&request)?;
-        let known = self.store.find_known(owner, &naming::names([&request].into_iter())).await?;
+        let known = self.store.find_known(owner, &naming::names(std::iter::once(&request))).await?;
         self.take_in(owner, request, &known, priority).await
     }
 
@@ -107,11 +107,12 @@ impl Flows {
         known: &AllKnown,
         priority: Priority,
     ) -> Result<Committed, FlowError> {
-        let found = match naming::find(&request, known) {
-            Ok(found) => found,
-            Err(error) => return self.replay(owner, request.key.as_ref(), error).await,
+        let key = request.key.clone().filter(|_| naming::is_needed(&request));
+        let found = naming::find(&request, known);
+        let create = match found.and_then(|found| self.prepare(owner, request, found, priority)) {
+            Ok(create) => create,
+            Err(error) => return self.replay(owner, key.as_ref(), error).await,
         };
-        let create = self.prepare(owner, request, found, priority)?;
         let change = self.change("api", Subject::Create(Box::new(create)));
         let committed = match priority {
             // A caller with one payment can come back; a batch is in the line already.
