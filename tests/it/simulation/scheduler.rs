@@ -159,6 +159,10 @@ impl<'a> Simulation<'a> {
         for _ in 0..HEALED_STEPS {
             if self.is_at_rest() {
                 self.flows.store.expire_leases().await.unwrap();
+                // Most were sent to their bank only now; what they do not answer in time is canceled.
+                if self.dice.throw(8) == 0 {
+                    self.customers_act().await;
+                }
                 let now = self.clock.now(false);
                 if self.flows.store.count_busy(false, now).await.unwrap() == 0 {
                     match self.flows.store.find_next_due(false).await.unwrap() {
@@ -175,7 +179,7 @@ impl<'a> Simulation<'a> {
 
     async fn choose_means(&mut self) -> Means {
         let token = METHODS[self.dice.throw(METHODS.len())];
-        if self.dice.throw(2) == 0 {
+        if self.dice.throw(3) > 0 {
             return Means { token, kept: None };
         }
         let kept = actors::keep(&self.flows, self.owner, token).await;
