@@ -105,6 +105,10 @@ ids! {
     ChangeId "chg" "change";
     /// A tenant: the merchant whose data this is.
     TenantId "ten" "tenant";
+    /// A customer: whom a tenant charges.
+    CustomerId "cus" "customer";
+    /// A payment method that a customer keeps: a gateway's token under a name of our own.
+    MethodId "met" "payment method";
     /// An API key's row, never the key itself.
     KeyId "key" "API key";
     /// One HTTP request, for logs and support.

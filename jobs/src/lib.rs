@@ -11,7 +11,8 @@ mod job;
 mod money;
 
 pub use id::{
-    AttemptId, ChangeId, EventId, ExchangeId, IdError, JobId, KeyId, PaymentId, RefundId, RequestId, TenantId,
+    AttemptId, ChangeId, CustomerId, EventId, ExchangeId, IdError, JobId, KeyId, MethodId, PaymentId,
+    RefundId, RequestId, TenantId,
 };
 pub use job::{Charge, Envelope, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName};
 pub use money::{Currency, Money, MoneyError};

@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_a_method_names_a_customer_who_has_one() {
+        let file = "reference,amount,currency,customer,method\nA,1,EUR,u-1,\nB,1,EUR,,\nC,1,EUR,u-1,m\n";
+        let mut rows = Rows::open(file.as_bytes(), Format::Csv).unwrap();
+        let mut next = || rows.next().unwrap().unwrap();
+
+        let item: Value = serde_json::from_str(&next().unwrap().payment).unwrap();
+        assert_eq!((&item["customer"], item.get("method")), (&"u-1".into(), None));
+        let reason = "method: it is empty; give one, or a customer who has one on the server";
+        assert_eq!(next().unwrap_err().reason, reason);
+        let item: Value = serde_json::from_str(&next().unwrap().payment).unwrap();
+        assert_eq!(item["method"]["payment_method"], "m");
+        assert_eq!(told(b"reference,amount,currency,customer\nA,1,EUR,u-1\n", Format::Csv), ["2 A"]);
+    }
+
+    #[test]
     fn a_quote_that_is_not_closed_is_told_with_all_it_takes_in() {
         let file = format!("{HEADER}A,1,EUR,m,\"oops\nB,1,EUR,m,\nC,1,EUR,m,\n");
 
@@ -173,6 +188,7 @@ mod tests {
 
         assert!(error("").contains("the file is empty"));
         assert!(error("reference,amount,currency\n").contains("\"method\" is missing"));
+        assert!(error("reference,amount,currency,description\n").contains("there must be \"customer\""));
         assert!(error("reference;amount;currency;method\n").contains("with commas between"));
         assert!(error("reference,amount,currency,method,amount\n").contains("\"amount\" stands there twice"));
         assert!(Rows::open(format!("\u{feff}{HEADER}").as_bytes(), Format::Csv).is_ok());

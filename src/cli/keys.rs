@@ -43,8 +43,8 @@ pub(super) struct Create {
     /// What it is for, in your words.
     #[arg(long)]
     name: String,
-    /// What it may do: `payments:read`, `payments:write`, `refunds:write`, `jobs:read`, `jobs:operate`,
-    /// `webhooks:manage`, `admin` or `approve_unknown`. May be given several times; the default is what a backend needs that charges and refunds.
+    /// What it may do: `payments:read`, `payments:write`, `refunds:write`, `customers:read`,
+    /// `customers:write`, `jobs:read`, `jobs:operate`, `webhooks:manage`, `admin` or `approve_unknown`. May be given several times; the default is what a backend needs that charges and refunds.
     #[arg(long = "scope", value_name = "SCOPE", default_values = ["payments:read", "payments:write", "refunds:write"])]
     scopes: Vec<Scope>,
     /// It moves real money. A server makes keys for the environment of the key that asks.

@@ -5,7 +5,7 @@ use super::{
     clock::Time,
     payment::{Method, Payment, Resolution, Start, Status},
 };
-use dunlin_jobs::{Currency, EventId, PaymentId, TenantId};
+use dunlin_jobs::{Currency, EventId, MethodId, PaymentId, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -89,7 +89,7 @@ pub struct View<'a> {
     /// The caller's id of the payment.
     pub reference: Option<&'a str>,
     pub description: Option<&'a str>,
-    pub method: &'a Method,
+    pub method: MethodView<'a>,
     /// Whether the customer is away.
     pub off_session: bool,
     /// Where the customer comes back to.
@@ -126,7 +126,18 @@ pub enum Capture {
     Deferred,
 }
 
-/// Why the latest attempt did not succeed.
+/// How the customer pays.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Method")]
+pub struct MethodView<'a> {
+    /// Which of a customer's payment methods it is, where it is one of those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<MethodId>,
+    #[serde(flatten)]
+    pub method: &'a Method,
+}
+
+/// Why the latest attempt did not succeed, or why there is none.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Failure<'a> {
     /// The gateway's code, such as `insufficient_funds`.
@@ -150,7 +161,8 @@ pub struct NextAction<'a> {
 
 impl<'a> From<&'a Payment> for View<'a> {
     fn from(payment: &'a Payment) -> Self {
-        let decline = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
+        let declined = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
+        let decline = payment.failure.as_ref().or(declined);
         let acting =
             payment.attempt.as_ref().filter(|attempt| attempt.status == AttemptStatus::RequiresAction);
         let action_url = acting.and_then(|attempt| attempt.action_url.as_deref());
@@ -166,7 +178,7 @@ impl<'a> From<&'a Payment> for View<'a> {
             customer: payment.customer.as_deref(),
             reference: payment.reference.as_deref(),
             description: payment.description.as_deref(),
-            method: &payment.method,
+            method: MethodView { id: payment.method_id, method: &payment.method },
             off_session: !payment.session.is_on(),
             return_url: payment.session.return_url(),
             capture: if payment.start == Start::OnRequest { Capture::Deferred } else { Capture::Now },

@@ -13,6 +13,10 @@ pub enum Scope {
     PaymentsWrite,
     /// Give money back.
     RefundsWrite,
+    /// See customers and how they pay.
+    CustomersRead,
+    /// Make customers, change them, and say how they pay.
+    CustomersWrite,
     /// See what is due, and the test clock.
     JobsRead,
     /// Change what is due; move the test clock.
@@ -26,10 +30,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::PaymentsRead,
         Self::PaymentsWrite,
         Self::RefundsWrite,
+        Self::CustomersRead,
+        Self::CustomersWrite,
         Self::JobsRead,
         Self::JobsOperate,
         Self::WebhooksManage,
@@ -42,6 +48,8 @@ impl Scope {
             Self::PaymentsRead => "payments:read",
             Self::PaymentsWrite => "payments:write",
             Self::RefundsWrite => "refunds:write",
+            Self::CustomersRead => "customers:read",
+            Self::CustomersWrite => "customers:write",
             Self::JobsRead => "jobs:read",
             Self::JobsOperate => "jobs:operate",
             Self::WebhooksManage => "webhooks:manage",
@@ -56,6 +64,8 @@ impl Scope {
             Self::PaymentsRead
             | Self::PaymentsWrite
             | Self::RefundsWrite
+            | Self::CustomersRead
+            | Self::CustomersWrite
             | Self::JobsRead
             | Self::JobsOperate
             | Self::WebhooksManage

@@ -59,6 +59,7 @@ pub enum Kind {
     Hurry,
     /// A person wants one of its jobs to run that was set aside.
     Release,
+    Detached,
 }
 
 /// What follows.
@@ -80,6 +81,8 @@ pub enum Verdict {
     Cancel,
     /// A person has to look.
     Hold,
+    /// The payment ends here, since its payment method is gone.
+    Fail,
     /// The next attempt is due now.
     Hasten,
     /// The first attempt is due now.
@@ -127,7 +130,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -146,6 +149,7 @@ impl Kind {
         Self::Resolve(Ruling::ChargeAgain),
         Self::Hurry,
         Self::Release,
+        Self::Detached,
     ];
 
     /// The name that history keeps.
@@ -167,6 +171,7 @@ impl Kind {
             Self::Resolve(_) => "resolve",
             Self::Hurry => "hurry",
             Self::Release => "release",
+            Self::Detached => "method_detached",
         }
     }
 }
@@ -197,6 +202,7 @@ fn waiting(kind: Kind) -> Verdict {
         Kind::Answered => Verdict::Compare,
         Kind::Cancel => Verdict::Cancel,
         Kind::Hurry | Kind::Release => Verdict::Note,
+        Kind::Detached => Verdict::Fail,
         Kind::Send
         | Kind::NotSent
         | Kind::Lost
@@ -227,7 +233,8 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
-        | Kind::Resolve(_) => Verdict::Refuse,
+        | Kind::Resolve(_)
+        | Kind::Detached => Verdict::Refuse,
     }
 }
 
@@ -256,7 +263,7 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // What is open must end first: no second attempt beside it (S1.3). And a person is not asked yet.
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
+            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_) | Kind::Detached,
         )
         | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Planned | Open::Unknown, Kind::Lost)
@@ -274,9 +281,14 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         }
         Kind::Resolve(ruling) => in_doubt(open, ruling),
         Kind::Hurry | Kind::Release => Verdict::Note,
-        Kind::Due | Kind::Send | Kind::Cancel | Kind::Review | Kind::Retry | Kind::Process | Kind::Edit => {
-            Verdict::Refuse
-        }
+        Kind::Due
+        | Kind::Send
+        | Kind::Cancel
+        | Kind::Review
+        | Kind::Retry
+        | Kind::Process
+        | Kind::Edit
+        | Kind::Detached => Verdict::Refuse,
     }
 }
 
@@ -311,7 +323,8 @@ fn disputed(kind: Kind) -> Verdict {
         | Kind::Process
         | Kind::Edit
         | Kind::Hurry
-        | Kind::Release => closed(kind),
+        | Kind::Release
+        | Kind::Detached => closed(kind),
     }
 }
 
@@ -331,7 +344,8 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
-        | Kind::Resolve(_) => Verdict::Refuse,
+        | Kind::Resolve(_)
+        | Kind::Detached => Verdict::Refuse,
     }
 }
 

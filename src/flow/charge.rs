@@ -139,6 +139,12 @@ impl Run<'_> {
             Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
             // The payment changed since we looked; the next look sees it as it is.
             Err(CommitError::Refused(_)) => return self.end(JobEnd::Again(flows.now(payment))).await,
+            // The last look (S1.16): nothing was begun, and nothing is to be.
+            Err(CommitError::MethodDetached) => {
+                let failed = self.finish(payment, Event::Detached).await?;
+                tell(failed.as_ref());
+                return Ok(());
+            }
             Err(CommitError::LeaseLost) => return Ok(()),
             Err(error) => return Err(error.into()),
         };

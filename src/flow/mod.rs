@@ -6,13 +6,17 @@ pub mod api_keys;
 mod cancel;
 pub mod charge;
 pub mod clock;
+pub mod customers;
 mod edit;
 mod evidence;
 mod exchange;
 pub mod gateway_events;
 mod inquiry;
 pub mod jobs;
+mod named;
+mod naming;
 mod operate;
+pub mod payment_methods;
 pub mod payments;
 pub mod readiness;
 pub mod reconcile;
@@ -39,6 +43,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{ChangeId, PaymentId};
+pub use named::Named;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -84,7 +89,10 @@ pub enum FlowError {
     Conflict { code: &'static str, detail: String, payment: Option<PaymentId> },
     /// The idempotency key was used for something else.
     #[error("the Idempotency-Key was used before for another request")]
-    KeyReused { payment: PaymentId },
+    KeyReused { made: Named },
+    /// What there may be one of is there.
+    #[error("{detail}")]
+    Exists { code: &'static str, detail: String, thing: Named },
     /// An API key gives no scope that it lacks.
     #[error(
         "the API key does not have the scope {0}, so it cannot give it: leave it out, or use a key that has it"
@@ -125,7 +133,7 @@ impl FlowError {
             | Self::Ungivable(_)
             | Self::Unproven(_)
             | Self::KeyReused { .. } => ErrorKind::Caller,
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::Exists { .. } => ErrorKind::Conflict,
             Self::Later(_) | Self::Store(StoreError::Unavailable | StoreError::Conflict) => ErrorKind::Later,
             Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,
         }
@@ -156,10 +164,13 @@ impl From<CommitError> for FlowError {
             CommitError::Parked => {
                 Self::Conflict { code: "job_parked", detail: error.to_string(), payment: None }
             }
+            CommitError::MethodDetached => {
+                Self::Conflict { code: "payment_method_detached", detail: error.to_string(), payment: None }
+            }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }
             }
-            CommitError::KeyReused { first } => Self::KeyReused { payment: first },
+            CommitError::KeyReused { first } => Self::KeyReused { made: Named::Payment(first) },
             CommitError::Twin { first } => Self::Conflict {
                 code: "duplicate_payment",
                 detail: format!(

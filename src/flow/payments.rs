@@ -1,6 +1,9 @@
 //! Payments: taking them in, and telling how they stand.
 
-use super::{FlowError, Flows};
+use super::{
+    FlowError, Flows, Named,
+    naming::{self, Found},
+};
 use crate::{
     domain::{
         attempt::Attempt,
@@ -10,14 +13,16 @@ use crate::{
         session::Session,
     },
     failpoint::Point,
+    gateway::Account,
     store::{
-        Filter, Owner, Transition,
+        AllKnown, Filter, Owner, Transition,
         change::{Committed, Create, Exchange, Key, Priority, Subject},
         jobs::JobView,
     },
 };
 use chrono::{SubsecRound, TimeDelta};
-use dunlin_jobs::{Money, PaymentId};
+use dunlin_jobs::{Currency, Money, MoneyError, PaymentId};
+use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -37,8 +42,12 @@ const WAIT_POLL: Duration = Duration::from_millis(250);
 /// What a caller asks for, its shape checked, its meaning not.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub money: Money,
-    pub method: Method,
+    /// In minor units.
+    pub amount: i64,
+    /// The customer's own if none is named.
+    pub currency: Option<Currency>,
+    /// The customer's default one if none is named; its token may be the id of one of ours.
+    pub method: Option<Method>,
     pub session: Session,
     pub start: Start,
     /// The gateway account; the environment's first one if none is named.
@@ -71,7 +80,39 @@ impl Flows {
         priority: Priority,
     ) -> Result<Committed, FlowError> {
         self.store.pass(Point::Received).await?;
-        let create = self.prepare(owner, request, priority)?;
+        check(&request)?;
+        let known = self.store.find_known(owner, &naming::names(std::iter::once(&request))).await?;
+        self.take_in(owner, request, &known, priority).await
+    }
+
+    /// Takes in many payments, each for itself; whom all of them name is looked up at once.
+    pub async fn create_payments(
+        &self,
+        owner: Owner,
+        requests: Vec<Request>,
+    ) -> Result<Vec<Result<Committed, FlowError>>, FlowError> {
+        self.store.pass(Point::Received).await?;
+        let checked: Vec<_> = requests.into_iter().map(|request| check(&request).map(|()| request)).collect();
+        let known = self.store.find_known(owner, &naming::names(checked.iter().flatten())).await?;
+        let taken = checked
+            .into_iter()
+            .map(async |request| self.take_in(owner, request?, &known, Priority::Bulk).await);
+        Ok(join_all(taken).await)
+    }
+
+    async fn take_in(
+        &self,
+        owner: Owner,
+        request: Request,
+        known: &AllKnown,
+        priority: Priority,
+    ) -> Result<Committed, FlowError> {
+        let key = request.key.clone().filter(|_| naming::is_needed(&request));
+        let found = naming::find(&request, known);
+        let create = match found.and_then(|found| self.prepare(owner, request, found, priority)) {
+            Ok(create) => create,
+            Err(error) => return self.replay(owner, key.as_ref(), error).await,
+        };
         let change = self.change("api", Subject::Create(Box::new(create)));
         let committed = match priority {
             // A caller with one payment can come back; a batch is in the line already.
@@ -82,19 +123,36 @@ impl Flows {
         committed.map_err(FlowError::from)
     }
 
-    fn prepare(&self, owner: Owner, request: Request, priority: Priority) -> Result<Create, FlowError> {
-        check(&request)?;
-        let account = match &request.gateway {
-            Some(name) => {
-                self.gateways.find(name).filter(|account| account.livemode == owner.livemode).ok_or_else(
-                    || invalid("gateway", format!("no gateway account {name:?} in this environment")),
-                )?
+    /// The payment that a key has made, also where it could not be made any more: what was found for it then is its
+    /// own (S2.2).
+    async fn replay(
+        &self,
+        owner: Owner,
+        key: Option<&Key>,
+        error: FlowError,
+    ) -> Result<Committed, FlowError> {
+        let Some(key) = key else { return Err(error) };
+        match self.store.find_payment_made(owner, key).await? {
+            None => Err(error),
+            Some((id, fingerprint)) if fingerprint == key.fingerprint => {
+                let payment = Some(self.load_payment(owner, id).await?);
+                Ok(Committed { payment, refund: None, fresh: false })
             }
-            None => self.gateways.default_for(owner.livemode).ok_or_else(|| {
-                invalid("gateway", "no gateway account is configured for this environment".to_owned())
-            })?,
-        };
-        account.gateway.check_amount(request.money).map_err(|detail| invalid("amount", detail))?;
+            Some((id, _)) => Err(FlowError::KeyReused { made: Named::Payment(id) }),
+        }
+    }
+
+    fn prepare(
+        &self,
+        owner: Owner,
+        request: Request,
+        found: Found,
+        priority: Priority,
+    ) -> Result<Create, FlowError> {
+        let money = Money::new(request.amount, found.currency)
+            .map_err(|error| invalid("amount", error.to_string()))?;
+        let account = self.account_for(owner, found.gateway.as_deref())?;
+        account.gateway.check_amount(money).map_err(|detail| invalid("amount", detail))?;
         let now = self.clock().now(owner.livemode);
         let start = start(&request, now)?;
         let window = i64::try_from(self.settings.duplicate_window_s).unwrap_or(i64::MAX);
@@ -103,11 +161,12 @@ impl Flows {
             id: PaymentId::mint(now, self.clock().random()),
             tenant: owner.tenant,
             livemode: owner.livemode,
-            money: request.money,
-            method: request.method,
+            money,
+            method: found.method,
+            method_id: found.method_id,
             session: request.session,
             start,
-            customer: request.customer,
+            customer: found.customer,
             reference: request.reference,
             description: request.description,
             metadata: request.metadata,
@@ -118,6 +177,7 @@ impl Flows {
             attempt: None,
             declines: 0,
             resolution: None,
+            failure: None,
             refunded: 0,
             refunding: 0,
             created_at: now,
@@ -130,6 +190,18 @@ impl Flows {
             priority,
             traceparent: request.traceparent,
         })
+    }
+
+    /// The gateway account that a caller names; the environment's first one if none is named.
+    pub(super) fn account_for(&self, owner: Owner, gateway: Option<&str>) -> Result<&Account, FlowError> {
+        let Some(name) = gateway else {
+            return self.gateways.default_for(owner.livemode).ok_or_else(|| {
+                invalid("gateway", "no gateway account is configured for this environment".to_owned())
+            });
+        };
+        check_short_text("gateway", name)?;
+        let account = self.gateways.find(name).filter(|account| account.livemode == owner.livemode);
+        account.ok_or_else(|| invalid("gateway", format!("no gateway account {name:?} in this environment")))
     }
 
     pub async fn load_payment(&self, owner: Owner, id: PaymentId) -> Result<Payment, FlowError> {
@@ -196,15 +268,16 @@ impl Flows {
 
 /// What is wrong with a request, if anything is: by field, with the remedy.
 fn check(request: &Request) -> Result<(), FlowError> {
-    if request.money.minor() <= 0 {
+    if request.amount.unsigned_abs() > Money::MAX_MINOR.unsigned_abs() {
+        return Err(invalid("amount", MoneyError::Overflow.to_string()));
+    }
+    if request.amount <= 0 {
         return Err(invalid("amount", "the amount must be more than 0, in minor units".to_owned()));
     }
     text("customer", request.customer.as_deref(), MAX_REFERENCE)?;
     text("reference", request.reference.as_deref(), MAX_REFERENCE)?;
     text("description", request.description.as_deref(), MAX_TEXT)?;
-    text("gateway", request.gateway.as_deref(), MAX_REFERENCE)?;
-    text("method.payment_method", Some(&request.method.payment_method), MAX_REFERENCE)?;
-    text("method.gateway_customer", request.method.gateway_customer.as_deref(), MAX_REFERENCE)?;
+    request.method.iter().try_for_each(|method| check_method("method.", method))?;
     check_metadata(&request.metadata)
 }
 
@@ -227,6 +300,12 @@ fn start(request: &Request, now: Time) -> Result<Start, FlowError> {
         Start::At(at) => Ok(Start::At(at.trunc_subsecs(6))),
         Start::Now | Start::OnRequest => Ok(request.start),
     }
+}
+
+/// What is wrong with a method, if anything is; its fields stand under what is before them.
+pub(super) fn check_method(before: &str, method: &Method) -> Result<(), FlowError> {
+    text(&format!("{before}payment_method"), Some(&method.payment_method), MAX_REFERENCE)?;
+    text(&format!("{before}gateway_customer"), method.gateway_customer.as_deref(), MAX_REFERENCE)
 }
 
 /// What is wrong with a free text, if anything is.

@@ -14,10 +14,9 @@ use super::{
 };
 use crate::{
     domain::{event::View, payment::Payment},
-    store::{Owner, change::Priority},
+    flow::payments::Request,
 };
 use axum::{extract::State, http::StatusCode};
-use futures_util::future::join_all;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -107,8 +106,20 @@ async fn create(
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail);
         return Err(problem.about("payments"));
     }
-    let items = batch.payments.into_iter().map(|item| take(&api, owner, item, allow_duplicate));
-    let results: Vec<Result<(Payment, bool), Problem>> = join_all(items).await;
+    let items = batch.payments.into_iter().map(|item| read(item, allow_duplicate));
+    let (mut requests, mut readable) = (Vec::new(), Vec::new());
+    for item in items {
+        readable.push(item.map(|request| requests.push(request)));
+    }
+    let mut taken = api.flows.create_payments(owner, requests).await?.into_iter();
+    let results: Vec<Result<(Payment, bool), Problem>> = readable
+        .into_iter()
+        .map(|item| {
+            item?;
+            let committed = taken.next().ok_or_else(not_made)??;
+            Ok((committed.payment.ok_or_else(not_made)?, !committed.fresh))
+        })
+        .collect();
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     let refused = results.len() - accepted;
     let data = results.into_iter().map(told).collect();
@@ -116,12 +127,7 @@ async fn create(
 }
 
 /// One item; whatever is wrong with it is its own affair.
-async fn take(
-    api: &Api,
-    owner: Owner,
-    mut item: Value,
-    allow_duplicate: bool,
-) -> Result<(Payment, bool), Problem> {
+fn read(mut item: Value, allow_duplicate: bool) -> Result<Request, Problem> {
     let key = match item.as_object_mut().map(|fields| fields.remove("idempotency_key")) {
         Some(Some(Value::String(key))) => check_key(&key, "idempotency_key")?,
         Some(Some(_)) => {
@@ -139,9 +145,7 @@ async fn take(
     };
     let mut request = json::part::<NewPayment>(item)?.under(SCOPE, key)?;
     request.allow_duplicate = allow_duplicate;
-    let committed = api.flows.create_payment(owner, request, Priority::Bulk).await?;
-    let payment = committed.payment.ok_or_else(not_made)?;
-    Ok((payment, !committed.fresh))
+    Ok(request)
 }
 
 fn told(result: Result<(Payment, bool), Problem>) -> Item {

@@ -39,7 +39,9 @@ macro_rules! needs {
     )*};
 }
 
-needs! { PaymentsRead PaymentsWrite RefundsWrite JobsRead JobsOperate Admin ApproveUnknown }
+needs! {
+    PaymentsRead PaymentsWrite RefundsWrite CustomersRead CustomersWrite JobsRead JobsOperate Admin ApproveUnknown
+}
 
 impl<N: Need> FromRequestParts<Api> for Caller<N> {
     type Rejection = Problem;

@@ -8,7 +8,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
 };
-use dunlin_jobs::{JobId, KeyId, PaymentId, RefundId};
+use dunlin_jobs::{CustomerId, JobId, KeyId, MethodId, PaymentId, RefundId};
 use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -154,6 +154,18 @@ impl Resource for JobId {
                                  grep -o 'job_[0-9a-f]*' | head -n 1";
 }
 
+impl Resource for CustomerId {
+    const NAME: &'static str = "customer";
+    const SHELL: &'static str = "curl -sS \"$url/v1/customers?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
+                                 grep -o 'cus_[0-9a-f]*' | head -n 1";
+}
+
+impl Resource for MethodId {
+    const NAME: &'static str = "payment method";
+    const SHELL: &'static str = "curl -sS \"$url/v1/customers\" -H \"Authorization: Bearer $key\" |\n    \
+                                 grep -o 'met_[0-9a-f]*' | head -n 1";
+}
+
 impl Resource for KeyId {
     const NAME: &'static str = "API key";
     // A new one, so that nobody tries the call on the key that they call with.
@@ -212,33 +224,60 @@ impl FromRequestParts<Api> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("idempotency-key") else {
+        sent_key(parts)?.map(Self).ok_or_else(|| {
             let detail =
                 "send an Idempotency-Key: one new random text per operation, the same for its retries";
             let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_missing", detail);
-            return Err(problem.about("Idempotency-Key"));
-        };
-        if parts.headers.get_all("idempotency-key").iter().nth(1).is_some() {
-            let detail = "send one Idempotency-Key, not several";
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail);
-            return Err(problem.about("Idempotency-Key"));
-        }
-        check_key(value.to_str().unwrap_or_default(), "Idempotency-Key").map(Self)
+            problem.about("Idempotency-Key")
+        })
     }
 }
 
 impl Input for IdempotencyKey {
     fn describe(operation: &mut Operation<'_>) {
-        let schema =
-            json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
-        let description = "One new random text per operation, the same for its retries.";
-        operation.takes_header("Idempotency-Key", true, description, &schema);
-        let codes = &["idempotency_key_missing", "idempotency_key_invalid"];
-        operation.refuses(StatusCode::BAD_REQUEST, codes);
-        operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, &["idempotency_key_reused"]);
-        let replayed = "The key was used before: this is what it made then.";
-        operation.may_tell("Idempotent-Replayed", replayed, &json!({ "const": "true" }));
+        takes_key(operation, true);
+        operation.refuses(StatusCode::BAD_REQUEST, &["idempotency_key_missing"]);
     }
+}
+
+/// The header that a POST may have that makes something and moves no money.
+#[derive(Debug, Clone)]
+pub(super) struct OptionalKey(pub(super) Option<String>);
+
+impl FromRequestParts<Api> for OptionalKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+        sent_key(parts).map(Self)
+    }
+}
+
+impl Input for OptionalKey {
+    fn describe(operation: &mut Operation<'_>) {
+        takes_key(operation, false);
+    }
+}
+
+fn sent_key(parts: &Parts) -> Result<Option<String>, Problem> {
+    let mut values = parts.headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        let detail = "send one Idempotency-Key, not several";
+        let problem = Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail);
+        return Err(problem.about("Idempotency-Key"));
+    }
+    check_key(value.to_str().unwrap_or_default(), "Idempotency-Key").map(Some)
+}
+
+fn takes_key(operation: &mut Operation<'_>, required: bool) {
+    let schema =
+        json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" });
+    let description = "One new random text per operation, the same for its retries.";
+    operation.takes_header("Idempotency-Key", required, description, &schema);
+    operation.refuses(StatusCode::BAD_REQUEST, &["idempotency_key_invalid"]);
+    operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, &["idempotency_key_reused"]);
+    let replayed = "The key was used before: this is what it made then.";
+    operation.may_tell("Idempotent-Replayed", replayed, &json!({ "const": "true" }));
 }
 
 /// A key has 1 to 255 bytes of text; 128 random bits are good. A header's text is ASCII, a batch's need not be.

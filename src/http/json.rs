@@ -39,8 +39,8 @@ pub(super) fn part<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
     })
 }
 
-/// The same for an object inside another: `#[serde(deserialize_with = "object")]`.
-pub(super) fn object<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+/// The same for an object inside another.
+fn object<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
@@ -60,6 +60,24 @@ where
     }
 
     deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// The same for one that may be left out: `#[serde(deserialize_with = "optional_object")]`.
+pub(super) fn optional_object<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    object(deserializer).map(Some)
+}
+
+/// A value that may be left out, but is not `null`.
+pub(super) fn said<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// An amount: a JSON integer, never a fraction and never a text.

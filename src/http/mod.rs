@@ -5,6 +5,7 @@ mod api_keys;
 mod audit;
 mod batch;
 mod caller;
+mod customers;
 mod described;
 mod docs;
 mod edits;
@@ -17,6 +18,7 @@ mod json;
 mod openapi;
 mod operation;
 mod page;
+mod payment_methods;
 mod payments;
 mod problem;
 mod rates;
@@ -147,6 +149,8 @@ fn router(api: Api) -> Router {
         .merge(gateways::routes())
         .merge(resolve::routes())
         .merge(jobs::routes())
+        .merge(customers::routes())
+        .merge(payment_methods::routes())
         .merge(gateway_webhooks::routes())
         .merge(test_clock::routes())
         .merge(api_keys::routes())

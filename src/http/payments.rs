@@ -4,7 +4,7 @@ use super::{
     Api,
     caller::{Caller, PaymentsRead, PaymentsWrite},
     extract::{Body, Id, IdempotencyKey, Params, fingerprint},
-    json::{minor_units, object},
+    json::{minor_units, optional_object, said},
     operation::says,
     page,
     problem::Problem,
@@ -70,9 +70,15 @@ pub(super) struct NewPayment {
     #[serde(deserialize_with = "minor_units")]
     #[schemars(range(min = 1, max = Money::MAX_MINOR))]
     amount: i64,
-    currency: Currency,
-    #[serde(deserialize_with = "object")]
-    method: Method,
+    /// Left out, it is the customer's own, where they are known here.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Currency")]
+    currency: Option<Currency>,
+    /// Left out, it is the default one of a customer who is known here. Its `payment_method` may be the id of one of a
+    /// customer's.
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Method")]
+    method: Option<Method>,
     /// Whether the customer is away.
     // What was not said is left out of the fingerprint, as it was before it could be.
     #[serde(default = "away", skip_serializing_if = "is_true")]
@@ -87,11 +93,11 @@ pub(super) struct NewPayment {
     /// When it is charged, at most 366 days ahead; a time that has passed is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process_at: Option<Time>,
-    /// The gateway account; else the environment's first one.
+    /// The gateway account; else that of the customer's method, or the environment's first one.
     #[serde(default)]
     #[schemars(length(min = 1, max = MAX_REFERENCE))]
     gateway: Option<String>,
-    /// Your id of the customer.
+    /// Your id of the customer, or the `id` of one who is known here.
     #[serde(default)]
     #[schemars(length(min = 1, max = MAX_REFERENCE))]
     customer: Option<String>,
@@ -111,15 +117,15 @@ impl NewPayment {
     /// The request under its key, for the scope that the key was sent to.
     pub(super) fn under(self, scope: &str, key: String) -> Result<Request, Problem> {
         let key = Key { scope: scope.to_owned(), key, fingerprint: fingerprint(scope, &self) };
-        let refuse = |detail: &str| {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("amount")
-        };
         if looks_like_card_number(&self.amount.to_string()) {
-            return Err(refuse("this looks like a card number: send the amount in minor units"));
+            let detail = "this looks like a card number: send the amount in minor units";
+            return Err(
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("amount")
+            );
         }
-        let money = Money::new(self.amount, self.currency).map_err(|error| refuse(&error.to_string()))?;
         Ok(Request {
-            money,
+            amount: self.amount,
+            currency: self.currency,
             session: session(self.off_session, self.return_url.as_deref())?,
             start: start(self.capture, self.process_at)?,
             method: self.method,
@@ -264,7 +270,14 @@ struct Page {
 }
 
 /// Texts without control characters.
-const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+pub(super) const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
+pub(super) fn check_plain(param: &str, value: Option<&str>) -> Result<(), Problem> {
+    if value.is_some_and(|value| value.chars().any(char::is_control)) {
+        return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
+    }
+    Ok(())
+}
 
 /// How many payments can be named in one call.
 const MAX_IDS: usize = 200;
@@ -281,11 +294,8 @@ async fn list(
     if let Some(status) = &params.status {
         payments::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
     }
-    for (param, value) in [("customer", &params.customer), ("reference", &params.reference)] {
-        if value.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
-            return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
-        }
-    }
+    check_plain("customer", params.customer.as_deref())?;
+    check_plain("reference", params.reference.as_deref())?;
     for (param, time) in [("created_from", params.created_from), ("created_before", params.created_before)] {
         if time.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
             return Err(page::refuse(param, "the year must be from 1970 to 9999".to_owned()));

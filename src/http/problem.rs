@@ -2,14 +2,14 @@
 
 use crate::{
     domain::{card::looks_like_card_number, scope::Scope},
-    flow::{ErrorKind, FlowError},
+    flow::{ErrorKind, FlowError, Named},
 };
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{CustomerId, MethodId, PaymentId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -20,8 +20,8 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// The field, header or parameter that is wrong.
     pub(super) param: Option<Box<str>>,
-    /// The payment that the request collides with.
-    pub(super) payment: Option<PaymentId>,
+    /// What the request collides with.
+    pub(super) thing: Option<Named>,
     /// The scope that the API key lacks.
     pub(super) scope: Option<Scope>,
     /// Everything that fails, where several things were looked at.
@@ -57,6 +57,8 @@ impl JsonSchema for Problem {
                 "param": { "type": "string", "description": "The field, header or parameter that is wrong." },
                 "request_id": { "type": "string" },
                 "payment": generator.subschema_for::<PaymentId>(),
+                "customer": generator.subschema_for::<CustomerId>(),
+                "payment_method": generator.subschema_for::<MethodId>(),
                 "scope": generator.subschema_for::<Scope>(),
                 "checks": generator.subschema_for::<Vec<Check>>(),
             },
@@ -77,8 +79,8 @@ impl Serialize for Problem {
                 map.serialize_entry(name, value)?;
             }
         }
-        if let Some(payment) = self.payment {
-            map.serialize_entry("payment", &payment)?;
+        if let Some(thing) = self.thing {
+            map.serialize_entry(thing.field(), &format_args!("{thing}"))?;
         }
         if let Some(scope) = self.scope {
             map.serialize_entry("scope", &scope)?;
@@ -98,7 +100,7 @@ impl Problem {
             code,
             detail,
             param: None,
-            payment: None,
+            thing: None,
             scope: None,
             checks: Box::default(),
             request_id: None,
@@ -173,15 +175,19 @@ impl From<FlowError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about(field)
             }
             FlowError::Ungivable(scope) => Self::insufficient_scope(scope, detail).about("scopes"),
-            FlowError::KeyReused { payment } => {
+            FlowError::KeyReused { made } => {
                 let detail = format!(
-                    "{detail}, which made {payment}: send that request again unchanged, or use a new key for this one"
+                    "{detail}, which made {made}: send that request again unchanged, or use a new key for this one"
                 );
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail);
-                Self { payment: Some(payment), ..problem.about("Idempotency-Key") }
+                Self { thing: Some(made), ..problem.about("Idempotency-Key") }
             }
             FlowError::Conflict { code, detail, payment } => {
-                Self { payment, ..Self::new(StatusCode::CONFLICT, code, detail) }
+                let thing = payment.map(Named::Payment);
+                Self { thing, ..Self::new(StatusCode::CONFLICT, code, detail) }
+            }
+            FlowError::Exists { code, detail, thing } => {
+                Self { thing: Some(thing), ..Self::new(StatusCode::CONFLICT, code, detail) }
             }
             FlowError::Later(_) | FlowError::Store(_) if kind == ErrorKind::Later => {
                 let detail = format!("{detail}; nothing was lost: send it again under the same key");

@@ -234,6 +234,9 @@ pub enum CommitError {
     InHand,
     #[error("the job is parked: release it")]
     Parked,
+    /// No attempt is made by a method that is gone.
+    #[error("the payment's method was detached")]
+    MethodDetached,
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

@@ -76,20 +76,21 @@ const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at
 
 const INSERT: Text = insert!(
     "payments"
-    (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text,
+    (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, method_id text,
         return_url text, process_at timestamptz, deferred boolean, customer text, reference text, description text,
-        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint, refunded_minor bigint, refunding_minor bigint,
+        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint, failure text,
+        refunded_minor bigint, refunding_minor bigint,
         next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
 );
 
 const UPDATE: Text = bulk!(
     "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
-     attempt_n = r.attempt_n, declines = r.declines, resolution = r.resolution, refunded_minor = r.refunded_minor, \
-     refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
+     attempt_n = r.attempt_n, declines = r.declines, resolution = r.resolution, failure = r.failure, \
+     refunded_minor = r.refunded_minor, refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
      review_reason = r.review_reason, updated_at = r.updated_at FROM "
     rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
-        resolution text, refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
+        resolution text, failure text, refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
         review_reason text, updated_at timestamptz)
     " WHERE payments.id = r.id AND payments.version = r.base"
 );
@@ -344,6 +345,7 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         attempt_n: u32,
         declines: u32,
         resolution: Option<String>,
+        failure: Option<String>,
         refunded_minor: i64,
         refunding_minor: i64,
         next_attempt_at: Option<At>,
@@ -359,6 +361,7 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
         declines: payment.declines,
         resolution: payment.resolution.as_ref().map(json),
+        failure: payment.failure.as_ref().map(json),
         refunded_minor: payment.refunded,
         refunding_minor: payment.refunding,
         next_attempt_at: payment.status.next_attempt_at().map(At),

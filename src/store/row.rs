@@ -84,6 +84,7 @@ pub(super) struct PaymentRow {
     amount_minor: i64,
     currency: String,
     method: String,
+    method_id: Option<String>,
     return_url: Option<String>,
     process_at: Option<At>,
     deferred: bool,
@@ -100,6 +101,7 @@ pub(super) struct PaymentRow {
     /// None when it is made.
     #[serde(skip)]
     resolution: Option<String>,
+    failure: Option<String>,
     refunded_minor: i64,
     refunding_minor: i64,
     next_attempt_at: Option<At>,
@@ -125,9 +127,9 @@ pub(super) struct PaymentRow {
 /// The columns of a [`PaymentRow`] and where they come from, to be followed by a WHERE.
 macro_rules! payment_columns {
     () => {
-        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.return_url, \
+        "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.method_id, p.return_url, \
          p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, \
-         p.version, p.operation, p.attempt_n, p.declines, p.resolution, \
+         p.version, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
@@ -146,6 +148,7 @@ impl From<&Payment> for PaymentRow {
             amount_minor: payment.money.minor(),
             currency: payment.money.currency().code().to_owned(),
             method: json(&payment.method),
+            method_id: payment.method_id.map(|id| id.to_string()),
             return_url: payment.session.return_url().map(str::to_owned),
             process_at: payment.start.at().map(At),
             deferred: payment.start == Start::OnRequest,
@@ -160,6 +163,7 @@ impl From<&Payment> for PaymentRow {
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
             resolution: None,
+            failure: payment.failure.as_ref().map(json),
             refunded_minor: payment.refunded,
             refunding_minor: payment.refunding,
             next_attempt_at: payment.status.next_attempt_at().map(At),
@@ -200,6 +204,12 @@ impl TryFrom<PaymentRow> for Payment {
             livemode: row.livemode,
             money: Money::new(row.amount_minor, currency).map_err(|_| corrupt("amount_minor"))?,
             method: serde_json::from_str(&row.method).map_err(|_| corrupt("method"))?,
+            method_id: row
+                .method_id
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|_| corrupt("method_id"))?,
             session: match &row.return_url {
                 Some(url) => Session::On(url.parse().map_err(|_| corrupt("return_url"))?),
                 None => Session::Off,
@@ -218,6 +228,12 @@ impl TryFrom<PaymentRow> for Payment {
                 Some(text) => Some(serde_json::from_str(text).map_err(|_| corrupt("resolution"))?),
                 None => None,
             },
+            failure: row
+                .failure
+                .as_deref()
+                .map(serde_json::from_str)
+                .transpose()
+                .map_err(|_| corrupt("failure"))?,
             refunded: row.refunded_minor,
             refunding: row.refunding_minor,
             attempt: attempt(&row)?,

@@ -96,7 +96,8 @@ impl Deed {
             | Event::Canceled { .. }
             | Event::Review { .. }
             | Event::Process
-            | Event::Edit(_) => return None,
+            | Event::Edit(_)
+            | Event::Detached => return None,
         };
         let action = format!("payment.{}", event.kind().name());
         let deed = Self::by(&change.actor, &action, &after.id.to_string(), at);

@@ -8,6 +8,7 @@ mod cli;
 mod client;
 mod clients;
 mod contract;
+mod detached;
 mod docs;
 mod doubts;
 mod environments;

@@ -11,8 +11,10 @@ use std::{
     io::{self, Read},
 };
 
-const REQUIRED: [&str; 4] = ["reference", "amount", "currency", "method"];
-const OPTIONAL: [&str; 2] = ["customer", "description"];
+const REQUIRED: [&str; 3] = ["reference", "amount", "currency"];
+/// Of these two, one at least: a customer who is known to the server has a method of their own.
+const PAYER: [&str; 2] = ["method", "customer"];
+const OPTIONAL: [&str; 1] = ["description"];
 
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -21,7 +23,8 @@ struct Row {
     currency: String,
     #[serde(default)]
     customer: Option<String>,
-    method: String,
+    #[serde(default)]
+    method: Option<String>,
     #[serde(default)]
     description: Option<String>,
 }
@@ -39,14 +42,14 @@ impl<R: Read> Table<R> {
     pub(super) fn open(file: R) -> anyhow::Result<Self> {
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(Numbered::new(file));
         let header = reader.headers().context("line 1: the header cannot be read")?.clone();
-        ensure!(!header.is_empty(), "the file is empty: it needs a header with {}", REQUIRED.join(", "));
+        let needed = format!("{}, and {}", REQUIRED.join(", "), PAYER.join(" or "));
+        ensure!(!header.is_empty(), "the file is empty: it needs a header with {needed}");
         let mut columns = HashSet::new();
         for column in &header {
-            if !REQUIRED.contains(&column) && !OPTIONAL.contains(&column) {
+            if ![&REQUIRED[..], &PAYER, &OPTIONAL].concat().contains(&column) {
                 let shown: String = column.chars().take(40).collect();
                 bail!(
-                    "line 1: there is no column {shown:?}; there are {}, and {} if you like, with commas between",
-                    REQUIRED.join(", "),
+                    "line 1: there is no column {shown:?}; there are {needed}, and {} if you like, with commas between",
                     OPTIONAL.join(" and ")
                 );
             }
@@ -55,6 +58,11 @@ impl<R: Read> Table<R> {
         if let Some(missing) = REQUIRED.iter().find(|required| !columns.contains(*required)) {
             bail!("line 1: the column {missing:?} is missing");
         }
+        ensure!(
+            PAYER.iter().any(|column| columns.contains(column)),
+            "line 1: the column \"method\" is missing; without it there must be \"customer\", for customers who have a \
+             payment method on the server"
+        );
         let record = csv::ByteRecord::new();
         Ok(Self { reader, header, record, lines: (1, 1) })
     }
@@ -119,14 +127,21 @@ fn payment(row: &Row) -> Result<Value, String> {
     let currency: Currency = row.currency.parse().map_err(|error| format!("currency: {error}"))?;
     let money = Money::parse_major(&row.amount, currency).map_err(|error| format!("amount: {error}"))?;
     let text = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    Ok(json!({
+    let mut payment = json!({
         "amount": money.minor(),
         "currency": currency,
         "reference": row.reference,
         "customer": text(&row.customer),
         "description": text(&row.description),
-        "method": { "type": "card", "payment_method": row.method },
-    }))
+    });
+    match (text(&row.method), text(&row.customer)) {
+        (Some(method), _) => payment["method"] = json!({ "type": "card", "payment_method": method }),
+        (None, Some(_)) => {}
+        (None, None) => {
+            return Err("method: it is empty; give one, or a customer who has one on the server".to_owned());
+        }
+    }
+    Ok(payment)
 }
 
 /// A reader that knows where lines begin. The CSV reader's own count is off after blank lines and with CRLF.

@@ -32,7 +32,7 @@ impl Facts {
             "succeeded" => vec![self.paid()],
             "failed" => {
                 let mut lines = vec!["It failed, and is not tried again by itself.".to_owned()];
-                lines.extend(self.last_failure("The gateway's last word"));
+                lines.extend(self.last_failure(self.last_word()));
                 lines
             }
             "canceled" => vec!["It was canceled, and nothing more is charged.".to_owned()],
@@ -123,6 +123,16 @@ impl Facts {
             }
         }
         told.join(" ")
+    }
+
+    /// Who had it: of what was never sent the gateway said nothing.
+    fn last_word(&self) -> &'static str {
+        let failure = self.payment.failure.as_ref();
+        if failure.is_some_and(|failure| failure.code == "payment_method_detached") {
+            "It was not charged"
+        } else {
+            "The gateway's last word"
+        }
     }
 
     fn last_failure(&self, before: &str) -> Option<String> {

@@ -66,6 +66,7 @@ impl Payment {
             (Verdict::Note, Event::Release { job, kind, reason }) => Some(
                 next.moved(&format!("the {kind} {job}, which was set aside, is released"), reason.as_deref()),
             ),
+            (Verdict::Fail, _) => Some(next.detached()),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
             (
                 Verdict::Begin
@@ -111,7 +112,8 @@ impl Payment {
             | Event::Edit(_)
             | Event::Resolve { .. }
             | Event::Hurry { .. }
-            | Event::Release { .. } => false,
+            | Event::Release { .. }
+            | Event::Detached => false,
         }
     }
 }

@@ -42,6 +42,8 @@ pub enum Event {
     Hurry { job: JobId, kind: String, reason: Option<String> },
     /// A person wants this job of its to run again, which was set aside.
     Release { job: JobId, kind: String, reason: Option<String> },
+    /// The payment method that it names was taken from its customer.
+    Detached,
 }
 
 impl Event {
@@ -63,6 +65,7 @@ impl Event {
             Self::Resolve { word, .. } => Kind::Resolve(word.ruling()),
             Self::Hurry { .. } => Kind::Hurry,
             Self::Release { .. } => Kind::Release,
+            Self::Detached => Kind::Detached,
         }
     }
 
@@ -89,7 +92,8 @@ impl Event {
             | Self::Edit(_)
             | Self::Resolve { .. }
             | Self::Hurry { .. }
-            | Self::Release { .. } => None,
+            | Self::Release { .. }
+            | Self::Detached => None,
         }
     }
 
@@ -107,7 +111,8 @@ impl Event {
             | Self::NotSent { .. }
             | Self::Lost { .. }
             | Self::Absent { .. }
-            | Self::Review { .. } => true,
+            | Self::Review { .. }
+            | Self::Detached => true,
             // Refused credentials let a new attempt begin, which a stale word must not.
             Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
             Self::Answered { .. }

@@ -24,10 +24,11 @@ pub use start::Start;
 use super::{
     attempt::Attempt,
     clock::Time,
+    decline::Decline,
     session::Session,
     table::{Open, Phase},
 };
-use dunlin_jobs::{Money, PaymentId, TenantId};
+use dunlin_jobs::{MethodId, Money, PaymentId, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Payment {
     pub livemode: bool,
     pub money: Money,
     pub method: Method,
+    /// Which of a customer's payment methods that is, where it is one of those.
+    pub method_id: Option<MethodId>,
     pub session: Session,
     pub start: Start,
     /// The caller's id of the customer.
@@ -60,6 +63,8 @@ pub struct Payment {
     pub declines: u32,
     /// What a person said last of an outcome that the gateway did not tell, if one did.
     pub resolution: Option<Resolution>,
+    /// Why it failed, where that is no answer to an attempt.
+    pub failure: Option<Decline>,
     /// In minor units: what has gone back to the payer.
     pub refunded: i64,
     /// In minor units: what may be on its way back, so that it is not given away twice.

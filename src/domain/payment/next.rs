@@ -109,6 +109,19 @@ impl Next<'_> {
         self.done(reason.to_owned(), vec![reconcile, Effect::Emit(EventType::NeedsReview)])
     }
 
+    /// Its payment method was taken from its customer before an attempt (S1.16).
+    pub(super) fn detached(mut self) -> Step {
+        let detail = "its payment method was detached before the attempt".to_owned();
+        self.payment.failure = Some(Decline {
+            code: "payment_method_detached".into(),
+            network_code: None,
+            advice: None,
+            message: Some(detail.clone()),
+        });
+        self.payment.status = Status::Failed;
+        self.done(detail, vec![Effect::Emit(EventType::Failed)])
+    }
+
     /// Canceled by us, with nothing open. What earlier attempts have left at the gateway is canceled by a job.
     pub(super) fn cancel(self) -> Step {
         let withdraw = self.withdraw().map(|job| Effect::Enqueue(job, self.now));

@@ -27,6 +27,8 @@ pub enum NotRetriable {
     Final(String),
     #[error("the decline {0} asks for another method, and a payment keeps its own: make a new payment")]
     NewMethod(String),
+    #[error("its payment method was detached, and a payment keeps its own: make a new payment")]
+    Detached,
     #[error("the bank wants its customer to authenticate: make a new payment with off_session: false")]
     Authenticate,
     #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: make a new payment")]
@@ -38,6 +40,9 @@ impl Payment {
     pub fn retriable(&self, policy: &Policy) -> Result<(), NotRetriable> {
         if verdict(self.phase(), Kind::Retry) != Verdict::Hasten {
             return Err(NotRetriable::Status(self.status.name()));
+        }
+        if self.failure.is_some() {
+            return Err(NotRetriable::Detached);
         }
         if self.session.is_on() {
             return Err(NotRetriable::OnSession);

@@ -1,6 +1,6 @@
 //! One batch of changes in one transaction: load, apply in memory, write in bulk (S5.12).
 //!
-//! The order of locks is always keys, payments, jobs, each sorted by id, so that two batches cannot deadlock.
+//! The order of locks is always keys, payments, jobs, payment methods, each sorted by id, so that two batches cannot deadlock.
 
 mod operating;
 mod refunding;
@@ -14,7 +14,7 @@ use super::{
     history::{HistoryRow, Mark},
     idempotency,
     jobs::{self, JobRow, JobWrites, Wanted},
-    payments,
+    methods, payments,
     recent::Recent,
     refunds, trail,
 };
@@ -28,7 +28,7 @@ use crate::{
     },
     failpoint::{Failpoints, Point},
 };
-use dunlin_jobs::{EventId, JobId, PaymentId, RefundId, TenantId};
+use dunlin_jobs::{EventId, JobId, MethodId, PaymentId, RefundId, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a batch needs besides its changes.
@@ -73,13 +73,15 @@ pub(super) async fn run(
     let leases = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
     let wanted_jobs = operating::wanted_jobs(changes);
 
+    let held = hold(tx, wanted, recent).await?;
     let mut work = Work {
         context,
-        held: hold(tx, wanted, recent).await?,
         refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
         // All of them at once: two statements would lock in two orders.
         leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
         wanted: jobs::load(tx, &wanted_jobs).await?,
+        attached: methods::lock(tx, &wanted_methods(changes, &held)).await?,
+        held,
         written: BTreeMap::new(),
         edited: BTreeSet::new(),
         deeds: BTreeMap::new(),
@@ -122,6 +124,21 @@ pub(super) async fn run(
     Ok(Outcome { answers, mark, enqueued, written })
 }
 
+/// The methods by which attempts are to begin.
+fn wanted_methods(changes: &[Change], held: &HashMap<PaymentId, Payment>) -> BTreeSet<MethodId> {
+    let beginning = changes.iter().filter_map(|change| match &change.subject {
+        Subject::Event(payment, Event::Due { .. }) => held.get(payment),
+        Subject::Create(_)
+        | Subject::Event(..)
+        | Subject::Wish(_)
+        | Subject::Refund(_)
+        | Subject::RefundEvent(..)
+        | Subject::Job(_)
+        | Subject::Note => None,
+    });
+    beginning.filter_map(|payment| payment.method_id).collect()
+}
+
 /// The payments that the batch is about, from memory where they were written lately.
 async fn hold(
     tx: &mut Tx,
@@ -144,6 +161,8 @@ struct Work<'a> {
     leases: HashMap<JobId, Lease>,
     /// Jobs that people want something of.
     wanted: HashMap<JobId, Wanted>,
+    /// Those of the wanted methods that can be charged.
+    attached: BTreeSet<MethodId>,
     /// Payments to write, with the version that the table holds; none for new ones.
     written: BTreeMap<PaymentId, Option<u32>>,
     /// Those of them of which a caller has changed something.

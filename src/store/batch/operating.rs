@@ -55,6 +55,11 @@ impl Work<'_> {
         if let Event::Edit(edit) = event {
             before.editable(edit)?;
         }
+        // The last look (S1.16).
+        let is_gone = |method| !self.attached.contains(&method);
+        if matches!(event, Event::Due { .. }) && before.method_id.is_some_and(is_gone) {
+            return Err(CommitError::MethodDetached);
+        }
         before.resolvable(event)?;
         if beside.charge_taken {
             return Err(CommitError::ChargeTaken);

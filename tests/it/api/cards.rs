@@ -72,6 +72,7 @@ async fn a_card_number_is_refused_in_every_place_and_left_nowhere() {
         assert_silent(&answer.body.to_string());
     }
     assert_elsewhere_too(&serve).await;
+    assert_of_customers_too(&serve).await;
     let list = caller.get("/v1/payments").await.body;
     assert_eq!(list["data"], json!([]));
     drop(caller);
@@ -100,6 +101,10 @@ async fn assert_elsewhere_too(serve: &Serve) {
         format!("/v1/payments?{CANARY}=1"),
         format!("/v1/payments?cursor={CANARY}"),
         format!("/v1/payments?customer={CANARY}"),
+        format!("/v1/customers/{CANARY}"),
+        format!("/v1/customers?external_id={CANARY}"),
+        format!("/v1/customers?email={CANARY}"),
+        format!("/v1/payment_methods/{CANARY}"),
     ] {
         let answer = caller.get(&path).await;
         assert!(answer.status < 500, "{}", answer.body);
@@ -111,6 +116,39 @@ async fn assert_elsewhere_too(serve: &Serve) {
         };
         assert_silent(&caller.raw(request).await.body.to_string());
     }
+}
+
+/// Customers and their payment methods.
+async fn assert_of_customers_too(serve: &Serve) {
+    let caller = serve.client();
+    let customer = caller.post("/v1/customers", None, &json!({})).await.body;
+    let path = format!("/v1/customers/{}", super::id(&customer));
+    let methods = format!("{path}/payment_methods");
+    let number: Value = CANARY.parse::<u64>().unwrap().into();
+    let texts = WRITTEN.iter().map(|text| json!(text)).chain([number]);
+    for text in texts {
+        for field in ["external_id", "name", "email", "country", "time_zone", "currency", "metadata"] {
+            let body = json!({ field: text });
+            for answer in [caller.post("/v1/customers", None, &body).await, caller.patch(&path, &body).await]
+            {
+                assert_problem(&answer, 422, "invalid_field", Some(field));
+                assert_silent(&answer.body.to_string());
+            }
+        }
+        let noted = caller.patch(&path, &json!({ "metadata": { "note": text } })).await;
+        assert_problem(&noted, 422, "invalid_field", Some("metadata.note"));
+        assert_silent(&noted.body.to_string());
+        for field in ["type", "payment_method", "gateway_customer", "gateway", "label", "default"] {
+            let mut body = json!({ "type": "card", "payment_method": "pm_card_visa" });
+            body[field] = text.clone();
+            let answer = caller.post(&methods, None, &body).await;
+            assert_problem(&answer, 422, "invalid_field", Some(field));
+            assert_silent(&answer.body.to_string());
+        }
+    }
+    let key = caller.post("/v1/customers", Some(CANARY), &json!({})).await;
+    assert_problem(&key, 400, "idempotency_key_invalid", Some("Idempotency-Key"));
+    assert_eq!(caller.get(&path).await.body, customer);
 }
 
 /// Neither the number nor most of it, however it is written.

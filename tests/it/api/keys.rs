@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 32] = [
+const NEEDS: [(&str, &str, Option<Scope>); 41] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
@@ -50,6 +50,15 @@ const NEEDS: [(&str, &str, Option<Scope>); 32] = [
     ("POST", "/v1/payments/{id}/refunds", Some(Scope::RefundsWrite)),
     ("GET", "/v1/refunds", Some(Scope::PaymentsRead)),
     ("GET", "/v1/refunds/{id}", Some(Scope::PaymentsRead)),
+    ("GET", "/v1/customers", Some(Scope::CustomersRead)),
+    ("POST", "/v1/customers", Some(Scope::CustomersWrite)),
+    ("GET", "/v1/customers/{id}", Some(Scope::CustomersRead)),
+    ("PATCH", "/v1/customers/{id}", Some(Scope::CustomersWrite)),
+    ("GET", "/v1/customers/{id}/payment_methods", Some(Scope::CustomersRead)),
+    ("POST", "/v1/customers/{id}/payment_methods", Some(Scope::CustomersWrite)),
+    ("GET", "/v1/payment_methods/{id}", Some(Scope::CustomersRead)),
+    ("PATCH", "/v1/payment_methods/{id}", Some(Scope::CustomersWrite)),
+    ("POST", "/v1/payment_methods/{id}/detach", Some(Scope::CustomersWrite)),
     ("GET", "/v1/test_clock", Some(Scope::JobsRead)),
     ("POST", "/v1/test_clock/advance", Some(Scope::JobsOperate)),
     ("GET", "/v1/audit", Some(Scope::Admin)),

@@ -4,6 +4,7 @@ mod audit;
 mod bad_input;
 mod batch;
 mod cards;
+mod customers;
 mod duplicates;
 mod edits;
 mod health;
@@ -12,7 +13,9 @@ mod jobs;
 mod keys;
 mod later;
 mod lifecycle;
+mod naming;
 mod openapi;
+mod payment_methods;
 mod present;
 mod reading;
 mod refunds;
@@ -26,7 +29,12 @@ use crate::support::{
     database::Database,
     process::{Answer, Caller, Serve, captures, folder},
 };
-use dunlin::domain::{api_key::NewKey, scope::Scopes};
+use dunlin::{
+    domain::{api_key::NewKey, clock::Clock, scope::Scopes},
+    failpoint::Failpoints,
+    store::Owner,
+};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -60,6 +68,33 @@ impl Api {
         let answer = self.create(key, &payment(method)).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         id(&answer.body)
+    }
+
+    /// Makes a customer who must be taken, and says their id.
+    async fn customer(&self, body: &Value) -> String {
+        let made = self.caller.post("/v1/customers", None, body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        id(&made.body)
+    }
+
+    async fn attach(&self, customer: &str, body: &Value) -> Answer {
+        self.caller.post(&format!("/v1/customers/{customer}/payment_methods"), None, body).await
+    }
+
+    /// Attaches a card that must be taken, and says the method's id.
+    async fn keep(&self, customer: &str, token: &str) -> String {
+        let kept = self.attach(customer, &json!({ "type": "card", "payment_method": token })).await;
+        assert_eq!(kept.status, 201, "{}", kept.body);
+        id(&kept.body)
+    }
+
+    /// Whoever has a key of another tenant, or of this one's other environment; they need another way to the
+    /// database, which SQLite has not.
+    async fn stranger(&self, tenant: &str, livemode: bool) -> Caller {
+        let store = self.database.open(Clock::system(), Failpoints::default()).await;
+        let tenant = store.ensure_tenant(tenant).await.unwrap().id;
+        let key = store.create_key(Owner { tenant, livemode }, everything()).await.unwrap();
+        Caller::new(&self.serve.url, key.secret.expose_secret())
     }
 
     async fn create_with(&self, key: &str, header: (&str, &str), body: &Value) -> Answer {

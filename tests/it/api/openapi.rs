@@ -132,6 +132,8 @@ async fn what_a_path_names_is_its_owners_only() {
     api.caller.wait_for(&waiting, "retrying").await;
     let job = api.caller.get(&format!("/v1/jobs?payment={waiting}")).await.body;
     let job = id(&job["data"][0]);
+    let customer = api.customer(&json!({ "name": "mine" })).await;
+    let method = api.keep(&customer, "pm_card_visa").await;
     let seen = async || {
         let mut seen = Vec::new();
         for path in [
@@ -140,6 +142,8 @@ async fn what_a_path_names_is_its_owners_only() {
             refunds.clone(),
             format!("/v1/api_keys/{key}"),
             format!("/v1/jobs/{job}"),
+            format!("/v1/customers/{customer}"),
+            format!("/v1/payment_methods/{method}"),
         ] {
             let answer = api.caller.get(&path).await;
             assert_eq!(answer.status, 200, "{path}");
@@ -160,6 +164,8 @@ async fn what_a_path_names_is_its_owners_only() {
             Some("rfd") => &refund,
             Some("key") => &key,
             Some("job") => &job,
+            Some("cus") => &customer,
+            Some("met") => &method,
             Some("any") => {
                 assert_eq!(call.path, "/v1/gateways/{account}/webhooks", "what it names is nobody's");
                 continue;
@@ -172,7 +178,7 @@ async fn what_a_path_names_is_its_owners_only() {
         called += 1;
     }
 
-    assert!(called >= 13, "{called}");
+    assert!(called >= 20, "{called}");
     assert_eq!(seen().await, before);
 }
 

@@ -104,6 +104,34 @@ async fn refused_rows_are_told_by_line_and_a_mended_file_charges_only_the_new_on
 }
 
 #[tokio::test]
+async fn rows_without_a_method_are_charged_by_their_customers_own() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[]);
+    let caller = serve.client();
+    let customer = caller.post("/v1/customers", None, &json!({ "external_id": "u-1" })).await.body;
+    let methods = format!("/v1/customers/{}/payment_methods", customer["id"].as_str().unwrap());
+    let card = json!({ "type": "card", "payment_method": "pm_card_visa" });
+    let method = caller.post(&methods, None, &card).await.body;
+    let file = format!(
+        "reference,amount,currency,customer,method\nA,12.50,EUR,u-1,\nB,12.50,EUR,u-2,\nC,12.50,EUR,,{}\n",
+        method["id"].as_str().unwrap()
+    );
+
+    let ended = charge(&serve, &path, file.as_bytes());
+
+    assert_eq!(counts(&ended), [3, 2, 0, 1], "{}", ended.err);
+    assert!(ended.err.contains("line 3 (B): method: no customer has this id"), "{}", ended.err);
+    let payments = payments(&serve).await;
+    for (reference, named) in [("A", json!("u-1")), ("C", customer["id"].clone())] {
+        let payment = &payments[reference];
+        assert_eq!((&payment["customer"], &payment["method"]["id"]), (&named, &method["id"]));
+    }
+    let again = charge(&serve, &path, file.as_bytes());
+    assert_eq!(counts(&again), [3, 2, 2, 1], "{}", again.err);
+}
+
+#[tokio::test]
 async fn a_file_that_is_none_is_refused_whole() {
     let database = Database::sqlite();
     let (_folder, path) = folder();

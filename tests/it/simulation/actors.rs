@@ -2,23 +2,42 @@
 
 use crate::support::world;
 use dunlin::{
-    domain::session::Session,
+    domain::{customer::Profile, session::Session},
     failpoint::Point,
-    flow::Flows,
+    flow::{Flows, payment_methods::NewMethod},
     store::{Owner, change::Priority, claim::Order},
     worker,
 };
-use dunlin_jobs::Lane;
+use dunlin_jobs::{Lane, MethodId};
 use std::time::Duration;
 
+/// What a payment is made with: a token, perhaps as a customer keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    pub(super) token: &'static str,
+    pub(super) kept: Option<MethodId>,
+}
+
 /// A caller who wants one payment under a key, perhaps not the only one who does.
-pub(super) async fn caller(flows: Flows, owner: Owner, key: String, method: &'static str) {
-    let mut request = world::request(method);
-    if PRESENT.contains(&method) {
+pub(super) async fn caller(flows: Flows, owner: Owner, key: String, Means { token, kept }: Means) {
+    let method = kept.map_or_else(|| token.to_owned(), |id| id.to_string());
+    let mut request = world::request(&method);
+    if kept.is_some() {
+        request.customer = None;
+    }
+    if PRESENT.contains(&token) {
         request.session = Session::On("https://shop.example/back".parse().unwrap());
     }
-    request.key = Some(world::key(&key, method));
+    request.key = Some(world::key(&key, &method));
     let _ = flows.create_payment(owner, request, Priority::Interactive).await;
+}
+
+/// A customer who keeps the token.
+pub(super) async fn keep(flows: &Flows, owner: Owner, token: &str) -> MethodId {
+    let (customer, _) = flows.create_customer(owner, Profile::default(), None).await.unwrap();
+    let method = world::request(token).method.unwrap();
+    let new = NewMethod { method, gateway: None, label: None, default: false };
+    flows.attach_method(owner, customer.id, new, None).await.unwrap().0.id
 }
 
 /// A worker that claims a few jobs and works on them.

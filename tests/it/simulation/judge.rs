@@ -23,6 +23,7 @@ pub(crate) struct Tally {
     lost_commits: usize,
     acted: usize,
     canceled: usize,
+    detached: usize,
 }
 
 impl Tally {
@@ -36,6 +37,7 @@ impl Tally {
         self.lost_commits += other.lost_commits;
         self.acted += other.acted;
         self.canceled += other.canceled;
+        self.detached += other.detached;
     }
 
     /// Over many seeds everything has happened.
@@ -43,7 +45,7 @@ impl Tally {
         if self.payments > 200 {
             assert!(self.succeeded > 0 && self.failed > 0 && self.several_attempts > 0, "{self:?}");
             assert!(self.crashes > 0 && self.lost_commits > 0, "{self:?}");
-            assert!(self.acted > 0 && self.canceled > 0, "{self:?}");
+            assert!(self.acted > 0 && self.canceled > 0 && self.detached > 0, "{self:?}");
             // Setting payments aside would be an easy way of never charging twice.
             assert!(self.in_review * 5 < self.payments, "{self:?}");
         }
@@ -73,6 +75,7 @@ pub(super) async fn judge(simulation: &Simulation<'_>) -> Result<Tally, String> 
         }
         tally.succeeded += usize::from(payment.status == Status::Succeeded);
         tally.canceled += usize::from(payment.status == Status::Canceled);
+        tally.detached += usize::from(payment.failure.is_some());
         tally.failed += usize::from(payment.status == Status::Failed);
         tally.in_review += usize::from(matches!(payment.status, Status::NeedsReview { .. }));
         tally.several_attempts += usize::from(payment.next_attempt() > 2);
@@ -103,7 +106,14 @@ async fn judge_payment(
     if payment.status == Status::Failed {
         // S1.11: time alone fails nothing.
         let told = matches!(last, Some(AttemptStatus::Declined | AttemptStatus::Rejected));
-        expect(told, "failed without an answer that says so")?;
+        expect(told || payment.failure.is_some(), "failed without an answer that says so")?;
+    }
+    // S1.16: what was not begun then never was.
+    let detached = payment.method_id.and_then(|method| simulation.detached.get(&method));
+    expect(payment.failure.is_none() || detached.is_some(), "its method was not detached")?;
+    if let Some(payments) = detached {
+        let next = payments.get(&payment.id).copied().unwrap_or(1);
+        expect(payment.next_attempt() == next, "an attempt began by a method that was detached")?;
     }
     let history = store.list_history(payment.id).await.map_err(|error| error.to_string())?;
     let versions: Vec<_> = history.iter().map(|transition| transition.version).collect();

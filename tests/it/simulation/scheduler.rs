@@ -1,7 +1,7 @@
 //! The scheduler: only one actor moves at a time, and the dice say which.
 
 use super::{
-    actors::{self, METHODS},
+    actors::{self, METHODS, Means},
     faults::Dice,
 };
 use crate::support::{
@@ -15,7 +15,7 @@ use dunlin::{
     flow::Flows,
     store::{Filter, Owner},
 };
-use dunlin_jobs::Lane;
+use dunlin_jobs::{Lane, MethodId, PaymentId};
 use dunlin_sandbox::Bank;
 use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
 use tokio::{
@@ -41,6 +41,10 @@ pub(crate) struct Simulation<'a> {
     pub(crate) lost_commits: usize,
     /// How often a customer approved or refused.
     pub(crate) acted: usize,
+    /// Payment methods of customers.
+    kept: Vec<MethodId>,
+    /// Those that were detached, with the attempts that their payments had then.
+    pub(crate) detached: BTreeMap<MethodId, BTreeMap<PaymentId, u32>>,
     told: mpsc::UnboundedReceiver<Told>,
     tell: mpsc::UnboundedSender<Told>,
     actors: BTreeMap<u64, Actor>,
@@ -93,6 +97,8 @@ impl<'a> Simulation<'a> {
             crashes: 0,
             lost_commits: 0,
             acted: 0,
+            kept: Vec::new(),
+            detached: BTreeMap::new(),
             told,
             tell,
             actors: BTreeMap::new(),
@@ -121,12 +127,14 @@ impl<'a> Simulation<'a> {
 
     /// Everything that can go wrong does, as the dice have it.
     pub(crate) async fn trouble(&mut self) {
-        let payments = 1 + self.dice.throw(3);
-        for payment in 0..payments {
-            let method = METHODS[self.dice.throw(METHODS.len())];
+        let mut wanted = Vec::new();
+        for _ in 0..=self.dice.throw(3) {
+            wanted.push(self.choose_means().await);
+        }
+        for (payment, means) in wanted.into_iter().enumerate() {
             for _ in 0..=self.dice.throw(3) {
                 let key = format!("{}-{payment}", self.dice.seed);
-                self.spawn(actors::caller(self.flows.clone(), self.owner, key, method)).await;
+                self.spawn(actors::caller(self.flows.clone(), self.owner, key, means)).await;
             }
         }
         for _ in 0..TROUBLED_STEPS {
@@ -139,6 +147,7 @@ impl<'a> Simulation<'a> {
                 7 => self.kill_someone(),
                 8 if self.dice.throw(4) == 0 => self.crash().await,
                 9 => self.customers_act().await,
+                10 => self.detach().await,
                 _ => self.step().await,
             }
         }
@@ -150,6 +159,10 @@ impl<'a> Simulation<'a> {
         for _ in 0..HEALED_STEPS {
             if self.is_at_rest() {
                 self.flows.store.expire_leases().await.unwrap();
+                // Most were sent to their bank only now; what they do not answer in time is canceled.
+                if self.dice.throw(8) == 0 {
+                    self.customers_act().await;
+                }
                 let now = self.clock.now(false);
                 if self.flows.store.count_busy(false, now).await.unwrap() == 0 {
                     match self.flows.store.find_next_due(false).await.unwrap() {
@@ -162,6 +175,29 @@ impl<'a> Simulation<'a> {
             self.step().await;
         }
         panic!("seed {}: it does not come to rest: {}", self.dice.seed, self.tell_what_is_left().await);
+    }
+
+    async fn choose_means(&mut self) -> Means {
+        let token = METHODS[self.dice.throw(METHODS.len())];
+        if self.dice.throw(3) > 0 {
+            return Means { token, kept: None };
+        }
+        let kept = actors::keep(&self.flows, self.owner, token).await;
+        self.kept.push(kept);
+        Means { token, kept: Some(kept) }
+    }
+
+    /// Takes one of the kept methods from its customer.
+    async fn detach(&mut self) {
+        if self.kept.is_empty() || self.is_writing() {
+            return;
+        }
+        let method = self.kept.swap_remove(self.dice.throw(self.kept.len()));
+        self.flows.detach_method(self.owner, method).await.unwrap();
+        let filter = Filter { limit: 100, ..Filter::default() };
+        let payments = self.flows.store.list_payments(self.owner, &filter).await.unwrap();
+        let its = payments.iter().filter(|payment| payment.method_id == Some(method));
+        self.detached.insert(method, its.map(|payment| (payment.id, payment.next_attempt())).collect());
     }
 
     /// Every customer who was sent to their bank, and knows of it, approves or refuses.
@@ -190,10 +226,13 @@ impl<'a> Simulation<'a> {
         self.flows.store.abandon().await;
     }
 
-    /// On SQLite the open transaction of a committer has the only writer.
+    /// Whether a transaction is open: on SQLite it has the only writer, on PostgreSQL its locks.
+    fn is_writing(&self) -> bool {
+        matches!(&self.committer, Committer::At(visit) if visit.point == Point::BatchWritten)
+    }
+
     async fn expire_leases(&mut self) {
-        let writing = matches!(&self.committer, Committer::At(visit) if visit.point == Point::BatchWritten);
-        if !writing {
+        if !self.is_writing() {
             let done = self.flows.store.expire_leases().await;
             assert!(
                 done.is_ok(),

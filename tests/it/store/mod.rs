@@ -12,6 +12,7 @@ pub(crate) mod raw;
 mod reads;
 mod schema;
 mod trail;
+mod wallets;
 
 use crate::support::{
     database::{Database, plan},
@@ -91,6 +92,7 @@ impl Bench {
                 payment_method: "pm_1".to_owned(),
                 gateway_customer: None,
             },
+            method_id: None,
             session: Session::Off,
             start: Start::Now,
             customer: None,
@@ -104,6 +106,7 @@ impl Bench {
             attempt: None,
             declines: 0,
             resolution: None,
+            failure: None,
             refunded: 0,
             refunding: 0,
             created_at: now,

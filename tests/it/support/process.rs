@@ -147,6 +147,16 @@ impl Caller {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.raw(|http, url| {
+            http.patch(format!("{url}{path}"))
+                .bearer_auth(&self.key)
+                .header("content-type", "application/json")
+                .body(body.to_string())
+        })
+        .await
+    }
+
     /// Posts JSON with a key and further headers.
     pub(crate) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Answer {
         self.try_post(path, key, body).await.unwrap()

@@ -25,7 +25,7 @@ use dunlin::{
     },
     worker,
 };
-use dunlin_jobs::{KeyId, Lane, Money, PaymentId, RefundId};
+use dunlin_jobs::{KeyId, Lane, PaymentId, RefundId};
 use dunlin_sandbox::{Bank, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -276,8 +276,13 @@ pub(crate) async fn claim_one(store: &Store) -> Claimed {
 
 pub(crate) fn request(method: &str) -> Request {
     Request {
-        money: Money::new(1250, "EUR".parse().unwrap()).unwrap(),
-        method: Method { kind: MethodKind::Card, payment_method: method.to_owned(), gateway_customer: None },
+        amount: 1250,
+        currency: Some("EUR".parse().unwrap()),
+        method: Some(Method {
+            kind: MethodKind::Card,
+            payment_method: method.to_owned(),
+            gateway_customer: None,
+        }),
         session: Session::Off,
         start: Start::Now,
         gateway: None,
