@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use anyhow::Context;
-use dunlin_jobs::{Currency, PaymentId};
+use dunlin_jobs::{Currency, MethodId, PaymentId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -43,6 +43,9 @@ pub(super) struct List {
     /// Only those with this reference.
     #[arg(long)]
     reference: Option<String>,
+    /// Only those by this method of a customer.
+    #[arg(long, value_name = "MET_ID")]
+    payment_method: Option<MethodId>,
     /// Only those made at this moment or later, such as 2027-01-01T00:00:00Z.
     #[arg(long, value_name = "MOMENT")]
     created_from: Option<Time>,
@@ -87,11 +90,13 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<End
 }
 
 async fn list(args: List, config: &Config) -> anyhow::Result<()> {
-    let List { status, customer, reference, created_from, created_before, limit, place } = args;
+    let List { status, customer, reference, payment_method, created_from, created_before, limit, place } =
+        args;
     let narrowed = [
         ("status", status),
         ("customer", customer),
         ("reference", reference),
+        ("payment_method", payment_method.map(|method| method.to_string())),
         ("created_from", created_from.map(|at| at.to_rfc3339())),
         ("created_before", created_before.map(|at| at.to_rfc3339())),
     ];

@@ -30,7 +30,7 @@ use crate::{
 };
 use axum::{extract::State, http::StatusCode};
 use chrono::Datelike;
-use dunlin_jobs::{Currency, IdError, Money, PaymentId};
+use dunlin_jobs::{Currency, IdError, MethodId, Money, PaymentId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -260,6 +260,9 @@ struct Page {
     customer: Option<String>,
     #[schemars(regex(pattern = PLAIN))]
     reference: Option<String>,
+    /// By this method of a customer, met_...
+    #[schemars(with = "MethodId")]
+    payment_method: Option<String>,
     /// Made then or later.
     created_from: Option<Time>,
     /// Made before then.
@@ -301,11 +304,14 @@ async fn list(
             return Err(page::refuse(param, "the year must be from 1970 to 9999".to_owned()));
         }
     }
+    let method = params.payment_method.as_deref().map(str::parse).transpose();
+    let method = method.map_err(|error: IdError| page::refuse("payment_method", error.to_string()))?;
     let after = page::cursor(params.cursor.as_deref())?;
     let filter = Filter {
         status: params.status,
         customer: params.customer,
         reference: params.reference,
+        method,
         created_from: params.created_from,
         created_before: params.created_before,
         after,

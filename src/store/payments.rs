@@ -11,7 +11,7 @@ use crate::domain::{
     clock::Time,
     payment::{Payment, Start},
 };
-use dunlin_jobs::{PaymentId, TenantId};
+use dunlin_jobs::{MethodId, PaymentId, TenantId};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,6 +21,7 @@ pub struct Filter {
     pub status: Option<String>,
     pub customer: Option<String>,
     pub reference: Option<String>,
+    pub method: Option<MethodId>,
     pub created_from: Option<Time>,
     pub created_before: Option<Time>,
     /// Only payments made before this one.
@@ -46,14 +47,16 @@ macro_rules! list {
             payment_columns!(),
             "WHERE p.tenant_id = $1 AND p.livemode = $2 AND p.id < $3 AND ($4 IS NULL OR p.status = $4) \
              AND ($5 IS NULL OR p.customer = $5) AND ($6 IS NULL OR p.reference = $6) \
-             AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) ",
+             AND ($7 IS NULL OR p.created_at >= $7) AND ($8 IS NULL OR p.created_at < $8) \
+             AND ($9 IS NULL OR p.method_id = $9) ",
             $indexed,
-            "ORDER BY p.id DESC LIMIT $9"
+            "ORDER BY p.id DESC LIMIT $10"
         )
     };
 }
 const LIST: &str = list!("");
 const LIST_OF_CUSTOMER: &str = list!("AND p.customer = $5 ");
+const LIST_OF_METHOD: &str = list!("AND p.method_id = $9 ");
 /// For any status but `succeeded`, which is found everywhere in the whole list.
 const LIST_OF_STATUS: &str = list!("AND p.status <> 'succeeded' AND p.status = $4 ");
 
@@ -114,6 +117,7 @@ const SAVE_ATTEMPTS: Text = insert!(
 impl Filter {
     fn text(&self) -> &'static str {
         match self.status.as_deref() {
+            _ if self.method.is_some() => LIST_OF_METHOD,
             _ if self.customer.is_some() => LIST_OF_CUSTOMER,
             None | Some("succeeded") => LIST,
             Some(_) => LIST_OF_STATUS,
@@ -169,6 +173,7 @@ impl Store {
                 .bind(filter.reference.as_deref())
                 .bind(filter.created_from.map(At))
                 .bind(filter.created_before.map(At))
+                .bind(filter.method.map(|method| method.to_string()))
                 .bind(i64::from(filter.limit))
                 .fetch_all(db)
                 .await?

@@ -75,6 +75,10 @@ async fn a_customer_is_charged_by_their_default_however_they_are_named(database:
         assert_eq!(taken.body["customer"], fields["customer"]);
     }
     assert_eq!(api.list("customer=u-1").await.len(), 4);
+    assert_eq!(api.list(&format!("payment_method={mastercard}")).await.len(), 2);
+    assert_eq!(api.list(&format!("payment_method={visa}&customer=u-1")).await.len(), 2);
+    let unknown = "met_0190000000007000800000000000000a";
+    assert!(api.list(&format!("payment_method={unknown}")).await.is_empty());
 }
 
 async fn a_replay_is_the_same_payment_whatever_has_become_of_the_customer(database: Database) {

@@ -198,6 +198,7 @@ async fn query_parameters_are_checked_by_name() {
         ("created_before=0000-01-01T00:00:00Z", "created_before"),
         ("customer=a%00b", "customer"),
         ("reference=%0A", "reference"),
+        ("payment_method=pm_card_visa", "payment_method"),
     ] {
         let refused = api.caller.get(&format!("/v1/payments?{query}")).await;
         assert_problem(&refused, 400, "invalid_parameter", Some(param));
