@@ -162,7 +162,8 @@ pub struct NextAction<'a> {
 impl<'a> From<&'a Payment> for View<'a> {
     fn from(payment: &'a Payment) -> Self {
         let declined = payment.attempt.as_ref().and_then(|attempt| attempt.decline.as_ref());
-        let decline = payment.failure.as_ref().or(declined);
+        let failed = payment.failure.as_ref().filter(|_| payment.status == Status::Failed);
+        let decline = failed.or(declined);
         let acting =
             payment.attempt.as_ref().filter(|attempt| attempt.status == AttemptStatus::RequiresAction);
         let action_url = acting.and_then(|attempt| attempt.action_url.as_deref());

@@ -150,7 +150,8 @@ fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
         Some(A::Duplicate) => vec![],
     };
     // S1.16: no attempt is made by a method that is gone, and none is wanted of it.
-    if payment.failure.is_some() {
+    // A late success makes it a person's to say.
+    if payment.failure.is_some() && payment.resolution.is_none() {
         allowed = vec!["failed"];
     }
     if canceled && payment.open_attempt().is_none() {
