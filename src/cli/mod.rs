@@ -13,6 +13,7 @@ mod payments;
 mod sandbox;
 mod serve;
 mod setup;
+mod stop;
 mod story;
 mod table;
 mod torture;

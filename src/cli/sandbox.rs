@@ -1,9 +1,8 @@
 //! `dunlin sandbox`: the sandbox gateway alone.
 
-use super::{Ending, parent_gone, say};
+use super::{Ending, parent_gone, say, stop::Stop};
 use dunlin_sandbox::Options;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,10 +26,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
         dunlin_sandbox::serve(Options { listen: args.listen, journal: args.journal, latency }).await?;
     say(format_args!("sandbox listening on http://{}", running.address));
     let stopper = running.stopper();
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = Stop::listen()?;
     tokio::select! {
-        _ = terminate.recv() => stopper.stop(),
-        _ = tokio::signal::ctrl_c() => stopper.stop(),
+        () = stop.told() => stopper.stop(),
         () = parent_gone(), if args.with_parent => stopper.stop(),
     }
     running.stopped().await;

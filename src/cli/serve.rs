@@ -1,11 +1,10 @@
 //! `dunlin serve`: the API and the workers in one process.
 
-use super::{Ending, note, parent_gone, say};
+use super::{Ending, note, parent_gone, say, stop::Stop};
 use crate::{app::App, config::Config};
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,13 +20,12 @@ pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Endin
     let over: Vec<_> = args.listen.map(|listen| ("http.listen", listen)).into_iter().collect();
     let config = Config::load_over(file, &over)?;
     super::start_logging(&config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = Stop::listen()?;
     let program = std::env::current_exe().context("dunlin cannot find itself")?;
     let app = Box::pin(App::start(config, &program)).await?;
     greet(&app);
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+        () = stop.told() => {}
         () = parent_gone(), if args.with_parent => {}
     }
     note("stopping: finishing what runs");

@@ -1,6 +1,6 @@
 //! `dunlin torture`: processes killed and broken at every place there is, and the ledgers compared.
 
-use super::{Ending, charge::bar, note, say, words::seconds};
+use super::{Ending, charge::bar, note, say, stop::Stop, words::seconds};
 use crate::torture::{Progress, Report, Store, Tally, Torture, Verdict, Workshop};
 use serde::Serialize;
 use std::{
@@ -8,7 +8,6 @@ use std::{
     fmt::Display,
     time::{Duration, Instant},
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -72,11 +71,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
             }
         }),
     };
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = Stop::listen()?;
     let ended = tokio::select! {
         ended = Box::pin(workshop.run(tell)) => Some(ended),
-        _ = tokio::signal::ctrl_c() => None,
-        _ = terminate.recv() => None,
+        () = stop.told() => None,
     };
     progress.finish_and_clear();
     let cleared = workshop.clear().await;

@@ -1,22 +1,18 @@
 //! `dunlin demo --keep`: what was shown stays, and where to look at it.
 
 use super::{
-    super::{note, say, words::Paint},
+    super::{note, say, stop::Stop, words::Paint},
     examples::Example,
 };
 use crate::app::App;
 use anyhow::Context;
 use secrecy::ExposeSecret;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Says where to look, and waits for Ctrl-C.
 pub(super) async fn until_stopped(app: &App, examples: &[Example], paint: Paint) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop = Stop::listen()?;
     tell(app, examples, paint)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
+    stop.told().await;
     note("stopping, and removing what was made");
     Ok(())
 }
