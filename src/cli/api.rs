@@ -1,10 +1,11 @@
 //! The way of commands to a running server: which one, under which key, and what it answered.
 
+use super::{note, say};
 use crate::{app::DEVELOPMENT_KEY_FILE, billing_run::Target, config::Config};
 use anyhow::{Context, bail};
 use reqwest::{RequestBuilder, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Which server, and who asks it.
@@ -62,6 +63,29 @@ const PAGE: usize = 200;
 pub(super) struct Listed {
     pub(super) found: Vec<Value>,
     pub(super) has_more: bool,
+}
+
+impl Listed {
+    /// Shows it, as JSON or in lines, and says where there is more of it.
+    pub(super) fn show(
+        self,
+        json: bool,
+        lines: impl FnOnce(&[Value]) -> anyhow::Result<Vec<String>>,
+    ) -> anyhow::Result<()> {
+        let Self { found, has_more } = self;
+        if json {
+            say(json!({ "object": "list", "data": found, "has_more": has_more }));
+            return Ok(());
+        }
+        lines(&found)?.iter().for_each(say);
+        if has_more {
+            note(format_args!(
+                "there are more than these {}: narrow the list, or raise --limit",
+                found.len()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The API of a server.

@@ -3,7 +3,7 @@
 use super::{
     Ending,
     api::Where,
-    note, say, table,
+    say, table,
     words::{Paint, moment},
 };
 use crate::{config::Config, domain::clock::Time, store::jobs::JobView};
@@ -110,15 +110,7 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     ];
     let (json, api) = (place.json, place.api(config)?);
     let listed = api.list_some("/v1/jobs", &narrowed, usize::try_from(limit)?).await?;
-    if json {
-        say(json!({ "object": "list", "data": listed.found, "has_more": listed.has_more }));
-        return Ok(());
-    }
-    lines(&listed.found, Paint::detect())?.iter().for_each(say);
-    if listed.has_more {
-        note(format_args!("there are more than these {limit}: narrow the list, or raise --limit"));
-    }
-    Ok(())
+    listed.show(json, |found| lines(found, Paint::detect()))
 }
 
 fn lines(jobs: &[Value], paint: Paint) -> anyhow::Result<Vec<String>> {

@@ -3,7 +3,7 @@
 use super::{
     Ending,
     api::{Api, Where},
-    clock, note, say, story, table,
+    clock, say, story, table,
     words::{Paint, moment, money},
 };
 use crate::{
@@ -102,15 +102,7 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     ];
     let (json, api) = (place.json, place.api(config)?);
     let listed = api.list_some("/v1/payments", &narrowed, usize::try_from(limit)?).await?;
-    if json {
-        say(json!({ "object": "list", "data": listed.found, "has_more": listed.has_more }));
-        return Ok(());
-    }
-    lines(&listed.found, Paint::detect())?.iter().for_each(say);
-    if listed.has_more {
-        note(format_args!("there are more than these {limit}: narrow the list, or raise --limit"));
-    }
-    Ok(())
+    listed.show(json, |found| lines(found, Paint::detect()))
 }
 
 /// What a list shows of a payment.

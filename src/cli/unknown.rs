@@ -3,7 +3,7 @@
 use super::{
     Ending,
     api::{Api, Where},
-    note, say,
+    say,
     story::heard,
     table,
     words::{Paint, moment, money},
@@ -90,15 +90,7 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
         let review = review(&api, payment).await?;
         payment["review"] = review;
     }
-    if json {
-        say(json!({ "object": "list", "data": listed.found, "has_more": listed.has_more }));
-        return Ok(());
-    }
-    lines(&listed.found, Paint::detect())?.iter().for_each(say);
-    if listed.has_more {
-        note(format_args!("there are more than these {limit}: raise --limit"));
-    }
-    Ok(())
+    listed.show(json, |found| lines(found, Paint::detect()))
 }
 
 /// Since when a person is asked for, and what the gateway was asked and said.

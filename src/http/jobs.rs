@@ -7,12 +7,12 @@ use super::{
     operation::says,
     page,
     problem::Problem,
+    retries::Wish,
     routes::{Routes, get, post},
     told::{Shown, Told},
 };
 use crate::{
     domain::clock::Time,
-    flow::payments::MAX_TEXT,
     store::{
         change::JobAct,
         jobs::{JobFilter, JobView},
@@ -23,7 +23,6 @@ use chrono::Datelike;
 use dunlin_jobs::{JobId, PaymentId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 pub(super) fn routes() -> Routes {
     let list_says = says("List jobs")
@@ -105,17 +104,6 @@ async fn show(
     Id(id): Id<JobId>,
 ) -> Result<Told<JobView>, Problem> {
     Ok(Told::of(&api.flows.load_job(owner, id).await?))
-}
-
-/// What a person has to say to it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = json!({ "reason": "the gateway is back" }))]
-struct Wish {
-    /// Why, for the payment's history.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = MAX_TEXT))]
-    reason: Option<String>,
 }
 
 async fn retry(

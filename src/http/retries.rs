@@ -32,12 +32,12 @@ pub(super) fn routes() -> Routes {
 /// What a person has to say to it.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(example = json!({ "reason": "the customer says that there is money now" }))]
-struct Wish {
+#[schemars(example = json!({ "reason": "the customer has topped up" }))]
+pub(super) struct Wish {
     /// Why, for the payment's history.
     #[serde(default)]
     #[schemars(length(min = 1, max = MAX_TEXT))]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 async fn retry(

@@ -14,6 +14,7 @@ use crate::domain::{
 };
 use dunlin_jobs::{Currency, CustomerId};
 use sqlx::error::DatabaseError;
+use std::str::FromStr;
 
 /// What a page of customers is narrowed to.
 #[derive(Debug, Clone, Default)]
@@ -250,39 +251,29 @@ impl TryFrom<CustomerRow> for Customer {
 
     fn try_from(row: CustomerRow) -> Result<Self, StoreError> {
         let corrupt = |column| StoreError::corrupt("customers", column, &row.id);
-        let default_method = row.default_method_id.as_deref().map(str::parse).transpose();
         Ok(Self {
             id: row.id.parse().map_err(|_| corrupt("id"))?,
             tenant: row.tenant_id.parse().map_err(|_| corrupt("tenant_id"))?,
             livemode: row.livemode,
             profile: Profile {
-                email: row.email.as_deref().map(str::parse).transpose().map_err(|_| corrupt("email"))?,
-                country: row
-                    .country
-                    .as_deref()
-                    .map(str::parse)
-                    .transpose()
-                    .map_err(|_| corrupt("country"))?,
-                time_zone: row
-                    .time_zone
-                    .as_deref()
-                    .map(str::parse)
-                    .transpose()
-                    .map_err(|_| corrupt("time_zone"))?,
-                currency: row
-                    .currency
-                    .as_deref()
-                    .map(str::parse)
-                    .transpose()
-                    .map_err(|_| corrupt("currency"))?,
+                email: read(row.email.as_deref()).map_err(|_| corrupt("email"))?,
+                country: read(row.country.as_deref()).map_err(|_| corrupt("country"))?,
+                time_zone: read(row.time_zone.as_deref()).map_err(|_| corrupt("time_zone"))?,
+                currency: read(row.currency.as_deref()).map_err(|_| corrupt("currency"))?,
                 metadata: serde_json::from_str(&row.metadata).map_err(|_| corrupt("metadata"))?,
                 external_id: row.external_id.clone(),
                 name: row.name.clone(),
             },
-            default_method: default_method.map_err(|_| corrupt("default_method_id"))?,
+            default_method: read(row.default_method_id.as_deref())
+                .map_err(|_| corrupt("default_method_id"))?,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
         })
     }
+}
+
+/// What a column says, which may be nothing.
+fn read<T: FromStr>(column: Option<&str>) -> Result<Option<T>, T::Err> {
+    column.map(str::parse).transpose()
 }
