@@ -5,6 +5,7 @@ use crate::{
     domain::{
         api_key::{ApiKey, NewKey},
         clock::truncate,
+        scope::Scope,
     },
     store::{KeyHolder, MadeKey, Owner, Store, change::Actor},
 };
@@ -35,6 +36,12 @@ impl Flows {
     pub async fn create_key(&self, giver: &KeyHolder, new: NewKey) -> Result<MadeKey, FlowError> {
         if let Some(scope) = giver.scopes.lacking(&new.scopes) {
             return Err(FlowError::Ungivable(scope));
+        }
+        // Whoever could make keys would be both people that it takes (S1.12).
+        if giver.owner.livemode && new.scopes.allow(Scope::ApproveUnknown) {
+            let detail = "approve_unknown of real money is given where the database is, by `dunlin keys create --live`: \
+                          leave it out here";
+            return Err(FlowError::Invalid { field: "scopes".to_owned(), detail: detail.to_owned() });
         }
         create(&self.store, &giver.into(), giver.owner, new).await
     }

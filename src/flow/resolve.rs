@@ -38,8 +38,8 @@ impl Flows {
         let payment = self.load_payment(by.owner, id).await?;
         let key = request.key.clone();
         let mut word = read(request)?;
-        if let Word::Approve { ruling: Ruling::ChargeAgain, is_key_known, .. } = &mut word {
-            *is_key_known = self.is_key_known(&payment).await?;
+        if let Word::Approve { ruling, is_key_known, .. } = &mut word {
+            *is_key_known = self.is_key_known(&payment, *ruling).await?;
         }
         let ruling = word.ruling();
         let event = Event::Resolve { by: by.key, word };
@@ -52,9 +52,9 @@ impl Flows {
         Ok((payment, fresh))
     }
 
-    /// Whether the gateway still answers the attempt's bytes by their key rather than executing them anew. Where it does
-    /// not, what it may have taken has to be there to be seen by whoever says that it is not.
-    async fn is_key_known(&self, payment: &Payment) -> Result<bool, FlowError> {
+    /// Whether the gateway still answers the attempt's bytes by their key rather than executing them anew, which makes
+    /// it safe to charge again. Else what it may have taken has to be there to be seen by whoever says that it is not.
+    async fn is_key_known(&self, payment: &Payment, ruling: Ruling) -> Result<bool, FlowError> {
         let Some(attempt) = payment.open_attempt().filter(|attempt| attempt.status == AttemptStatus::Unknown)
         else {
             return Ok(false);
@@ -62,7 +62,7 @@ impl Flows {
         let exchanges = self.list_exchanges(About::Attempt(payment.id, attempt.n)).await?;
         let traits = self.account(payment)?.gateway.traits();
         let evidence = Evidence { traits, exchanges: &exchanges, now: self.now(payment) };
-        if evidence.may_resend(attempt.first_sent_at) {
+        if ruling == Ruling::ChargeAgain && evidence.may_resend(attempt.first_sent_at) {
             return Ok(true);
         }
         let last_sent_at = evidence::last_sent_at(&exchanges).unwrap_or(attempt.first_sent_at);

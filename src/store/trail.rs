@@ -78,6 +78,7 @@ impl Deed {
         change: &Change,
         event: &Event,
         [before, after]: [&Payment; 2],
+        detail: &str,
         at: Time,
     ) -> Option<Self> {
         let reason = match event {
@@ -101,7 +102,8 @@ impl Deed {
         };
         let action = format!("payment.{}", event.kind().name());
         let deed = Self::by(&change.actor, &action, &after.id.to_string(), at);
-        let [before, after] = [before, after].map(|payment| Some(payment.status.name().to_owned()));
+        let before = Some(before.status.name().to_owned());
+        let after = Some(format!("{}: {detail}", after.status.name()));
         Some(Self { reason, before, after, ..deed })
     }
 }

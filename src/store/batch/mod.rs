@@ -22,7 +22,7 @@ use crate::{
     domain::{
         attempt::Attempt,
         clock::Clock,
-        payment::{Effect, Event, Payment, Plan, Status, Step},
+        payment::{Effect, Event, Payment, Plan, Start, Status, Step},
         refund::Refund,
         trail::Deed,
     },
@@ -285,7 +285,7 @@ impl Work<'_> {
         // What somebody has to ask for has no job until they do.
         if let Some(due) = payment.start.due(payment.created_at) {
             let job = JobRow::new(&self.context.clock, payment.livemode, &work, due)
-                .with_priority(create.priority)
+                .with_priority(if payment.start == Start::Now { create.priority } else { Priority::Bulk })
                 .with_traceparent(create.traceparent.clone());
             self.jobs.insert(job);
         }
@@ -323,6 +323,10 @@ impl Work<'_> {
 
     fn record(&mut self, change: &Change, event: &Event, before: &Payment, step: Step) {
         let Step { payment, duplicate, refund, effects, detail } = step;
+        let real_time = self.context.clock.now(true);
+        if let Some(deed) = Deed::to_payment(change, event, [before, &payment], &detail, real_time) {
+            self.deeds.entry((payment.tenant, payment.livemode)).or_default().push(deed);
+        }
         self.history.push(HistoryRow::new(change, event.kind(), before, &payment, detail));
         for attempt in payment.attempt.iter().chain(duplicate.iter()) {
             self.attempts.insert((payment.id, attempt.n), attempt.clone());
@@ -340,10 +344,6 @@ impl Work<'_> {
         }
         if let Some(refund) = refund {
             self.take_in(refund);
-        }
-        let real_time = self.context.clock.now(true);
-        if let Some(deed) = Deed::to_payment(change, event, [before, &payment], real_time) {
-            self.deeds.entry((payment.tenant, payment.livemode)).or_default().push(deed);
         }
         if matches!(event, Event::Edit(_) | Event::Process) {
             self.edited.insert(payment.id);

@@ -152,11 +152,17 @@ pub(super) async fn load(tx: &mut Tx, ids: &BTreeSet<JobId>) -> Result<HashMap<J
 
 /// Whether a worker is at an attempt of the payment.
 pub(super) async fn is_in_hand(tx: &mut Tx, payment: PaymentId) -> Result<bool, StoreError> {
-    const TEXT: &str = "SELECT count(*) FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' \
-         AND lease_owner IS NOT NULL AND kind <> 'refund'";
+    // Locked, or a claim that is not committed yet would not be seen; SQLite has one writer anyway.
+    const TEXT: Text = Text {
+        sqlite: "SELECT lease_owner FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' \
+             AND kind <> 'refund' ORDER BY id",
+        postgres: "SELECT lease_owner FROM jobs WHERE dedupe > $1 || ':' AND dedupe < $1 || ';' \
+             AND kind <> 'refund' ORDER BY id FOR UPDATE",
+    };
     let id = payment.to_string();
-    let found: i64 = on!(tx, |tx, _pick| sqlx::query_scalar(TEXT).bind(id).fetch_one(&mut **tx).await?);
-    Ok(found > 0)
+    let owners: Vec<Option<String>> =
+        on!(tx, |tx, pick| sqlx::query_scalar(pick(TEXT)).bind(id).fetch_all(&mut **tx).await?);
+    Ok(owners.iter().any(Option::is_some))
 }
 
 /// A new row of `jobs`.

@@ -71,7 +71,10 @@ async fn what_people_do_is_on_record(database: Database) {
     assert!(trail[1..].iter().all(|entry| entry.actor == own), "{trail:?}");
     let retry = &trail[1];
     assert_eq!(retry.reason.as_deref(), Some("topped up"));
-    assert_eq!((retry.before.as_deref(), retry.after.as_deref()), (Some("retrying"), Some("retrying")));
+    assert_eq!(
+        (retry.before.as_deref(), retry.after.as_deref()),
+        (Some("retrying"), Some("retrying: a person wants the next attempt now: topped up"))
+    );
     assert_eq!(trail[2].after.as_deref(), Some("reports: payments:read"));
     for (n, entry) in trail.iter().enumerate() {
         assert!(entry.is_sound(n.checked_sub(1).map(|before| &trail[before])), "{entry:?}");

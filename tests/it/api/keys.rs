@@ -319,13 +319,24 @@ async fn keys_stay_with_their_tenant_and_environment() {
         assert_problem(&revoke, 404, "not_found", None);
         let made =
             other.post("/v1/api_keys", None, &json!({ "name": "theirs", "scopes": ["admin"] })).await.body;
+        let approver = json!({ "name": "approver", "scopes": ["approve_unknown"] });
+        let approver = other.post("/v1/api_keys", None, &approver).await;
+        // S1.12
+        if owner.livemode {
+            assert_problem(&approver, 422, "invalid_field", Some("scopes"));
+        } else {
+            assert_eq!(approver.status, 201, "{}", approver.body);
+            let revoke = format!("/v1/api_keys/{}/revoke", id(&approver.body));
+            assert_eq!(other.post(&revoke, None, &json!({})).await.status, 200);
+        }
         let prefix = if owner.livemode { "dk_live_" } else { "dk_test_" };
         assert_eq!(made["livemode"], owner.livemode);
         assert!(made["secret"].as_str().unwrap().starts_with(prefix), "{}", made["prefix"]);
         let theirs = other.get("/v1/api_keys").await.body;
         let names: Vec<_> =
             theirs["data"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
-        assert_eq!(names, ["theirs", "other"]);
+        let made_last = if owner.livemode { &[][..] } else { &["approver"] };
+        assert_eq!(names, [made_last, &["theirs", "other"]].concat());
         assert_problem(&api.caller.get(&format!("/v1/api_keys/{}", id(&made))).await, 404, "not_found", None);
     }
     let shown = api.caller.get(&format!("/v1/api_keys/{}", id(&mine))).await.body;

@@ -102,9 +102,10 @@ async fn a_payment_is_charged_again_once_when_a_second_person_agrees(database: D
     assert_problem(&late, 409, "payment_not_resolvable", None);
     let trail = api.caller.get("/v1/audit").await.body;
     let said = trail["data"].as_array().unwrap().iter().filter(|entry| entry["action"] == "payment.resolve");
-    let said: Vec<_> = said.map(|entry| (entry["before"].clone(), entry["after"].clone())).collect();
-    let (review, pending) = (json!("needs_review"), json!("pending"));
-    assert_eq!(said, [(review.clone(), pending), (review.clone(), review)], "the newest first");
+    let said: Vec<_> = said.map(|entry| entry["after"].as_str().unwrap()).collect();
+    assert!(said[0].starts_with("pending: charge_again is approved"), "the newest first: {said:?}");
+    assert!(said[1].starts_with("needs_review: charge_again is proposed"), "{said:?}");
+    assert!(said.iter().all(|after| after.contains("ticket 4711")), "{said:?}");
 }
 
 // S1.12

@@ -22,13 +22,15 @@ both! {
 async fn the_urgent_come_first_then_the_longest_due_then_the_oldest(database: Database) {
     let bench = Bench::new(database).await;
     let mut payments = Vec::new();
-    for (priority, seconds) in [
-        (Priority::Bulk, 0),
-        (Priority::Interactive, 2),
-        (Priority::Interactive, 1),
-        (Priority::Interactive, 1),
+    for (priority, seconds, start) in [
+        (Priority::Bulk, 0, Start::Now),
+        (Priority::Interactive, 2, Start::Now),
+        (Priority::Interactive, 1, Start::Now),
+        (Priority::Interactive, 1, Start::Now),
+        // Nobody waits for what was set for a later time.
+        (Priority::Interactive, 0, Start::At(moment(1))),
     ] {
-        let payment = Payment { created_at: moment(seconds), ..bench.payment() };
+        let payment = Payment { created_at: moment(seconds), start, ..bench.payment() };
         payments.push(payment.id);
         let create = Create { payment, key: None, twin_since: None, priority, traceparent: None };
         bench.store.commit(bench.create_with(create)).await.unwrap();
@@ -39,7 +41,7 @@ async fn the_urgent_come_first_then_the_longest_due_then_the_oldest(database: Da
     let claimed = bench.claim(9).await;
 
     let order: Vec<_> = claimed.iter().map(|claimed| claimed.job.payment().unwrap()).collect();
-    assert_eq!(order, [payments[2], payments[3], payments[1], payments[0]]);
+    assert_eq!(order, [payments[2], payments[3], payments[1], payments[0], payments[4]]);
 }
 
 async fn a_claim_takes_no_more_than_it_asked_for(database: Database) {
