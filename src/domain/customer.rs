@@ -1,10 +1,16 @@
 //! Customers: whom a tenant charges, and what it says of them.
 
-use super::{clock::Time, country::Country, email::Email, time_zone::TimeZone};
+use super::{
+    clock::Time,
+    country::Country,
+    email::Email,
+    time_zone::TimeZone,
+    update::{self, Update},
+};
 use dunlin_jobs::{Currency, CustomerId, MethodId, TenantId};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::{borrow::Cow, collections::BTreeMap};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Customer {
@@ -34,35 +40,6 @@ pub struct Profile {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// What is to become of a field; as JSON, `null` empties it, and what is left out stays (RFC 7396).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Update<T> {
-    #[default]
-    Keep,
-    Clear,
-    Set(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Update<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Update<T> {
-    fn schema_name() -> Cow<'static, str> {
-        Option::<T>::schema_name()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Option::<T>::json_schema(generator)
-    }
-}
-
 /// What is to become of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileChange {
@@ -78,25 +55,13 @@ pub struct ProfileChange {
 
 impl Profile {
     pub fn change(&mut self, change: ProfileChange) {
-        fn set<T>(field: &mut Option<T>, update: Update<T>) {
-            match update {
-                Update::Keep => {}
-                Update::Clear => *field = None,
-                Update::Set(value) => *field = Some(value),
-            }
-        }
-        set(&mut self.external_id, change.external_id);
-        set(&mut self.name, change.name);
-        set(&mut self.email, change.email);
-        set(&mut self.country, change.country);
-        set(&mut self.time_zone, change.time_zone);
-        set(&mut self.currency, change.currency);
-        for (name, value) in change.metadata {
-            match value {
-                Some(value) => self.metadata.insert(name, value),
-                None => self.metadata.remove(&name),
-            };
-        }
+        change.external_id.apply(&mut self.external_id);
+        change.name.apply(&mut self.name);
+        change.email.apply(&mut self.email);
+        change.country.apply(&mut self.country);
+        change.time_zone.apply(&mut self.time_zone);
+        change.currency.apply(&mut self.currency);
+        update::merge(&mut self.metadata, change.metadata);
     }
 }
 

@@ -17,4 +17,5 @@ pub mod session;
 pub mod table;
 pub mod time_zone;
 pub mod trail;
+pub mod update;
 pub mod wallet;

@@ -5,7 +5,10 @@ use super::{
     payments::{check_entry, check_text},
 };
 use crate::{
-    domain::payment::{Edit, Event, Payment, Text},
+    domain::{
+        payment::{Edit, Event, Payment},
+        update::Update,
+    },
     store::{KeyHolder, change::Subject},
 };
 use dunlin_jobs::PaymentId;
@@ -18,7 +21,7 @@ impl Flows {
         id: PaymentId,
         edit: Edit,
     ) -> Result<Payment, FlowError> {
-        if let Text::Written(text) = &edit.description {
+        if let Update::Set(text) = &edit.description {
             check_text("description", Some(text))?;
         }
         for (name, value) in &edit.metadata {

@@ -3,6 +3,7 @@
 use super::{
     Api,
     caller::{Caller, CustomersRead, CustomersWrite},
+    edits::metadata_update,
     extract::{Body, Id, OptionalKey, Params, fingerprint},
     operation::says,
     page,
@@ -14,16 +15,17 @@ use super::{
 use crate::{
     domain::{
         country::Country,
-        customer::{Customer, Profile, ProfileChange, Update, View},
+        customer::{Customer, Profile, ProfileChange, View},
         email::Email,
         time_zone::TimeZone,
+        update::Update,
     },
-    flow::payments::{MAX_METADATA_KEY, MAX_REFERENCE, MAX_TEXT},
+    flow::payments::MAX_REFERENCE,
     store::{CustomerFilter, change::Key},
 };
 use axum::{extract::State, http::StatusCode};
 use dunlin_jobs::{Currency, CustomerId};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -125,16 +127,6 @@ struct Changes {
     #[serde(default)]
     #[schemars(schema_with = "metadata_update")]
     metadata: BTreeMap<String, Option<String>>,
-}
-
-/// What may stand in `metadata` to change it.
-fn metadata_update(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "description": "Texts to write, by their names; null takes one away, and what is not named stays.",
-        "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_KEY },
-        "additionalProperties": { "type": ["string", "null"], "maxLength": MAX_TEXT },
-    })
 }
 
 async fn change(

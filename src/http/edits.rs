@@ -12,14 +12,15 @@ use super::{
 use crate::{
     domain::{
         event::View,
-        payment::{Edit, Payment, Text},
+        payment::{Edit, Payment},
+        update::Update,
     },
     flow::payments::{MAX_METADATA_KEY, MAX_TEXT},
 };
 use axum::extract::State;
 use dunlin_jobs::PaymentId;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -37,21 +38,16 @@ pub(super) fn routes() -> Routes {
 #[schemars(example = json!({ "metadata": { "order": "7", "campaign": null } }))]
 struct Changes {
     /// Null takes it away.
-    #[serde(default, deserialize_with = "text")]
-    #[schemars(with = "Option<String>", length(min = 1, max = MAX_TEXT))]
-    description: Text,
     #[serde(default)]
-    #[schemars(schema_with = "metadata")]
+    #[schemars(length(min = 1, max = MAX_TEXT))]
+    description: Update<String>,
+    #[serde(default)]
+    #[schemars(schema_with = "metadata_update")]
     metadata: BTreeMap<String, Option<String>>,
 }
 
-/// A text, or null.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-    let text: Option<String> = Option::deserialize(deserializer)?;
-    Ok(text.map_or(Text::Removed, Text::Written))
-}
-
-fn metadata(_: &mut SchemaGenerator) -> Schema {
+/// What may stand in `metadata` to change it.
+pub(super) fn metadata_update(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "description": "Texts to write, by their names; null takes one away, and what is not named stays.",

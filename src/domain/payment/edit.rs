@@ -1,6 +1,7 @@
 //! Edits: what a caller may change of a payment while it goes its way. Nothing here touches its money.
 
 use super::Payment;
+use crate::domain::update::{self, Update};
 use std::collections::BTreeMap;
 
 /// How many entries `metadata` may have.
@@ -9,18 +10,9 @@ pub const MAX_METADATA: usize = 50;
 /// What is to be changed; what it does not name stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edit {
-    pub description: Text,
+    pub description: Update<String>,
     /// Entries to write, and entries to take away.
     pub metadata: BTreeMap<String, Option<String>>,
-}
-
-/// What becomes of a text that may be there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Text {
-    #[default]
-    Kept,
-    Written(String),
-    Removed,
 }
 
 /// With the edit, the payment would have more entries than it may.
@@ -33,26 +25,15 @@ pub struct TooManyEntries(usize);
 impl Edit {
     /// The payment with the edit, and the names of the fields that it changes.
     pub(super) fn of(self, payment: &Payment) -> (Payment, Vec<String>) {
-        let (mut edited, mut changed) = (payment.clone(), Vec::new());
-        match self.description {
-            Text::Kept => {}
-            Text::Written(text) => edited.description = Some(text),
-            Text::Removed => edited.description = None,
-        }
-        if edited.description != payment.description {
-            changed.push("description".to_owned());
-        }
-        for (name, value) in self.metadata {
-            if payment.metadata.get(&name) == value.as_ref() {
-                continue;
-            }
-            changed.push(format!("metadata.{name}"));
-            match value {
-                Some(value) => edited.metadata.insert(name, value),
-                None => edited.metadata.remove(&name),
-            };
-        }
-        (edited, changed)
+        let differs =
+            |(name, value): &(&String, &Option<String>)| payment.metadata.get(*name) != value.as_ref();
+        let entries = self.metadata.iter().filter(differs).map(|(name, _)| format!("metadata.{name}"));
+        let entries: Vec<_> = entries.collect();
+        let mut edited = payment.clone();
+        self.description.apply(&mut edited.description);
+        update::merge(&mut edited.metadata, self.metadata);
+        let described = (edited.description != payment.description).then(|| "description".to_owned());
+        (edited, described.into_iter().chain(entries).collect())
     }
 }
 

@@ -15,7 +15,7 @@ mod start;
 mod tests;
 
 pub use apply::{Effect, Plan, Refused, Step};
-pub use edit::{Edit, MAX_METADATA, Text, TooManyEntries};
+pub use edit::{Edit, MAX_METADATA, TooManyEntries};
 pub use event::Event;
 pub use resolution::{Grounds, NotResolvable, Resolution, Ruling, Word};
 pub use retriable::NotRetriable;

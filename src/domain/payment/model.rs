@@ -11,6 +11,7 @@ use crate::domain::{
     decline::{Decision, Tried},
     event::EventType,
     table::Kind,
+    update::Update,
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, Retry};
@@ -401,7 +402,7 @@ impl World {
 
 fn edit(n: u32) -> Edit {
     let value = Some(n.to_string()).filter(|_| n > 0);
-    let description = value.clone().map_or(Text::Removed, Text::Written);
+    let description = value.clone().map_or(Update::Clear, Update::Set);
     Edit { description, metadata: BTreeMap::from([("order".to_owned(), value)]) }
 }
 
