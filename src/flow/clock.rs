@@ -29,6 +29,10 @@ impl Flows {
     /// Moves test time to `target`, stopping at each due moment until its work is done.
     pub async fn advance_test_clock(&self, target: Time) -> Result<Time, FlowError> {
         self.check_target(target)?;
+        self.move_on(target).await
+    }
+
+    async fn move_on(&self, target: Time) -> Result<Time, FlowError> {
         loop {
             self.wait_until_quiet().await?;
             let flows = self.clone();
@@ -53,7 +57,7 @@ impl Flows {
             ..Deed::by(&by.into(), "test_clock.advance", "test_clock", self.clock().now(true))
         };
         self.store.note_deed(by.owner, deed).await?;
-        self.advance_test_clock(target).await
+        self.move_on(target).await
     }
 
     /// Moves test time to the next due moment, while nothing is in hand and nothing can be begun: a request that
