@@ -1,6 +1,6 @@
 //! Customers: making, showing and changing them.
 
-use super::{FlowError, Flows, Named, payments};
+use super::{FlowError, Flows, Named, named::recall, payments};
 use crate::{
     domain::{
         customer::{Customer, Profile, ProfileChange},
@@ -34,13 +34,11 @@ impl Flows {
         match self.store.create_customer(&customer, key.as_ref()).await {
             Ok(()) => Ok((customer, true)),
             Err(error) => {
-                if let Some(key) = key
-                    && let Some((id, fingerprint)) = self.store.find_customer_made(owner, &key.key).await?
-                {
-                    if fingerprint != key.fingerprint {
-                        return Err(FlowError::KeyReused { made: Named::Customer(id) });
+                if let Some(key) = key {
+                    let made = self.store.find_customer_made(owner, &key.key).await?;
+                    if let Some(id) = recall(made, &key, Named::Customer)? {
+                        return Ok((self.load_customer(owner, id).await?, false));
                     }
-                    return Ok((self.load_customer(owner, id).await?, false));
                 }
                 Err(self.explain_taken(owner, &customer.profile, error.into()).await)
             }

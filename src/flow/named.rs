@@ -1,5 +1,7 @@
 //! What a refusal names: a thing that is there already, by its kind and its id.
 
+use super::FlowError;
+use crate::store::change::Key;
 use dunlin_jobs::{CustomerId, MethodId, PaymentId};
 use std::fmt;
 
@@ -18,6 +20,20 @@ impl Named {
             Self::Customer(_) => "customer",
             Self::Method(_) => "payment_method",
         }
+    }
+}
+
+/// What a key has made before, if anything, and if the same was asked for then (S2.2).
+pub(super) fn recall<I: Copy>(
+    made: Option<(I, String)>,
+    key: &Key,
+    named: impl FnOnce(I) -> Named,
+) -> Result<Option<I>, FlowError> {
+    match made {
+        Some((id, fingerprint)) if fingerprint != key.fingerprint => {
+            Err(FlowError::KeyReused { made: named(id) })
+        }
+        made => Ok(made.map(|(id, _)| id)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Payment methods: attaching them to customers, their order, and detaching them.
 
-use super::{FlowError, Flows, Named, payments};
+use super::{FlowError, Flows, Named, named::recall, payments};
 use crate::{
     domain::{
         payment::Method,
@@ -50,13 +50,9 @@ impl Flows {
             Ok(wallet) => Ok((find(wallet, id)?, true)),
             Err(error) => {
                 let Some(key) = key else { return Err(error) };
-                match self.store.find_method_made(owner, &key.key).await? {
-                    None => Err(error),
-                    Some((id, fingerprint)) if fingerprint == key.fingerprint => {
-                        Ok((self.load_method(owner, id).await?, false))
-                    }
-                    Some((id, _)) => Err(FlowError::KeyReused { made: Named::Method(id) }),
-                }
+                let made = self.store.find_method_made(owner, &key.key).await?;
+                let id = recall(made, &key, Named::Method)?.ok_or(error)?;
+                Ok((self.load_method(owner, id).await?, false))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{
     FlowError, Flows, Named,
+    named::recall,
     naming::{self, Found},
 };
 use crate::{
@@ -132,14 +133,10 @@ impl Flows {
         error: FlowError,
     ) -> Result<Committed, FlowError> {
         let Some(key) = key else { return Err(error) };
-        match self.store.find_payment_made(owner, key).await? {
-            None => Err(error),
-            Some((id, fingerprint)) if fingerprint == key.fingerprint => {
-                let payment = Some(self.load_payment(owner, id).await?);
-                Ok(Committed { payment, refund: None, fresh: false })
-            }
-            Some((id, _)) => Err(FlowError::KeyReused { made: Named::Payment(id) }),
-        }
+        let made = self.store.find_payment_made(owner, key).await?;
+        let id = recall(made, key, Named::Payment)?.ok_or(error)?;
+        let payment = Some(self.load_payment(owner, id).await?);
+        Ok(Committed { payment, refund: None, fresh: false })
     }
 
     fn prepare(
