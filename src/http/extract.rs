@@ -136,35 +136,27 @@ pub(super) trait Resource: FromStr + JsonSchema {
     const SHELL: &'static str;
 }
 
-impl Resource for PaymentId {
-    const NAME: &'static str = "payment";
-    const SHELL: &'static str = "curl -sS \"$url/v1/payments?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
-                                 grep -o 'pay_[0-9a-f]*' | head -n 1";
+/// A resource whose newest one is found in a list.
+macro_rules! listed {
+    ($id:ident, $name:literal, $prefix:literal in $list:literal) => {
+        impl Resource for $id {
+            const NAME: &'static str = $name;
+            const SHELL: &'static str = concat!(
+                "curl -sS \"$url",
+                $list,
+                "\" -H \"Authorization: Bearer $key\" |\n    grep -o '",
+                $prefix,
+                "_[0-9a-f]*' | head -n 1"
+            );
+        }
+    };
 }
 
-impl Resource for RefundId {
-    const NAME: &'static str = "refund";
-    const SHELL: &'static str = "curl -sS \"$url/v1/refunds?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
-                                 grep -o 'rfd_[0-9a-f]*' | head -n 1";
-}
-
-impl Resource for JobId {
-    const NAME: &'static str = "job";
-    const SHELL: &'static str = "curl -sS \"$url/v1/jobs?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
-                                 grep -o 'job_[0-9a-f]*' | head -n 1";
-}
-
-impl Resource for CustomerId {
-    const NAME: &'static str = "customer";
-    const SHELL: &'static str = "curl -sS \"$url/v1/customers?limit=1\" -H \"Authorization: Bearer $key\" |\n    \
-                                 grep -o 'cus_[0-9a-f]*' | head -n 1";
-}
-
-impl Resource for MethodId {
-    const NAME: &'static str = "payment method";
-    const SHELL: &'static str = "curl -sS \"$url/v1/customers\" -H \"Authorization: Bearer $key\" |\n    \
-                                 grep -o 'met_[0-9a-f]*' | head -n 1";
-}
+listed!(PaymentId, "payment", "pay" in "/v1/payments?limit=1");
+listed!(RefundId, "refund", "rfd" in "/v1/refunds?limit=1");
+listed!(JobId, "job", "job" in "/v1/jobs?limit=1");
+listed!(CustomerId, "customer", "cus" in "/v1/customers?limit=1");
+listed!(MethodId, "payment method", "met" in "/v1/customers");
 
 impl Resource for KeyId {
     const NAME: &'static str = "API key";
