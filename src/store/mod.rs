@@ -24,6 +24,7 @@ mod row;
 pub mod scratch;
 mod text;
 mod trail;
+mod twins;
 mod vitals;
 
 pub use customers::CustomerFilter;

@@ -2,7 +2,6 @@
 
 use super::{
     Store, StoreError, Tx,
-    change::{Change, Create, Subject},
     row::{At, AttemptRow, PaymentRow, count, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
@@ -81,28 +80,28 @@ const INSERT: Text = insert!(
     "payments"
     (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, method_id text,
         return_url text, process_at timestamptz, deferred boolean, customer text, reference text, description text,
-        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint, failure text,
-        refunded_minor bigint, refunding_minor bigint,
-        next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
+        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint,
+        refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
 );
 
 const UPDATE: Text = bulk!(
     "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
-     attempt_n = r.attempt_n, declines = r.declines, resolution = r.resolution, failure = r.failure, \
+     attempt_n = r.attempt_n, declines = r.declines, \
      refunded_minor = r.refunded_minor, refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
      review_reason = r.review_reason, updated_at = r.updated_at FROM "
     rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
-        resolution text, failure text, refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
+        refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
         review_reason text, updated_at timestamptz)
     " WHERE payments.id = r.id AND payments.version = r.base"
 );
 
-// Apart from the above: nearly all changes leave these alone, and should not carry them.
-const EDIT: Text = bulk!(
+// Apart from the above: nearly all payments and changes leave these alone, and should not carry them.
+const AMEND: Text = bulk!(
     "UPDATE payments SET description = r.description, metadata = r.metadata, process_at = r.process_at, \
-     deferred = r.deferred FROM "
-    rows(id text, description text, metadata text, process_at timestamptz, deferred boolean)
+     deferred = r.deferred, resolution = r.resolution, failure = r.failure FROM "
+    rows(id text, description text, metadata text, process_at timestamptz, deferred boolean, resolution text,
+        failure text)
     " WHERE payments.id = r.id"
 );
 
@@ -291,48 +290,6 @@ pub(super) async fn find_charge(
     Ok(Some((id, count(n).ok_or_else(|| corrupt("n"))?)))
 }
 
-/// An alike payment made within the window that may take money, where the caller wants to be warned of one (S2.7).
-pub(super) async fn find_twin(tx: &mut Tx, create: &Create) -> Result<Option<PaymentId>, StoreError> {
-    const TEXT: &str = "SELECT id FROM payments WHERE tenant_id = $1 AND livemode = $2 AND customer = $3 \
-         AND amount_minor = $4 AND currency = $5 AND created_at >= $6 AND reference IS NOT DISTINCT FROM $7 \
-         AND status NOT IN ('failed', 'canceled') ORDER BY id DESC LIMIT 1";
-    let (Some(since), Some(customer)) = (create.twin_since, &create.payment.customer) else {
-        return Ok(None);
-    };
-    let (tenant, money) = (create.payment.tenant.to_string(), create.payment.money);
-    let found: Option<String> = on!(tx, |tx, _pick| {
-        sqlx::query_scalar(TEXT)
-            .bind(tenant)
-            .bind(create.payment.livemode)
-            .bind(customer)
-            .bind(money.minor())
-            .bind(money.currency().code())
-            .bind(At(since))
-            .bind(create.payment.reference.as_deref())
-            .fetch_optional(&mut **tx)
-            .await?
-    });
-    found.map(|id| id.parse().map_err(|_| StoreError::corrupt("payments", "id", &id))).transpose()
-}
-
-/// Two replicas must not both miss the other's alike payment. SQLite has one writer anyway.
-pub(super) async fn serialize_customers(tx: &mut Tx, changes: &[Change]) -> Result<(), StoreError> {
-    const TEXT: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-    let Tx::Postgres(tx) = tx else { return Ok(()) };
-    // Sorted, since two batches that take the same locks in different orders would deadlock.
-    let customers: BTreeSet<_> = changes.iter().filter_map(watched_customer).collect();
-    for customer in customers {
-        sqlx::query(TEXT).bind(customer).execute(&mut **tx).await?;
-    }
-    Ok(())
-}
-
-fn watched_customer(change: &Change) -> Option<String> {
-    let Subject::Create(create) = &change.subject else { return None };
-    create.twin_since?;
-    create.payment.customer.as_ref().map(|customer| format!("{}:{customer}", create.payment.tenant))
-}
-
 pub(super) async fn insert(tx: &mut Tx, payments: &[&Payment]) -> Result<(), StoreError> {
     let rows: Vec<_> = payments.iter().map(|payment| PaymentRow::from(*payment)).collect();
     tx.write(INSERT, &rows).await.map(drop)
@@ -349,8 +306,6 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: Option<&'a str>,
         attempt_n: u32,
         declines: u32,
-        resolution: Option<String>,
-        failure: Option<String>,
         refunded_minor: i64,
         refunding_minor: i64,
         next_attempt_at: Option<At>,
@@ -365,8 +320,6 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         operation: payment.operation.as_deref(),
         attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
         declines: payment.declines,
-        resolution: payment.resolution.as_ref().map(json),
-        failure: payment.failure.as_ref().map(json),
         refunded_minor: payment.refunded,
         refunding_minor: payment.refunding,
         next_attempt_at: payment.status.next_attempt_at().map(At),
@@ -378,25 +331,38 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
     if usize::try_from(changed) == Ok(rows.len()) { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-/// Writes what a caller has changed of payments that [`update`] or [`insert`] has written.
-pub(super) async fn edit<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(), StoreError> {
+/// Whether a change touched what few do, which [`amend`] has to write then.
+pub(super) fn is_amended(before: &Payment, after: &Payment) -> bool {
+    fn rare(payment: &Payment) -> impl PartialEq + '_ {
+        let Payment { description, metadata, start, resolution, failure, .. } = payment;
+        (description, metadata, start, resolution, failure)
+    }
+    rare(before) != rare(after)
+}
+
+/// Writes what few changes touch, of payments that [`update`] or [`insert`] has written.
+pub(super) async fn amend<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(), StoreError> {
     #[derive(Serialize)]
-    struct Edited<'a> {
+    struct Amended<'a> {
         id: PaymentId,
         description: Option<&'a str>,
         metadata: String,
         process_at: Option<At>,
         deferred: bool,
+        resolution: Option<String>,
+        failure: Option<String>,
     }
-    let row = |payment: &&'a Payment| Edited {
+    let row = |payment: &&'a Payment| Amended {
         id: payment.id,
         description: payment.description.as_deref(),
         metadata: json(&payment.metadata),
         process_at: payment.start.at().map(At),
         deferred: payment.start == Start::OnRequest,
+        resolution: payment.resolution.as_ref().map(json),
+        failure: payment.failure.as_ref().map(json),
     };
     let rows: Vec<_> = payments.iter().map(row).collect();
-    tx.write(EDIT, &rows).await.map(drop)
+    tx.write(AMEND, &rows).await.map(drop)
 }
 
 pub(super) async fn save_attempts(tx: &mut Tx, attempts: &[(&Payment, &Attempt)]) -> Result<(), StoreError> {

@@ -98,9 +98,10 @@ pub(super) struct PaymentRow {
     operation: Option<String>,
     attempt_n: i64,
     declines: i64,
-    /// None when it is made.
+    /// These two are none when it is made.
     #[serde(skip)]
     resolution: Option<String>,
+    #[serde(skip)]
     failure: Option<String>,
     refunded_minor: i64,
     refunding_minor: i64,
@@ -163,7 +164,7 @@ impl From<&Payment> for PaymentRow {
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
             resolution: None,
-            failure: payment.failure.as_ref().map(json),
+            failure: None,
             refunded_minor: payment.refunded,
             refunding_minor: payment.refunding,
             next_attempt_at: payment.status.next_attempt_at().map(At),

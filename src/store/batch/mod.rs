@@ -16,7 +16,7 @@ use super::{
     jobs::{self, JobRow, JobWrites, Wanted},
     methods, payments,
     recent::Recent,
-    refunds, trail,
+    refunds, trail, twins,
 };
 use crate::{
     domain::{
@@ -83,7 +83,7 @@ pub(super) async fn run(
         attached: methods::lock(tx, &wanted_methods(changes, &held)).await?,
         held,
         written: BTreeMap::new(),
-        edited: BTreeSet::new(),
+        amended: BTreeSet::new(),
         deeds: BTreeMap::new(),
         refunds_written: BTreeMap::new(),
         attempts: BTreeMap::new(),
@@ -93,7 +93,7 @@ pub(super) async fn run(
         jobs: JobWrites::default(),
     };
     context.failpoints.pass(Point::Locked).await?;
-    payments::serialize_customers(tx, changes).await?;
+    twins::serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let beside = work.look_beside(tx, change, keys.get(&index)).await?;
@@ -165,8 +165,8 @@ struct Work<'a> {
     attached: BTreeSet<MethodId>,
     /// Payments to write, with the version that the table holds; none for new ones.
     written: BTreeMap<PaymentId, Option<u32>>,
-    /// Those of them of which a caller has changed something.
-    edited: BTreeSet<PaymentId>,
+    /// Those of them of which more has changed than what nearly all changes touch.
+    amended: BTreeSet<PaymentId>,
     /// What people did, by tenant and environment.
     deeds: BTreeMap<(TenantId, bool), Vec<Deed>>,
     refunds_written: BTreeMap<RefundId, Option<u32>>,
@@ -201,7 +201,7 @@ impl Work<'_> {
         let key = key.copied();
         match &change.subject {
             Subject::Create(create) => {
-                let twin = payments::find_twin(tx, create).await?.or_else(|| self.find_twin(create));
+                let twin = twins::find(tx, create).await?.or_else(|| self.find_twin(create));
                 Ok(Beside { key, twin, ..Beside::default() })
             }
             Subject::Event(id, event)
@@ -345,13 +345,13 @@ impl Work<'_> {
         if let Some(refund) = refund {
             self.take_in(refund);
         }
-        if matches!(event, Event::Edit(_) | Event::Process) {
-            self.edited.insert(payment.id);
-        }
         self.write_payment(before.version, payment);
     }
 
     fn write_payment(&mut self, base: u32, payment: Payment) {
+        if self.held.get(&payment.id).is_some_and(|before| payments::is_amended(before, &payment)) {
+            self.amended.insert(payment.id);
+        }
         self.written.entry(payment.id).or_insert(Some(base));
         self.held.insert(payment.id, payment);
     }
@@ -397,8 +397,8 @@ impl Work<'_> {
         let changed: Vec<_> =
             changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();
         payments::update(tx, &changed).await?;
-        let edited: Vec<_> = self.edited.iter().map(|id| &self.held[id]).collect();
-        payments::edit(tx, &edited).await?;
+        let amended: Vec<_> = self.amended.iter().map(|id| &self.held[id]).collect();
+        payments::amend(tx, &amended).await?;
         let attempts: Vec<_> =
             self.attempts.iter().map(|((id, _), attempt)| (&self.held[id], attempt)).collect();
         payments::save_attempts(tx, &attempts).await?;
