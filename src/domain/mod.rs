@@ -9,6 +9,7 @@ pub mod customer;
 pub mod decline;
 pub mod email;
 pub mod event;
+pub mod pace;
 pub mod payment;
 pub mod payment_method;
 pub mod refund;

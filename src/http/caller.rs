@@ -11,8 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use secrecy::SecretString;
-use std::marker::PhantomData;
-use tokio::time::Instant;
+use std::{marker::PhantomData, time::Instant};
 
 /// Whoever has a valid API key with the scope `N`. It stands before a handler's other arguments, so that nobody
 /// learns more than that the scope is missing.

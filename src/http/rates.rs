@@ -1,43 +1,41 @@
 //! Rates: how many requests an API key may make, so that no caller takes what belongs to all (S7, API4).
 
+use crate::domain::pace::Pace;
 use dunlin_jobs::KeyId;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::Instant,
 };
-use tokio::time::Instant;
 
 /// How many keys are remembered before those that have rested are forgotten.
 const REMEMBERED: usize = 10_000;
 
-/// For each key the moment at which its next request would come if its requests came evenly (GCRA): as much of it as
-/// lies ahead has been used of the burst. Every process counts for itself.
+/// For each key the moment at which its next request would come if its requests came evenly: as much of it as lies
+/// ahead has been used of the burst. Every process counts for itself.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// The time that one request takes; none if there is no limit.
-    period: Option<Duration>,
-    burst: u32,
+    /// None if there is no limit.
+    pace: Option<Pace>,
     next: Mutex<HashMap<KeyId, Instant>>,
 }
 
 impl Rates {
     pub(super) fn new(requests_per_s: u32, burst: u32) -> Self {
-        let period = Duration::from_secs(1).checked_div(requests_per_s);
-        Self { period, burst: burst.max(1), next: Mutex::default() }
+        Self { pace: Pace::per_second(requests_per_s, burst), next: Mutex::default() }
     }
 
     /// Whether the key may make a request now.
     pub(super) fn admit(&self, key: KeyId, now: Instant) -> bool {
-        let Some(period) = self.period else { return true };
+        let Some(pace) = self.pace else { return true };
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         if next.len() >= REMEMBERED {
             next.retain(|_, at| *at > now);
         }
-        let at = next.get(&key).copied().unwrap_or(now).max(now);
-        let is_admitted = at - now <= period * (self.burst - 1);
+        let even = next.get(&key).copied().unwrap_or(now);
+        let is_admitted = pace.wait(even, now).is_zero();
         if is_admitted {
-            next.insert(key, at + period);
+            next.insert(key, pace.after(even, now));
         }
         is_admitted
     }
@@ -46,6 +44,7 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn key(n: u8) -> KeyId {
         KeyId::mint(chrono::DateTime::UNIX_EPOCH, [n; 10])
