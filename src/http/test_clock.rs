@@ -55,7 +55,7 @@ async fn show(
     Caller { owner, .. }: Caller<JobsRead>,
 ) -> Result<Told<TestClock>, Problem> {
     test_only(owner.livemode)?;
-    Ok(told(api.flows.clock().now(false)))
+    Ok(told(api.flows.test_time().await?))
 }
 
 async fn advance(
@@ -67,7 +67,7 @@ async fn advance(
     let target = match target {
         Advance { to: Some(to), by_s: None } => to,
         Advance { to: None, by_s: Some(seconds) } => {
-            api.flows.clock().now(false) + TimeDelta::seconds(seconds.into())
+            api.flows.test_time().await? + TimeDelta::seconds(seconds.into())
         }
         Advance { .. } => {
             let detail = "send either `to`, a moment such as \"2027-01-01T00:00:00Z\", or `by_s`, seconds";

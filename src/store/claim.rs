@@ -3,6 +3,7 @@
 use super::{
     Store, StoreError, Tx,
     change::Lease,
+    gate,
     jobs::JobWrites,
     payments,
     recent::Recent,
@@ -188,6 +189,9 @@ pub(super) async fn claim(
     order: &Order,
     recent: Option<&Recent>,
 ) -> Result<Vec<Claimed>, StoreError> {
+    if !order.livemode && !gate::pass(tx, clock).await? {
+        return Ok(Vec::new());
+    }
     let claimed_at = Instant::now();
     let claimed_on = clock.now(true);
     let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);

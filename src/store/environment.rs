@@ -1,8 +1,17 @@
 //! The surroundings of payments: tenants, and the test clock.
 
 use super::{Store, StoreError, row::At, text::on};
+use crate::domain::clock::Clock;
 use chrono::TimeDelta;
 use dunlin_jobs::TenantId;
+
+/// How far test time is ahead.
+pub(super) const OFFSET: &str = "SELECT offset_us FROM clocks WHERE environment = 'test'";
+
+/// Has a clock go by what stands in the database.
+pub(super) fn follow(clock: &Clock, offset: Option<i64>) {
+    clock.advance_to_offset(TimeDelta::microseconds(offset.unwrap_or(0)));
+}
 
 /// A merchant whose data is kept apart from all others'.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +51,9 @@ impl Store {
 
     /// Reads how far test time is ahead, so that all replicas agree on it.
     pub async fn refresh_clock(&self) -> Result<(), StoreError> {
-        const TEXT: &str = "SELECT offset_us FROM clocks WHERE environment = 'test'";
         let offset: Option<i64> =
-            on!(&self.db, |db, _pick| sqlx::query_scalar(TEXT).fetch_optional(db).await?);
-        self.clock.advance_to_offset(TimeDelta::microseconds(offset.unwrap_or(0)));
+            on!(&self.db, |db, _pick| sqlx::query_scalar(OFFSET).fetch_optional(db).await?);
+        follow(&self.clock, offset);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod customers;
 mod environment;
 mod events;
 mod exchanges;
+mod gate;
 pub mod gateway_events;
 mod history;
 mod idempotency;
@@ -48,7 +49,7 @@ use serde::Serialize;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{fs::File, sync::Arc};
 use text::{Text, on};
-use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock, broadcast};
+use tokio::sync::{Notify, RwLock, broadcast};
 
 /// Two databases, and something of each.
 #[derive(Debug, Clone)]
@@ -116,11 +117,6 @@ impl Store {
     /// Rings after each commit of this process that left new jobs.
     pub fn enqueued(&self) -> Arc<Notify> {
         self.committer.enqueued()
-    }
-
-    /// Lets no job of the test environment be claimed in this process until the guard is dropped.
-    pub async fn shut_test_claims(&self) -> OwnedRwLockWriteGuard<()> {
-        Arc::clone(&self.gate).write_owned().await
     }
 
     pub fn clock(&self) -> &Clock {

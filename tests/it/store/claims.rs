@@ -62,11 +62,11 @@ async fn nothing_of_the_test_environment_is_claimed_while_its_clock_moves(databa
     let test = bench.paid_in().await;
     let live = Payment { livemode: true, ..bench.payment() };
     bench.store.commit(bench.create(live.clone(), None)).await.unwrap();
-    let shut = bench.store.shut_test_claims().await;
+    let shut = bench.store.shut_test_claims().await.unwrap();
 
     let waits = tokio::time::timeout(Duration::from_millis(50), bench.store.claim(bench.order(9))).await;
     let passes = bench.store.claim(Order { livemode: true, ..bench.order(9) }).await.unwrap();
-    drop(shut);
+    shut.open().await.unwrap();
     let claimed = bench.claim(9).await;
 
     assert!(waits.is_err());
