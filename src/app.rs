@@ -5,57 +5,161 @@ use crate::{
     config::{Config, Environment},
     domain::{api_key::NewKey, clock::Clock, payment::Plan, scope::Scopes},
     failpoint::{Failpoints, Point},
-    flow::{Flows, charge::PARKED_FOR_CREDENTIALS, sweep},
+    flow::{Flows, Turns, charge::PARKED_FOR_CREDENTIALS, sweep},
     gateway::{Registry, client::Client},
     http::Server,
+    redis::{Bell, Line},
     sandbox::SandboxProcess,
     store::{Owner, Store},
     worker::Workers,
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::TimeDelta;
 use dunlin_jobs::Job;
 use secrecy::{ExposeSecret, SecretString};
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
+use tokio::{sync::Notify, task::AbortHandle};
 
-/// A running dunlin: API and workers in one process.
+/// What a process does. Several of each may run over one PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Takes requests and works on jobs.
+    Both,
+    /// Takes requests; its jobs are for workers.
+    Api,
+    /// Works on jobs; of requests it answers those about its health, where it is told to listen.
+    Worker,
+}
+
+/// A running dunlin.
 #[derive(Debug)]
 pub struct App {
     pub flows: Flows,
-    pub server: Server,
+    pub server: Option<Server>,
     pub sandbox: Option<SandboxProcess>,
     /// In development, a key to try things with.
     pub development_key: Option<SecretString>,
-    workers: Workers,
+    workers: Option<Workers>,
+    /// What goes on beside, until the end.
+    beside: Vec<AbortHandle>,
 }
 
 /// The tenant that development's key belongs to.
 pub const DEVELOPMENT_TENANT: &str = "development";
 
 impl App {
-    /// Starts everything. `program` is dunlin itself, for the sandbox's process.
-    pub async fn start(mut config: Config, program: &Path) -> anyhow::Result<Self> {
+    /// Starts what the role needs. `program` is dunlin itself, for the sandbox's process.
+    pub async fn start(mut config: Config, role: Role, program: &Path) -> anyhow::Result<Self> {
+        if role != Role::Both {
+            check_shared(&config)?;
+        }
         let store = open_store(&config).await?;
         let sandbox = start_sandbox(&mut config, program).await?;
-        let flows = prepare(&config, store).await?;
-        let development_key = match config.environment {
-            Environment::Development => Some(development_key(&flows, &config.data_dir).await?),
-            Environment::Production => None,
+        let replicas = Replicas::join(&config, &store)?;
+        let flows = prepare(&config, store, replicas.line).await?;
+        let development_key = match (config.environment, role) {
+            (Environment::Development, Role::Both | Role::Api) => {
+                Some(development_key(&flows, &config.data_dir).await?)
+            }
+            (Environment::Development, Role::Worker) | (Environment::Production, _) => None,
         };
-        let server = Server::start(flows.clone(), config.http.clone()).await.with_context(|| {
-            format!("cannot listen on {}: is the port taken? set http.listen or --listen", config.http.listen)
-        })?;
-        let workers = Workers::start(flows.clone(), config.worker.clone());
-        Ok(Self { flows, server, sandbox, development_key, workers })
+        let server = start_server(&flows, &config, role).await?;
+        let workers =
+            (role != Role::Api).then(|| Workers::start(flows.clone(), config.worker.clone(), replicas.rung));
+        let mut beside = replicas.beside;
+        beside.push(tokio::spawn(follow_clock(flows.clone())).abort_handle());
+        Ok(Self { flows, server, sandbox, development_key, workers, beside })
     }
 
     /// Takes no more, finishes what runs, and closes the database.
     pub async fn stop(self) {
         let _ = self.flows.store.pass(Point::Stopping).await;
         // Side by side, so that both together end within the grace that an orchestrator gives.
-        tokio::join!(self.server.drain(), self.workers.drain());
+        let requests = async {
+            if let Some(server) = self.server {
+                server.drain().await;
+            }
+        };
+        let jobs = async {
+            if let Some(workers) = self.workers {
+                workers.drain().await;
+            }
+        };
+        tokio::join!(requests, jobs);
         let _ = self.flows.store.pass(Point::Stopped).await;
+        for task in self.beside {
+            task.abort();
+        }
         self.flows.store.close().await;
+    }
+}
+
+/// What a process needs that is one of several.
+fn check_shared(config: &Config) -> anyhow::Result<()> {
+    if config.store_options().url.starts_with("sqlite") {
+        bail!(
+            "an API and workers in processes of their own need a database that they can share: set store.url to \
+             one of PostgreSQL, or run `dunlin serve`, which is both in one process"
+        );
+    }
+    if config.sandbox.start {
+        bail!(
+            "only `dunlin serve` starts a sandbox of its own: run `dunlin sandbox`, set sandbox.start = false and \
+             gateways.{}.base_url to where it listens",
+            config.sandbox.account
+        );
+    }
+    Ok(())
+}
+
+async fn start_server(flows: &Flows, config: &Config, role: Role) -> anyhow::Result<Option<Server>> {
+    let (server, listen, setting) = match (role, config.worker.listen) {
+        (Role::Both | Role::Api, _) => {
+            let listen = config.http.listen;
+            (Server::start(flows.clone(), config.http.clone()).await, listen, "http.listen")
+        }
+        (Role::Worker, Some(listen)) => {
+            (Server::start_health(flows.clone(), config.http.clone(), listen).await, listen, "worker.listen")
+        }
+        (Role::Worker, None) => return Ok(None),
+    };
+    let server = server.with_context(|| {
+        format!("cannot listen on {listen}: is the port taken? set {setting} or --listen")
+    })?;
+    Ok(Some(server))
+}
+
+/// The others, where Redis joins this process to them.
+struct Replicas {
+    line: Option<Line>,
+    /// Rings when another one has left new jobs.
+    rung: Arc<Notify>,
+    beside: Vec<AbortHandle>,
+}
+
+impl Replicas {
+    fn join(config: &Config, store: &Store) -> anyhow::Result<Self> {
+        if !config.redis.is_set() {
+            return Ok(Self { line: None, rung: Arc::default(), beside: Vec::new() });
+        }
+        let (line, bell) = Line::open(&config.redis).context("redis.url cannot be used")?;
+        let rung = bell.heard();
+        let enqueued = store.enqueued();
+        let pass_on = tokio::spawn(async move { Bell::pass_on(&bell, enqueued).await });
+        Ok(Self { line: Some(line), rung, beside: vec![pass_on.abort_handle()] })
+    }
+}
+
+/// How often it is looked whether another process has moved test time.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(1);
+
+/// Follows the test clock that another process may move. Claims look for themselves.
+async fn follow_clock(flows: Flows) {
+    loop {
+        tokio::time::sleep(LOOK_AT_CLOCK).await;
+        if let Err(error) = flows.store.refresh_clock().await {
+            tracing::debug!(%error, "the test clock could not be looked at");
+        }
     }
 }
 
@@ -88,7 +192,7 @@ async fn start_sandbox(config: &mut Config, program: &Path) -> anyhow::Result<Op
     Ok(Some(sandbox))
 }
 
-async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
+async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::Result<Flows> {
     let configs = accounts::load(config, &store).await?;
     let gateways = Registry::new(&configs);
     let client = Client::new(&config.client).context("the client for gateways cannot be built")?;
@@ -111,7 +215,8 @@ async fn prepare(config: &Config, store: Store) -> anyhow::Result<Flows> {
         store.plant(&Job::Sweep(job), store.clock().now(true)).await?;
     }
     store.pass(Point::Planted).await?;
-    Ok(Flows { store, gateways, client, settings: config.payments.clone() })
+    let turns = Turns::new(&config.gateway_rates);
+    Ok(Flows { store, gateways, client, turns, redis, settings: config.payments.clone() })
 }
 
 /// The development key, kept beside the database so that a restart does not change it.

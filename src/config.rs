@@ -4,7 +4,7 @@
 use crate::{
     domain::decline::Policy,
     failpoint::{Deed, Point},
-    flow, gateway, http,
+    flow, gateway, http, redis,
     sealing::{Keyring, SealingConfig},
     store, worker,
 };
@@ -37,6 +37,8 @@ pub struct Config {
     pub payments: flow::Settings,
     pub client: gateway::client::ClientConfig,
     pub gateways: BTreeMap<String, gateway::AccountConfig>,
+    pub gateway_rates: BTreeMap<String, flow::Rate>,
+    pub redis: redis::Settings,
     pub sealing: SealingConfig,
     pub sandbox: SandboxConfig,
     pub log: LogConfig,
@@ -164,6 +166,10 @@ impl Config {
         for (name, account) in &self.gateways {
             wrong.extend(account.mistake().map(|mistake| format!("gateways.{name}: {mistake}")));
         }
+        for (name, rate) in &self.gateway_rates {
+            wrong.extend(rate.mistake().map(|mistake| format!("gateway_rates.{name}: {mistake}")));
+        }
+        wrong.extend(self.redis.mistake());
         if self.sandbox.start && self.gateways.get(&self.sandbox.account).is_some_and(|to| to.livemode) {
             wrong.push("sandbox.account must not be a live account".to_owned());
         }

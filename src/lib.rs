@@ -11,6 +11,7 @@ pub mod failpoint;
 pub mod flow;
 pub mod gateway;
 pub mod http;
+pub mod redis;
 pub mod sandbox;
 pub mod sealing;
 pub mod store;

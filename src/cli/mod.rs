@@ -19,8 +19,9 @@ mod table;
 mod torture;
 mod unknown;
 mod words;
+mod worker;
 
-use crate::{config::Config, telemetry};
+use crate::{app::Role, config::Config, telemetry};
 use clap::{Parser, Subcommand};
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tokio::io::AsyncReadExt;
@@ -46,6 +47,10 @@ Every setting is also a variable: DUNLIN_STORE__URL is store.url.";
 enum Command {
     /// Run the API and the workers; in development also a sandbox gateway.
     Serve(serve::Args),
+    /// Run the API alone; workers run elsewhere, over the same PostgreSQL.
+    Api(serve::Args),
+    /// Run workers alone, as many as there is work for, over one PostgreSQL.
+    Worker(worker::Args),
     /// Charge a file of payments (a billing run); running it again charges nobody twice.
     Charge(charge::Args),
     /// See it work: 2,000 charges with declines and lost answers, then the ledgers compared.
@@ -117,7 +122,9 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<Ending> {
     let config = cli.config.as_deref();
     match cli.command {
-        Command::Serve(args) => Box::pin(serve::run(args, config)).await,
+        Command::Serve(args) => Box::pin(serve::run(args, Role::Both, config)).await,
+        Command::Api(args) => Box::pin(serve::run(args, Role::Api, config)).await,
+        Command::Worker(args) => Box::pin(worker::run(args, config)).await,
         Command::Charge(args) => charge::run(args, &Config::load(config)?).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Torture(args) => torture::run(args).await,

@@ -1,7 +1,10 @@
-//! `dunlin serve`: the API and the workers in one process.
+//! `dunlin serve` and `dunlin api`: the API, with the workers in the same process or without.
 
 use super::{Ending, note, parent_gone, say, stop::Stop};
-use crate::{app::App, config::Config};
+use crate::{
+    app::{App, Role},
+    config::Config,
+};
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use std::path::Path;
@@ -16,17 +19,27 @@ pub(super) struct Args {
     with_parent: bool,
 }
 
-pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Ending> {
+pub(super) async fn run(args: Args, role: Role, file: Option<&Path>) -> anyhow::Result<Ending> {
     let over: Vec<_> = args.listen.map(|listen| ("http.listen", listen)).into_iter().collect();
     let config = Config::load_over(file, &over)?;
+    run_until_told(config, role, args.with_parent, greet).await
+}
+
+/// Runs a process of that role until it is told to stop, and drains it.
+pub(super) async fn run_until_told(
+    config: Config,
+    role: Role,
+    with_parent: bool,
+    greet: impl FnOnce(&App),
+) -> anyhow::Result<Ending> {
     super::start_logging(&config)?;
     let mut stop = Stop::listen()?;
     let program = std::env::current_exe().context("dunlin cannot find itself")?;
-    let app = Box::pin(App::start(config, &program)).await?;
+    let app = Box::pin(App::start(config, role, &program)).await?;
     greet(&app);
     tokio::select! {
         () = stop.told() => {}
-        () = parent_gone(), if args.with_parent => {}
+        () = parent_gone(), if with_parent => {}
     }
     note("stopping: finishing what runs");
     app.stop().await;
@@ -34,7 +47,8 @@ pub(super) async fn run(args: Args, file: Option<&Path>) -> anyhow::Result<Endin
 }
 
 fn greet(app: &App) {
-    let address = app.server.address;
+    let Some(server) = &app.server else { return };
+    let address = server.address;
     say(format_args!("dunlin listening on http://{address}"));
     if let Some(sandbox) = &app.sandbox {
         say(format_args!("sandbox gateway on http://{}", sandbox.address));

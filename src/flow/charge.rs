@@ -72,6 +72,9 @@ impl Run<'_> {
             return self.end(JobEnd::Again(at)).await;
         }
         let account = flows.account(payment)?;
+        if !flows.await_turn(self.claimed, account).await? {
+            return Ok(());
+        }
         let n = payment.next_attempt();
         let call = match account.gateway.charge(payment, n) {
             Ok(call) => call,
@@ -95,7 +98,11 @@ impl Run<'_> {
             let reason = "the attempt's own request is not on record".to_owned();
             return self.end(JobEnd::Park(reason)).await;
         };
-        let exchange = self.flows.same_bytes(self.flows.account(payment)?, first);
+        let account = self.flows.account(payment)?;
+        if !self.flows.await_turn(self.claimed, account).await? {
+            return Ok(());
+        }
+        let exchange = self.flows.same_bytes(account, first);
         self.start(payment, Event::Send { attempt }, exchange).await
     }
 

@@ -36,7 +36,7 @@ impl About {
 /// A worker that finds out at an account about one thing.
 ///
 /// What is heard comes with the end of its exchange, which is to be committed with what follows from it; nothing
-/// comes when the job has passed to another worker.
+/// comes when the job has passed to another worker, or has been put back until the account may be called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Talk<'a> {
     pub(super) flows: &'a Flows,
@@ -53,6 +53,9 @@ impl Talk<'_> {
         first: &Exchange,
         read: impl FnOnce(&Reply) -> Reading<A>,
     ) -> Result<Option<(Reading<A>, ExchangeWrite)>, FlowError> {
+        if !self.is_our_turn().await? {
+            return Ok(None);
+        }
         let exchange = self.flows.same_bytes(self.account, first);
         let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
         let reading = match &reply {
@@ -70,6 +73,9 @@ impl Talk<'_> {
         read: impl Fn(&Call, &Reply) -> Finding<A>,
     ) -> Result<Option<(Finding<A>, ExchangeWrite)>, FlowError> {
         for page in 1..=MAX_PAGES {
+            if !self.is_our_turn().await? {
+                return Ok(None);
+            }
             let exchange = self.flows.exchange(self.account, self.about, &call);
             let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
             let finding = match &reply {
@@ -101,11 +107,19 @@ impl Talk<'_> {
         payment: &Payment,
         call: &Call,
     ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
+        if !self.is_our_turn().await? {
+            return Ok(None);
+        }
         let exchange = self.flows.exchange(self.account, self.about, call);
         let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
         let cancellation = cancel::read(self.account, payment, &reply);
         let closing = self.flows.closing(self.account, &exchange, &reply, cancellation.verdict());
         Ok(Some((cancellation, closing)))
+    }
+
+    /// False when the job was put back, for the account may not be called so soon.
+    async fn is_our_turn(&self) -> Result<bool, FlowError> {
+        self.flows.await_turn(self.claimed, self.account).await
     }
 
     async fn call(&self, exchange: &Exchange) -> Result<Option<Result<Reply, SendError>>, FlowError> {

@@ -25,6 +25,7 @@ pub mod refunds;
 pub mod resolve;
 pub mod sweep;
 mod trail;
+mod turns;
 mod verdict;
 
 use crate::{
@@ -35,6 +36,7 @@ use crate::{
         scope::Scope,
     },
     gateway::{Account, Registry, client::Client},
+    redis::Line,
     store::{
         Store, StoreError,
         change::{Actor, Change, CommitError, Committed, ExchangeWrite, JobEnd, Lease, Subject},
@@ -47,6 +49,7 @@ pub use named::Named;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+pub use turns::{Rate, Turns};
 
 /// What every flow works with.
 #[derive(Debug, Clone)]
@@ -54,6 +57,9 @@ pub struct Flows {
     pub store: Store,
     pub gateways: Registry,
     pub client: Client,
+    pub turns: Turns,
+    /// What joins this replica to the others, if anything does.
+    pub redis: Option<Line>,
     pub settings: Settings,
 }
 
@@ -248,8 +254,13 @@ impl Flows {
 
     /// Whether enough of the lease is left for a call to end before another worker may begin one (S1.7).
     fn may_begin(&self, claimed: &Claimed) -> bool {
+        self.may_begin_after(claimed, Duration::ZERO)
+    }
+
+    /// The same once some more time has passed.
+    fn may_begin_after(&self, claimed: &Claimed, wait: Duration) -> bool {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
-        claimed.lease_left(self.clock()) >= needed
+        claimed.lease_left(self.clock()) >= needed + wait
     }
 }
 

@@ -26,6 +26,25 @@ pub enum Unready {
     Skewed(TimeDelta),
 }
 
+/// What does not work as it should while work is done all the same, with the remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Degraded {
+    #[error(
+        "Redis is away: nothing is lost, replicas poll and count calls to gateways each for itself; look whether it \
+         runs, and whether redis.url leads to it"
+    )]
+    NoRedis,
+}
+
+impl Degraded {
+    /// What to act on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoRedis => "redis_unavailable",
+        }
+    }
+}
+
 impl Unready {
     /// What to act on.
     pub fn code(&self) -> &'static str {
@@ -38,6 +57,11 @@ impl Unready {
 }
 
 impl Flows {
+    /// What costs speed, and no more.
+    pub fn degraded(&self) -> Vec<Degraded> {
+        self.redis.iter().filter(|line| !line.is_up()).map(|_| Degraded::NoRedis).collect()
+    }
+
     /// Everything for which no work should be sent here.
     pub async fn unready(&self) -> Vec<Unready> {
         let asked_at = self.clock().now(true);

@@ -60,6 +60,9 @@ struct Run<'a> {
 impl Run<'_> {
     /// Commits the intent, calls, and commits the result.
     async fn send(&self) -> Result<(), FlowError> {
+        if !self.flows.await_turn(self.claimed, self.account).await? {
+            return Ok(());
+        }
         if !self.flows.may_begin(self.claimed) {
             return self.end(JobEnd::Again(self.now())).await;
         }

@@ -18,7 +18,7 @@ pub(super) fn routes() -> Routes {
         .text(
             "It should not while it stops, while the database does not answer or lacks a migration, and while the \
              database's clock is two seconds or more from this machine's. `checks` names each of these with what to \
-             do; `code` is the first.",
+             do; `code` is the first. Where Redis is away it should all the same, and `degraded` says so.",
         )
         .refuses(unready, "draining")
         .refuses(unready, "database_unavailable")
@@ -33,6 +33,9 @@ pub(super) fn routes() -> Routes {
 struct Health {
     #[schemars(extend("enum" = ["alive", "ready"]))]
     status: &'static str,
+    /// What does not work as it should while work is done all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<Check>,
 }
 
 impl Shown for Health {
@@ -40,7 +43,7 @@ impl Shown for Health {
 }
 
 async fn alive() -> Told<Health> {
-    Told::of(&Health { status: "alive" })
+    Told::of(&Health { status: "alive", degraded: Vec::new() })
 }
 
 async fn ready(State(api): State<Api>) -> Result<Told<Health>, Problem> {
@@ -52,11 +55,11 @@ async fn ready(State(api): State<Api>) -> Result<Told<Health>, Problem> {
         Some(draining).filter(|_| api.draining.load(Ordering::SeqCst)).into_iter().collect();
     let unready = api.flows.unready().await;
     failing.extend(unready.iter().map(|why| Check { code: why.code(), detail: why.to_string() }));
-    match failing.first() {
-        Some(first) => {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, first.code, first.detail.clone());
-            Err(Problem { checks: failing.into(), ..problem })
-        }
-        None => Ok(Told::of(&Health { status: "ready" })),
+    if let Some(first) = failing.first() {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, first.code, first.detail.clone());
+        return Err(Problem { checks: failing.into(), ..problem });
     }
+    let degraded = api.flows.degraded();
+    let degraded = degraded.iter().map(|what| Check { code: what.code(), detail: what.to_string() });
+    Ok(Told::of(&Health { status: "ready", degraded: degraded.collect() }))
 }

@@ -43,6 +43,7 @@ use axum::{
 use dunlin_jobs::RequestId;
 use problem::Problem;
 use rates::Rates;
+use routes::Routes;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -107,7 +108,22 @@ pub struct Server {
 impl Server {
     /// Binds the address and serves until it is stopped.
     pub async fn start(flows: Flows, settings: Settings) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
+        let listen = settings.listen;
+        Self::start_with(flows, settings, listen, routes).await
+    }
+
+    /// The same with what tells of its health only.
+    pub async fn start_health(flows: Flows, settings: Settings, listen: SocketAddr) -> std::io::Result<Self> {
+        Self::start_with(flows, settings, listen, |_| health::routes()).await
+    }
+
+    async fn start_with(
+        flows: Flows,
+        settings: Settings,
+        listen: SocketAddr,
+        routes: impl FnOnce(&Settings) -> Routes,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let drain_notice = Duration::from_secs(settings.drain_notice_s);
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
@@ -117,7 +133,7 @@ impl Server {
         let settings = Arc::new(settings);
         let api = Api { flows, settings, draining: Arc::clone(&draining), lookups, rates };
         let (stop, mut stopped) = watch::channel(false);
-        let service = axum::serve(listener, router(api)).with_graceful_shutdown(async move {
+        let service = axum::serve(listener, router(routes, api)).with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         });
         let done = tokio::spawn(service.into_future());
@@ -140,7 +156,7 @@ pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
     json::read(text).map_err(|problem| problem.detail)
 }
 
-fn router(api: Api) -> Router {
+fn routes(settings: &Settings) -> Routes {
     let single = payments::routes()
         .merge(refunds::routes())
         .merge(edits::routes())
@@ -155,11 +171,13 @@ fn router(api: Api) -> Router {
         .merge(test_clock::routes())
         .merge(api_keys::routes())
         .merge(audit::routes())
-        .at_most(api.settings.max_body_bytes);
-    let batch = batch::routes().at_most(api.settings.max_batch_body_bytes);
-    single
-        .merge(batch)
-        .merge(health::routes())
+        .at_most(settings.max_body_bytes);
+    let batch = batch::routes().at_most(settings.max_batch_body_bytes);
+    single.merge(batch).merge(health::routes())
+}
+
+fn router(routes: impl FnOnce(&Settings) -> Routes, api: Api) -> Router {
+    routes(&api.settings)
         .finish()
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)

@@ -37,16 +37,23 @@ impl Claimer {
 
     async fn claim(&mut self, slots: &Arc<Semaphore>) {
         let enqueued = self.pool.flows.store.enqueued();
+        let enqueued_elsewhere = Arc::clone(&self.pool.rung);
         // A backlog is taken in larger bites than one freed slot at a time.
         let mut at_least = 1;
         while !*self.stop.borrow() {
-            let rung = enqueued.notified();
+            let (here, elsewhere) = (enqueued.notified(), enqueued_elsewhere.notified());
             let Some(slots) = self.free(slots, at_least).await else { break };
             let wanted = slots.len();
             match self.fill(slots).await {
                 Ok(claimed) if claimed == wanted => at_least = (self.concurrency / 4).max(1),
                 Ok(_) => {
                     at_least = 1;
+                    let rung = async {
+                        tokio::select! {
+                            () = here => {}
+                            () = elsewhere => {}
+                        }
+                    };
                     self.pause(rung, self.pool.settings.poll()).await;
                 }
                 Err(error) => {

@@ -21,10 +21,10 @@ use claimer::Claimer;
 use dunlin_jobs::{Job, Lane};
 use futures_util::FutureExt;
 use held::Held;
-use serde::Deserialize;
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use serde::{Deserialize, Deserializer};
+use std::{collections::BTreeMap, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -41,6 +41,15 @@ pub struct Settings {
     pub job_timeout_s: u64,
     /// How many jobs of each lane run at a time; 0 leaves the lane to other replicas.
     pub lanes: BTreeMap<Lane, u16>,
+    /// Where a process that only works answers for its health.
+    #[serde(default, deserialize_with = "address")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// An address, or nothing.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    (!text.is_empty()).then(|| text.parse()).transpose().map_err(serde::de::Error::custom)
 }
 
 impl Settings {
@@ -74,6 +83,8 @@ struct Pool {
     /// New in each life of the process, so that no lease is ever mistaken for an earlier life's.
     owner: String,
     held: Held,
+    /// Rings when another process has left new jobs.
+    rung: Arc<Notify>,
 }
 
 /// The running workers of this process.
@@ -84,11 +95,11 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts a worker for each lane.
-    pub fn start(flows: Flows, settings: Settings) -> Self {
+    /// Starts a worker for each lane; `rung` rings when another process has left new jobs.
+    pub fn start(flows: Flows, settings: Settings, rung: Arc<Notify>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let owner = format!("{}-{}", std::process::id(), hex::encode(flows.clock().random()));
-        let pool = Arc::new(Pool { flows, settings, owner, held: Held::default() });
+        let pool = Arc::new(Pool { flows, settings, owner, held: Held::default(), rung });
         let done = tokio::spawn(run(pool, stopped));
         Self { stop, done }
     }

@@ -16,6 +16,7 @@ mod jobs;
 mod overdue;
 mod present;
 mod refunds;
+mod replicas;
 mod resolutions;
 mod simulation;
 mod store;

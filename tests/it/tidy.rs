@@ -101,7 +101,7 @@ fn word(text: &str) -> String {
 fn floor(module: &str) -> u8 {
     match module {
         "domain" | "failpoint" => 1,
-        "store" | "gateway" | "sender" => 2,
+        "store" | "gateway" | "redis" | "sender" => 2,
         "flow" => 3,
         "http" | "worker" => 4,
         _ => 5,

@@ -31,7 +31,8 @@ pub(super) struct Stage<'a> {
 impl<'a> Stage<'a> {
     pub(super) fn new(app: &'a App, paint: Paint) -> anyhow::Result<Self> {
         let key = app.development_key.clone().context("development has a key")?;
-        let target = Target { url: format!("http://{}", app.server.address), key };
+        let server = app.server.as_ref().context("the demo has an API")?;
+        let target = Target { url: format!("http://{}", server.address), key };
         Ok(Self { app, api: Api::new(target.clone())?, target, paint })
     }
 

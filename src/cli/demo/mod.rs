@@ -6,7 +6,11 @@ mod figures;
 mod stay;
 
 use super::{Ending, say, words::Paint};
-use crate::{app::App, audit, config::Config};
+use crate::{
+    app::{App, Role},
+    audit,
+    config::Config,
+};
 use acts::Stage;
 use anyhow::Context;
 use figures::Shown;
@@ -46,7 +50,7 @@ async fn start(folder: &Path, program: &Path) -> anyhow::Result<App> {
     ];
     let config = Config::load_over(None, &over)?;
     super::start_logging(&config)?;
-    Box::pin(App::start(config, program)).await
+    Box::pin(App::start(config, Role::Both, program)).await
 }
 
 async fn show(app: &App, args: &Args, started: Instant) -> anyhow::Result<Ending> {

@@ -18,7 +18,8 @@ pub(super) async fn until_stopped(app: &App, examples: &[Example], paint: Paint)
 }
 
 fn tell(app: &App, examples: &[Example], paint: Paint) -> anyhow::Result<()> {
-    let (address, dunlin) = (app.server.address, program());
+    let address = app.server.as_ref().context("the demo has an API")?.address;
+    let dunlin = program();
     let key = app.development_key.as_ref().context("development has a key")?.expose_secret();
     let sandbox = app.sandbox.as_ref().context("the demo has a sandbox")?.address;
     let example = examples.first().context("there is an example")?;

@@ -13,7 +13,7 @@ use dunlin::{
     config::Config,
     domain::{clock::Clock, payment::Payment, refund::RefundStatus, session::Session},
     failpoint::Failpoints,
-    flow::{Flows, payments::Request, refunds},
+    flow::{Flows, Turns, payments::Request, refunds},
     gateway::{
         Account, AccountConfig, Call, Registry, Reply,
         client::{Client, ClientConfig, SendError},
@@ -108,6 +108,8 @@ impl House {
             store,
             gateways: registry(sandbox.account()),
             client: Client::new(&config).unwrap(),
+            turns: Turns::default(),
+            redis: None,
             settings: Config::load(None).unwrap().payments,
         };
         let owner = Owner { tenant: tenant.id, livemode: false };

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta};
 use dunlin::{
     domain::clock::Clock,
     failpoint::{CommitFault, Failpoints, Point, Visit},
-    flow::Flows,
+    flow::{Flows, Turns},
     store::{Filter, Owner},
 };
 use dunlin_jobs::{Lane, MethodId, PaymentId};
@@ -122,7 +122,14 @@ impl<'a> Simulation<'a> {
         });
         let store = database.open_with_one_committer(clock.clone(), Failpoints::ask(visits)).await;
         let client = dice.bad_line(Arc::clone(bank));
-        Flows { store, gateways: world::gateways(), client, settings: world::settings() }
+        Flows {
+            store,
+            gateways: world::gateways(),
+            client,
+            turns: Turns::default(),
+            redis: None,
+            settings: world::settings(),
+        }
     }
 
     /// Everything that can go wrong does, as the dice have it.

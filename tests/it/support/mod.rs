@@ -2,6 +2,7 @@
 
 pub(crate) mod database;
 pub(crate) mod process;
+pub(crate) mod replicas;
 pub(crate) mod webhooks;
 pub(crate) mod world;
 

@@ -13,7 +13,7 @@ use dunlin::{
         session::Session,
     },
     failpoint::Failpoints,
-    flow::{FlowError, Flows, Settings, payments::Request, refunds},
+    flow::{FlowError, Flows, Settings, Turns, payments::Request, refunds},
     gateway::{
         Call, Registry, Reply,
         client::{Client, SendError},
@@ -54,7 +54,9 @@ impl World {
         let tenant = store.ensure_tenant("test").await.unwrap();
         let mut settings = settings();
         change(&mut settings);
-        let flows = Flows { store, gateways: gateways(), client: client(Arc::clone(&bank)), settings };
+        let client = client(Arc::clone(&bank));
+        let flows =
+            Flows { store, gateways: gateways(), client, turns: Turns::default(), redis: None, settings };
         Self { _database: database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
     }
 

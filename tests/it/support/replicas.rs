@@ -1,0 +1,116 @@
+//! Replicas: an API and workers in processes of their own, over one PostgreSQL and one sandbox.
+
+use super::{
+    database::Database,
+    process::{Caller, dunlin, folder},
+};
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+use tempfile::TempDir;
+
+/// What the replicas of a test share.
+#[derive(Debug)]
+pub(crate) struct Replicas {
+    pub(crate) database: Database,
+    pub(crate) path: PathBuf,
+    pub(crate) sandbox: String,
+    settings: Vec<(String, String)>,
+    _sandbox: Replica,
+    _folder: TempDir,
+}
+
+/// One process, ended with this value.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    child: Child,
+    /// What it said after `prefix` on its first line.
+    pub(crate) said: String,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Replicas {
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        let database = Database::postgres().await;
+        let (folder, path) = folder();
+        let mut command = dunlin();
+        command.args(["sandbox", "--listen", "127.0.0.1:0"]);
+        let process = Replica::start(command, "sandbox listening on ");
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings = settings.collect();
+        Self { database, path, sandbox: process.said.clone(), settings, _sandbox: process, _folder: folder }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = dunlin();
+        command
+            .args(arguments)
+            .env("DUNLIN_STORE__URL", &self.database.url)
+            .env("DUNLIN_DATA_DIR", &self.path)
+            .env("DUNLIN_SANDBOX__START", "false")
+            .env("DUNLIN_GATEWAYS__SANDBOX__BASE_URL", &self.sandbox)
+            .env("DUNLIN_LOG__LEVEL", "error")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub(crate) fn api(&self) -> Replica {
+        Replica::start(self.command(&["api", "--listen", "127.0.0.1:0"]), "dunlin listening on ")
+    }
+
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Replica {
+        Replica::start(self.command(&[&["worker"], arguments].concat()), "dunlin worker runs: ")
+    }
+
+    /// A caller of that API, with the key of development.
+    pub(crate) fn caller(&self, api: &Replica) -> Caller {
+        let key = std::fs::read_to_string(self.path.join("development-key")).unwrap();
+        Caller::new(&api.said, key.trim())
+    }
+}
+
+impl Replica {
+    fn start(mut command: Command, prefix: &str) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let said = line.trim_end().strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, said, output }
+    }
+
+    /// The rest of the next line, after this prefix.
+    pub(crate) fn next_line(&mut self, prefix: &str) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?}")).to_owned()
+    }
+
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    }
+
+    /// SIGKILL: nothing is flushed, nothing is said.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        let _ = self.output.read_to_end(&mut Vec::new());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
