@@ -236,6 +236,7 @@ const NOT_SETTINGS: &[&str] = &[
     "config",
     "test_clients",
     "test_postgres_url",
+    "test_redis_server",
     "gateway_secret_key",
     "gateway_webhook_secret",
 ];

@@ -1,7 +1,8 @@
-//! What tests stand on: a fresh database of either kind, a sandbox, and the service over them.
+//! What tests stand on: a fresh database of either kind, Redis, a sandbox, and the service over them.
 
 pub(crate) mod database;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod replicas;
 pub(crate) mod webhooks;
 pub(crate) mod world;
