@@ -42,6 +42,12 @@ impl Redis {
         line.trim_end().to_owned()
     }
 
+    /// Sends it a signal, by its name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    }
+
     /// SIGKILL: its connections break, and what it held is gone.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

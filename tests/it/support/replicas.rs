@@ -7,9 +7,9 @@ use super::{
 use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// What the replicas of a test share.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ pub(crate) struct Replica {
     child: Child,
     /// What it said after `prefix` on its first line.
     pub(crate) said: String,
-    output: BufReader<std::process::ChildStdout>,
+    output: BufReader<ChildStdout>,
+    log: NamedTempFile,
 }
 
 impl Replicas {
@@ -73,12 +74,18 @@ impl Replicas {
 
 impl Replica {
     fn start(mut command: Command, prefix: &str) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let log = NamedTempFile::new().unwrap();
+        let errors = log.reopen().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
-        let said = line.trim_end().strip_prefix(prefix).unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { child, said, output }
+        let said = line.trim_end().strip_prefix(prefix).unwrap_or_else(|| {
+            child.kill().unwrap();
+            panic!("{line:?}: {}", std::fs::read_to_string(log.path()).unwrap())
+        });
+        let said = said.to_owned();
+        Self { child, said, output, log }
     }
 
     /// The rest of the next line, after this prefix.
@@ -94,10 +101,11 @@ impl Replica {
         assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
     }
 
-    /// SIGKILL: nothing is flushed, nothing is said.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
+    /// SIGTERM, and all that it has written to its log.
+    pub(crate) fn terminate_saying(mut self) -> String {
+        self.signal("TERM");
         self.child.wait().unwrap();
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
     /// SIGTERM, and how it ended.
