@@ -10,7 +10,7 @@ use crate::{
     http::Server,
     redis::{Bell, Line},
     sandbox::SandboxProcess,
-    store::{Owner, Store},
+    store::{Options, Owner, Store},
     worker::Workers,
 };
 use anyhow::{Context, bail};
@@ -53,7 +53,7 @@ impl App {
         if role != Role::Both {
             check_shared(&config)?;
         }
-        let store = open_store(&config).await?;
+        let store = open_kept(&config).await?;
         let sandbox = start_sandbox(&mut config, program).await?;
         let replicas = Replicas::join(&config, &store)?;
         let flows = prepare(&config, store, replicas.line).await?;
@@ -163,8 +163,17 @@ async fn follow_clock(flows: Flows) {
     }
 }
 
-/// Opens the database as the configuration has it.
+/// Opens the database as the configuration has it, for a command.
 pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    open(config, config.store_options()).await
+}
+
+/// The same for a server, whose connections are its own from the start.
+async fn open_kept(config: &Config) -> anyhow::Result<Store> {
+    open(config, Options { kept: config.store.connections, ..config.store_options() }).await
+}
+
+async fn open(config: &Config, options: Options) -> anyhow::Result<Store> {
     let failpoints = match Point::from_name(&config.failpoint.point) {
         Some(point) => Failpoints::act(point, config.failpoint.nth, config.failpoint.deed),
         None => Failpoints::default(),
@@ -175,7 +184,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         first_poll: TimeDelta::try_seconds(i64::try_from(first_poll)?)
             .context("the first poll is too far")?,
     };
-    Ok(Store::open(&config.store_options(), Clock::system(), plan, failpoints).await?)
+    Ok(Store::open(&options, Clock::system(), plan, failpoints).await?)
 }
 
 async fn start_sandbox(config: &mut Config, program: &Path) -> anyhow::Result<Option<SandboxProcess>> {

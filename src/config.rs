@@ -223,6 +223,7 @@ impl Config {
         store::Options {
             url,
             connections: self.store.connections,
+            kept: 0,
             committers: self.store.committers,
             migrate: self.store.migrate_on_start,
         }

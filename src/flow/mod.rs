@@ -140,7 +140,10 @@ impl FlowError {
             | Self::Unproven(_)
             | Self::KeyReused { .. } => ErrorKind::Caller,
             Self::Conflict { .. } | Self::Exists { .. } => ErrorKind::Conflict,
-            Self::Later(_) | Self::Store(StoreError::Unavailable | StoreError::Conflict) => ErrorKind::Later,
+            Self::Later(_)
+            | Self::Store(StoreError::Unavailable | StoreError::Unwritable | StoreError::Conflict) => {
+                ErrorKind::Later
+            }
             Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,
         }
     }

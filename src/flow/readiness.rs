@@ -15,6 +15,10 @@ const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 pub enum Unready {
     #[error("the database does not answer: look whether it runs, and whether store.url leads to it")]
     NoDatabase,
+    #[error(
+        "the database cannot write: look at the free space and the health of its disk; nothing that was taken is lost"
+    )]
+    Unwritable,
     #[error("the database lacks migration {0}: run `dunlin migrate` with this version")]
     OldSchema(i64),
     #[error(
@@ -50,6 +54,7 @@ impl Unready {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoDatabase => "database_unavailable",
+            Self::Unwritable => "database_unwritable",
             Self::OldSchema(_) => "schema_outdated",
             Self::Skewed(_) => "clock_skewed",
         }
@@ -70,7 +75,8 @@ impl Flows {
         };
         let skew = vitals.now.map(|now| skew(now, asked_at, self.clock().now(true)));
         let skewed = skew.filter(|skew| *skew >= MAX_SKEW).map(Unready::Skewed);
-        vitals.lacks.map(Unready::OldSchema).into_iter().chain(skewed).collect()
+        let unwritable = Some(Unready::Unwritable).filter(|_| !vitals.writes);
+        vitals.lacks.map(Unready::OldSchema).into_iter().chain(unwritable).chain(skewed).collect()
     }
 }
 

@@ -16,12 +16,13 @@ pub(super) fn routes() -> Routes {
     let unready = StatusCode::SERVICE_UNAVAILABLE;
     let ready_says = says("Ask whether it should be sent work")
         .text(
-            "It should not while it stops, while the database does not answer or lacks a migration, and while the \
+            "It should not while it stops, while the database does not answer, cannot write or lacks a migration, and while the \
              database's clock is two seconds or more from this machine's. `checks` names each of these with what to \
              do; `code` is the first. Where Redis is away it should all the same, and `degraded` says so.",
         )
         .refuses(unready, "draining")
         .refuses(unready, "database_unavailable")
+        .refuses(unready, "database_unwritable")
         .refuses(unready, "schema_outdated")
         .refuses(unready, "clock_skewed");
     Routes::about("Health")

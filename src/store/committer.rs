@@ -175,10 +175,18 @@ async fn halve(
         if result.is_err() {
             store.forget_recent();
         }
+        match &result {
+            Err(StoreError::Unwritable) => store.note_writable(false),
+            // Claims alone may have found nothing to write.
+            Ok(_) if !part.is_empty() => store.note_writable(true),
+            Ok(_) | Err(_) => {}
+        }
         match result {
             Ok(answers) => results.extend(answers),
             // Where nothing can be reached, or nothing is known, a smaller batch fares no better.
-            Err(error) if part.len() > 1 && !matches!(error, StoreError::Unavailable) => {
+            Err(error)
+                if part.len() > 1 && !matches!(error, StoreError::Unavailable | StoreError::Unwritable) =>
+            {
                 tracing::debug!(changes = part.len(), %error, "a batch failed and is halved");
                 let (left, right) = part.split_at(part.len() / 2);
                 todo.push(right);
@@ -223,6 +231,9 @@ async fn transact(
             store.forget_recent();
             let trace = Trace { mark: outcome.mark.as_ref(), claimed: claimed.iter().flatten().next() };
             if !trace.took_effect(store, &error).await? {
+                if matches!(error, StoreError::Unwritable) {
+                    return Err(error);
+                }
                 continue;
             }
         }

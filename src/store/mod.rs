@@ -22,6 +22,7 @@ mod payments;
 mod recent;
 mod refunds;
 mod row;
+mod schema;
 pub mod scratch;
 mod text;
 mod trail;
@@ -47,7 +48,11 @@ use dunlin_jobs::PaymentId;
 use row::json;
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 use text::{Text, on};
 use tokio::sync::{Notify, RwLock, broadcast};
 
@@ -74,6 +79,8 @@ pub struct Store {
     recent: Option<recent::Recent>,
     clock: Clock,
     failpoints: Failpoints,
+    /// When the last change found no room on the disk, unless one was written since.
+    unwritable: Arc<Mutex<Option<Instant>>>,
     /// Shut while test time moves, so that no job of the test environment is begun meanwhile.
     gate: Arc<RwLock<()>>,
     /// Held while the process has the SQLite file to itself.
@@ -92,6 +99,9 @@ pub enum StoreError {
     /// Try again later.
     #[error("the database cannot be reached")]
     Unavailable,
+    /// Try again once there is room.
+    #[error("the database cannot write to its disk")]
+    Unwritable,
     #[error("the database refused a statement: {0}")]
     Sql(#[source] sqlx::Error),
 }
@@ -190,6 +200,7 @@ impl StoreError {
         match self {
             Self::Conflict => Self::Conflict,
             Self::Corrupt { table, column, id } => Self::corrupt(table, column, id),
+            Self::Unwritable => Self::Unwritable,
             Self::Unavailable | Self::Sql(_) => Self::Unavailable,
         }
     }
@@ -206,6 +217,10 @@ impl From<sqlx::Error> for StoreError {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let code = code.map(std::borrow::Cow::into_owned).unwrap_or_default();
         let busy = matches!(&*code, "5" | "6" | "261" | "517" | "40001" | "40P01" | "55P03" | "57014");
+        // SQLITE_FULL, and SQLITE_IOERR of a write, of an fsync, of a truncation, and of the shared index of the log;
+        // PostgreSQL's disk_full and io_error.
+        let unwritable =
+            matches!(&*code, "13" | "778" | "1034" | "1290" | "1546" | "4618" | "4874" | "53100" | "58030");
         let gone = matches!(
             error,
             sqlx::Error::Io(_)
@@ -216,7 +231,9 @@ impl From<sqlx::Error> for StoreError {
         );
         if busy {
             Self::Conflict
-        } else if gone || code.starts_with("08") || code.starts_with("57P") {
+        } else if unwritable {
+            Self::Unwritable
+        } else if gone || code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") {
             Self::Unavailable
         } else {
             Self::Sql(error)

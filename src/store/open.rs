@@ -1,13 +1,13 @@
-//! Opening: connecting, taking the SQLite file for oneself, and bringing the schema up to date.
+//! Opening: connecting, and taking the SQLite file for oneself.
 
-use super::{Db, Pools, Store, batch, committer, recent::Recent};
+use super::{Db, Pools, Store, batch, committer, recent::Recent, schema::prepare};
 use crate::{
     domain::{clock::Clock, payment::Plan},
-    failpoint::{Failpoints, Point},
+    failpoint::Failpoints,
 };
 use sqlx::{
-    PgPool, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    ConnectOptions, Connection, PgPool, SqlitePool,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -18,9 +18,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 /// How long SQLite waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +30,8 @@ pub struct Options {
     pub url: String,
     /// How many connections may be open, for reading on SQLite, for everything on PostgreSQL.
     pub connections: u32,
+    /// How many are open at all times, so that nobody waits for one and no one else can take their place.
+    pub kept: u32,
     /// How many committers run on PostgreSQL; SQLite has one writer.
     pub committers: usize,
     /// Whether to bring the schema up to date, or only to check that it is.
@@ -53,10 +52,15 @@ pub enum OpenError {
     )]
     Connect { target: String, source: sqlx::Error },
     #[error(
-        "the database has migration {0}, which this version of dunlin does not know: \
-         run the newer version, or restore an older backup"
+        "the database at {target} does not give dunlin the {connections} connections of store.connections: raise \
+         max_connections there, or the role's limit, or lower store.connections"
     )]
-    Newer(i64),
+    Crowded { target: String, connections: u32, source: sqlx::Error },
+    #[error(
+        "the database has migration {version} ({name}), which took away what this version of dunlin needs: run the \
+         newer version, or restore an older backup"
+    )]
+    Newer { version: i64, name: String },
     #[error("the database is not up to date: run `dunlin migrate` first")]
     NotMigrated,
     #[error("a migration failed")]
@@ -98,6 +102,7 @@ impl Store {
             recent,
             clock,
             failpoints,
+            unwritable: Arc::default(),
             gate: Arc::default(),
             lock,
         };
@@ -164,6 +169,9 @@ async fn open_sqlite(
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Where the disk is full SQLite gives a transaction up by itself, of which its connection never hears: it
+        // would refuse every later one.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(writing)
         .await
         .map_err(failed)?;
@@ -177,6 +185,9 @@ async fn open_sqlite(
         .map_err(failed)?;
     Ok((Db::Sqlite(reader), schema))
 }
+
+/// The committers, claims, and those who read.
+const LEAST_CONNECTIONS: u32 = 4;
 
 async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgPool, OpenError> {
     let connect = PgConnectOptions::from_str(&options.url)
@@ -195,54 +206,39 @@ async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgP
         // What has no index is made to look endlessly dear by the above; compiling it would take longer than running it.
         ("jit", "off"),
     ]);
-    let pool = PgPoolOptions::new()
-        .max_connections(options.connections.max(4))
+    let connections = options.connections.max(LEAST_CONNECTIONS);
+    let opened = PgPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(options.kept.min(connections))
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(connect)
-        .await
-        .map_err(|source| OpenError::Connect { target, source })?;
+        .connect_with(connect.clone())
+        .await;
+    let pool = match opened {
+        Ok(pool) => pool,
+        Err(error) => {
+            let source = reason(&connect, error).await;
+            let is_crowded = source
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code)
+                .is_some_and(|code| code == "53300");
+            return Err(if is_crowded {
+                OpenError::Crowded { target, connections, source }
+            } else {
+                OpenError::Connect { target, source }
+            });
+        }
+    };
     prepare(&Db::Postgres(pool.clone()), options.migrate, failpoints).await?;
     Ok(pool)
 }
 
-/// Brings the schema up to date, or checks that it is.
-async fn prepare(pools: &Pools, migrate: bool, failpoints: &Failpoints) -> Result<(), OpenError> {
-    let last = known(pools).iter().map(|migration| migration.version).max().unwrap_or(0);
-    match applied(pools).await {
-        Some(version) if version > last => return Err(OpenError::Newer(version)),
-        Some(version) if version == last => return Ok(()),
-        Some(_) | None if !migrate => return Err(OpenError::NotMigrated),
-        Some(_) | None => {}
+/// Why no connection could be had: a pool tries again and again, and then says only that it took too long.
+async fn reason(connect: &PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
     }
-    failpoints.at(Point::Migrating).await;
-    let done = match pools {
-        Db::Sqlite(pool) => SQLITE.run(pool).await,
-        Db::Postgres(pool) => POSTGRES.run(pool).await,
-    };
-    failpoints.at(Point::Migrated).await;
-    done.map_err(|error| {
-        if let MigrateError::VersionMissing(version) = error {
-            OpenError::Newer(version)
-        } else {
-            OpenError::Migrate(error)
-        }
-    })
-}
-
-/// The migrations that this version knows.
-pub(super) fn known(pools: &Pools) -> &'static Migrator {
-    match pools {
-        Db::Sqlite(_) => &SQLITE,
-        Db::Postgres(_) => &POSTGRES,
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connect.connect()).await {
+        Ok(Err(reason)) => reason,
+        Ok(Ok(_)) | Err(_) => error,
     }
-}
-
-/// The last migration that the database has, if it has any.
-async fn applied(pools: &Pools) -> Option<i64> {
-    const TEXT: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-    let version: Result<Option<i64>, sqlx::Error> = match pools {
-        Db::Sqlite(pool) => sqlx::query_scalar(TEXT).fetch_one(pool).await,
-        Db::Postgres(pool) => sqlx::query_scalar(TEXT).fetch_one(pool).await,
-    };
-    version.ok().flatten()
 }

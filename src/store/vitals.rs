@@ -1,16 +1,26 @@
 //! Vitals: what the database tells of itself, for whoever asks whether work should be sent here (S6.6).
 
 use super::{
-    Store, StoreError, open,
+    Store, StoreError,
     row::At,
+    schema,
     text::{Text, on},
 };
 use crate::domain::clock::Time;
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+/// After this long without a change, work may be sent here again to see whether it can be written.
+const TRIED_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vitals {
     /// The first migration that this version knows and the database has not; it may have more than we know.
     pub lacks: Option<i64>,
+    /// Whether it wrote when it last had to.
+    pub writes: bool,
     /// The time of a database that has a clock of its own.
     pub now: Option<Time>,
 }
@@ -28,11 +38,25 @@ impl Store {
             Err(StoreError::Sql(_)) => self.ping().await.map(|()| (None, None))?,
             read => read?,
         };
-        let lacks = open::known(&self.db)
+        let lacks = schema::known(&self.db)
             .iter()
             .map(|migration| migration.version)
             .find(|version| has.is_none_or(|has| *version > has));
-        Ok(Vitals { lacks, now: now.map(|At(now)| now) })
+        Ok(Vitals { lacks, writes: self.writes(), now: now.map(|At(now)| now) })
+    }
+
+    /// Whether the last change could be written. A full disk is still read, and has room for something small.
+    fn writes(&self) -> bool {
+        self.unwritable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none_or(|at| at.elapsed() > TRIED_AGAIN)
+    }
+
+    /// Notes whether a change could be written.
+    pub(super) fn note_writable(&self, is_writable: bool) {
+        let failed = (!is_writable).then(Instant::now);
+        *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
     async fn read_vitals(&self) -> Result<(Option<i64>, Option<At>), StoreError> {

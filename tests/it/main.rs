@@ -3,11 +3,13 @@
 
 mod absence;
 mod api;
+mod bad_days;
 mod cancel;
 mod cli;
 mod client;
 mod clients;
 mod contract;
+mod deploy;
 mod detached;
 mod docs;
 mod doubts;

@@ -62,7 +62,7 @@ both! { a_database_of_a_newer_version_is_left_alone }
 
 async fn a_database_of_a_newer_version_is_left_alone(database: Database) {
     const INSERT: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-         VALUES (9999, 'from the future', TRUE, $1, 0)";
+         VALUES (9999, 'contract what is to come', TRUE, $1, 0)";
     const COUNT: &str = "SELECT count(*) FROM _sqlx_migrations";
     let (_folder, path) = folder();
     assert_eq!(run(&path, &["migrate"], &[("DUNLIN_STORE__URL", &database.url)]).code, Some(0));

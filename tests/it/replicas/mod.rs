@@ -2,6 +2,7 @@
 
 mod redis;
 mod roles;
+mod rolling;
 
 use crate::support::process::{Answer, Caller};
 use serde_json::{Value, json};

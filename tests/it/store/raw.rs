@@ -42,3 +42,13 @@ pub(super) async fn count(database: &Database, table: &str) -> i64 {
     let found: Vec<(i64,)> = rows(database, &format!("SELECT count(*) FROM {table}")).await;
     found[0].0
 }
+
+/// How many locks that keep everybody out somebody holds on a table of PostgreSQL.
+pub(crate) async fn count_locks(database: &Database, table: &str) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND granted \
+         AND mode = 'AccessExclusiveLock'"
+    );
+    let found: Vec<(i64,)> = postgres_rows(database, &sql).await;
+    found[0].0
+}

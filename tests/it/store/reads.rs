@@ -244,7 +244,10 @@ async fn a_row_that_makes_no_sense_is_named(database: Database) {
 fn corrupt<T: std::fmt::Debug>(result: &Result<T, StoreError>, table: &str, column: &str, id: &str) {
     let found = match result {
         Err(StoreError::Corrupt { table, column, id }) => Some((*table, *column, id.as_str())),
-        Ok(_) | Err(StoreError::Conflict | StoreError::Unavailable | StoreError::Sql(_)) => None,
+        Ok(_)
+        | Err(StoreError::Conflict | StoreError::Unavailable | StoreError::Unwritable | StoreError::Sql(_)) => {
+            None
+        }
     };
     assert_eq!(found, Some((table, column, id)), "{result:?}");
 }

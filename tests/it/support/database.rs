@@ -70,7 +70,7 @@ impl Database {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { url: self.url.clone(), connections: 6, committers: 2, migrate: true }
+        Options { url: self.url.clone(), connections: 6, kept: 0, committers: 2, migrate: true }
     }
 }
 

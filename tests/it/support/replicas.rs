@@ -34,10 +34,15 @@ pub(crate) struct Replica {
 
 impl Replicas {
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::with_latency("0", settings).await
+    }
+
+    /// The same at a gateway that thinks before it answers.
+    pub(crate) async fn with_latency(latency_ms: &str, settings: &[(&str, &str)]) -> Self {
         let database = Database::postgres().await;
         let (folder, path) = folder();
         let mut command = dunlin();
-        command.args(["sandbox", "--listen", "127.0.0.1:0"]);
+        command.args(["sandbox", "--listen", "127.0.0.1:0", "--latency-ms", latency_ms]);
         let process = Replica::start(command, "sandbox listening on ");
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings = settings.collect();
@@ -63,6 +68,13 @@ impl Replicas {
 
     pub(crate) fn worker(&self, arguments: &[&str]) -> Replica {
         Replica::start(self.command(&[&["worker"], arguments].concat()), "dunlin worker runs: ")
+    }
+
+    /// What a process says that does not start.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
     }
 
     /// A caller of that API, with the key of development.
