@@ -67,7 +67,9 @@ impl App {
         let workers =
             (role != Role::Api).then(|| Workers::start(flows.clone(), config.worker.clone(), replicas.rung));
         let mut beside = replicas.beside;
-        beside.push(tokio::spawn(follow_clock(flows.clone())).abort_handle());
+        if !is_embedded(&config) {
+            beside.push(tokio::spawn(follow_clock(flows.clone())).abort_handle());
+        }
         Ok(Self { flows, server, sandbox, development_key, workers, beside })
     }
 
@@ -94,9 +96,14 @@ impl App {
     }
 }
 
+/// Whether the database is a file that this process has to itself.
+fn is_embedded(config: &Config) -> bool {
+    config.store_options().url.starts_with("sqlite")
+}
+
 /// What a process needs that is one of several.
 fn check_shared(config: &Config) -> anyhow::Result<()> {
-    if config.store_options().url.starts_with("sqlite") {
+    if is_embedded(config) {
         bail!(
             "an API and workers in processes of their own need a database that they can share: set store.url to \
              one of PostgreSQL, or run `dunlin serve`, which is both in one process"
@@ -211,7 +218,7 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
     }
     accounts::verify(&gateways, &store, &client).await?;
     store.refresh_clock().await?;
-    if config.store_options().url.starts_with("sqlite") {
+    if is_embedded(config) {
         // This process has the file to itself, so whoever held a lease is gone.
         store.expire_leases().await?;
     }

@@ -4,10 +4,14 @@
 use crate::{
     store::raw,
     support::{
+        both,
         database::{self, Database},
         process::{Answer, Caller, Serve, captures, dunlin, folder},
+        world::World,
     },
 };
+use chrono::TimeDelta;
+use dunlin::{domain::payment::Status, worker};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -15,6 +19,38 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+
+both! {
+    a_clock_that_jumps_ahead_begins_nothing_by_a_lease_from_before
+    a_clock_that_jumps_back_charges_once
+}
+
+// S1.7
+async fn a_clock_that_jumps_ahead_begins_nothing_by_a_lease_from_before(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await;
+    let claimed = world.claim_one().await;
+
+    world.flows.clock().travel(TimeDelta::hours(1));
+    worker::work(&world.flows, &claimed).await;
+
+    assert_eq!(world.captures(payment.id), 0, "the machine may have slept: nothing is begun");
+    world.run_due_jobs().await;
+    assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
+    assert_eq!(world.captures(payment.id), 1);
+}
+
+async fn a_clock_that_jumps_back_charges_once(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await;
+    let claimed = world.claim_one().await;
+
+    world.flows.clock().travel(TimeDelta::hours(-1));
+
+    worker::work(&world.flows, &claimed).await;
+    assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
+    assert_eq!(world.captures(payment.id), 1);
+}
 
 fn charge() -> Value {
     json!({
