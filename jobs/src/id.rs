@@ -111,6 +111,8 @@ ids! {
     MethodId "met" "payment method";
     /// An API key's row, never the key itself.
     KeyId "key" "API key";
+    /// A dead letter: an envelope that could not be taken, and why.
+    LetterId "dlt" "dead letter";
     /// One HTTP request, for logs and support.
     RequestId "req" "request";
 }

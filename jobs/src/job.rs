@@ -1,6 +1,6 @@
 //! Jobs: the names of work. A job carries ids and nothing that can go stale; whoever runs it looks first.
 
-use crate::{JobId, PaymentId, RefundId};
+use crate::{PaymentId, RefundId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -168,16 +168,4 @@ impl Job {
             Self::GatewayEvent(job) => format!("gateway_event:{}:{}", job.account, job.event),
         }
     }
-}
-
-/// A job with its identity, as it is stored and sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Envelope {
-    /// The row's id; a producer's retry under the same id changes nothing.
-    pub id: JobId,
-    /// The work.
-    pub job: Job,
-    /// The W3C trace context of whoever asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
 }

@@ -1,9 +1,7 @@
 //! The wire: how jobs are stored and sent. These lines are for ever; a change here breaks what is already queued.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
-use dunlin_jobs::{
-    Charge, Envelope, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName,
-};
+use dunlin_jobs::{Charge, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName};
 
 const PAYMENT: &str = "pay_0190000000007000800000000000000a";
 const REFUND: &str = "rfd_0190000000007000800000000000000c";
@@ -62,16 +60,4 @@ fn every_kind_is_listed() {
     let kinds: Vec<_> = golden().iter().map(|(job, ..)| job.kind()).collect();
 
     assert_eq!(kinds, Job::KINDS);
-}
-
-#[test]
-fn an_envelope_may_leave_out_its_trace() {
-    let text = format!(
-        r#"{{"id":"job_0190000000007000800000000000000b","job":{{"type":"charge","payment":"{PAYMENT}"}}}}"#
-    );
-
-    let envelope: Envelope = serde_json::from_str(&text).unwrap();
-
-    assert_eq!(envelope.traceparent, None);
-    assert_eq!(serde_json::to_string(&envelope).unwrap(), text);
 }

@@ -5,9 +5,10 @@ use super::{
     clock::Time,
     payment::{Method, Payment, Resolution, Start, Status},
 };
+pub use dunlin_jobs::Capture;
 use dunlin_jobs::{Currency, EventId, MethodId, PaymentId, TenantId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What an event is about. The names are the merchant's, so they are for ever.
@@ -115,15 +116,6 @@ pub struct View<'a> {
     pub version: u32,
     pub created_at: Time,
     pub updated_at: Time,
-}
-
-/// When a payment is charged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Capture {
-    #[default]
-    Now,
-    Deferred,
 }
 
 /// How the customer pays.

@@ -1,6 +1,7 @@
 //! The session of a payment: whether its customer is there while it is made, and where they come back to.
 
 use super::card::looks_like_card_number;
+use dunlin_jobs::NewPayment;
 use std::str::FromStr;
 use url::Url;
 
@@ -17,7 +18,7 @@ pub enum Session {
 pub struct ReturnUrl(String);
 
 /// The longest address that is taken.
-pub const MAX_URL: usize = 2048;
+const MAX_URL: usize = NewPayment::MAX_URL;
 
 impl Session {
     pub fn is_on(&self) -> bool {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 use chrono::{SubsecRound, TimeDelta};
-use dunlin_jobs::{Currency, Money, MoneyError, PaymentId};
+use dunlin_jobs::{Currency, Money, MoneyError, NewPayment, PaymentId};
 use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,10 +31,10 @@ use std::{
 use tokio::sync::broadcast::error::RecvError;
 
 /// The longest text that is taken in a free field.
-pub const MAX_TEXT: usize = 500;
+pub const MAX_TEXT: usize = NewPayment::MAX_TEXT;
 /// How long a key of `metadata` may be.
-pub const MAX_METADATA_KEY: usize = 40;
-pub const MAX_REFERENCE: usize = 255;
+pub const MAX_METADATA_KEY: usize = NewPayment::MAX_METADATA_KEY;
+pub const MAX_REFERENCE: usize = NewPayment::MAX_REFERENCE;
 /// How far ahead a payment may be set for a later time.
 pub const MAX_AHEAD: TimeDelta = TimeDelta::days(366);
 /// How often a waiting caller looks, where nobody in this process can ring.
@@ -61,6 +61,8 @@ pub struct Request {
     /// The caller means a second payment just like the one before.
     pub allow_duplicate: bool,
     pub traceparent: Option<String>,
+    /// The part of the program that takes it in, for the history.
+    pub by: &'static str,
 }
 
 /// Everything about one payment.
@@ -109,12 +111,13 @@ impl Flows {
         priority: Priority,
     ) -> Result<Committed, FlowError> {
         let key = request.key.clone().filter(|_| naming::is_needed(&request));
+        let by = request.by;
         let found = naming::find(&request, known);
         let create = match found.and_then(|found| self.prepare(owner, request, found, priority)) {
             Ok(create) => create,
             Err(error) => return self.replay(owner, key.as_ref(), error).await,
         };
-        let change = self.change("api", Subject::Create(Box::new(create)));
+        let change = self.change(by, Subject::Create(Box::new(create)));
         let committed = match priority {
             // A caller with one payment can come back; a batch is in the line already.
             Priority::Interactive => self.store.offer(change).await,

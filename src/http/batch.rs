@@ -6,7 +6,7 @@ use super::{
     extract::{Body, check_key},
     json,
     operation::says,
-    payments::{NewPayment, example, not_made},
+    payments::not_made,
     problem::Problem,
     routes::{Routes, post},
     told::{Shown, Told},
@@ -17,6 +17,7 @@ use crate::{
     flow::payments::Request,
 };
 use axum::{extract::State, http::StatusCode};
+use dunlin_jobs::NewPayment;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ fn items(generator: &mut SchemaGenerator) -> Schema {
 
 fn examples() -> Value {
     let item = |key: &str| {
-        let mut item = example();
+        let mut item = NewPayment::example();
         item["idempotency_key"] = key.into();
         item
     };
@@ -143,7 +144,7 @@ fn read(mut item: Value, allow_duplicate: bool) -> Result<Request, Problem> {
         // What is no object is told so where it is read.
         None => String::new(),
     };
-    let mut request = json::part::<NewPayment>(item)?.under(SCOPE, key)?;
+    let mut request = Request::under(SCOPE, key, json::part(item)?)?;
     request.allow_duplicate = allow_duplicate;
     Ok(request)
 }

@@ -7,7 +7,7 @@ use super::{
     extract::{Body, Id, OptionalKey, Params, fingerprint},
     operation::says,
     page,
-    payments::{PLAIN, check_plain, metadata},
+    payments::{PLAIN, check_plain},
     problem::Problem,
     routes::{Routes, get, patch, post},
     told::{Created, Shown, Told},
@@ -24,7 +24,7 @@ use crate::{
     store::{CustomerFilter, change::Key},
 };
 use axum::{extract::State, http::StatusCode};
-use dunlin_jobs::{Currency, CustomerId};
+use dunlin_jobs::{Currency, CustomerId, metadata_schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -74,7 +74,7 @@ struct NewCustomer {
     #[serde(default)]
     currency: Option<Currency>,
     #[serde(default)]
-    #[schemars(schema_with = "metadata")]
+    #[schemars(schema_with = "metadata_schema")]
     metadata: BTreeMap<String, String>,
 }
 

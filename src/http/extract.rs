@@ -2,7 +2,11 @@
 //! header or the field, and the remedy.
 
 use super::{Api, described::Input, json, operation::Operation, problem::Problem};
-use crate::flow::FlowError;
+pub(super) use crate::flow::key::fingerprint;
+use crate::{
+    domain::json::named_field,
+    flow::{FlowError, key},
+};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
@@ -11,9 +15,8 @@ use axum::{
 use dunlin_jobs::{CustomerId, JobId, KeyId, MethodId, PaymentId, RefundId};
 use futures_util::StreamExt;
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
 /// A JSON body of at most the endpoint's size, read strictly.
@@ -111,7 +114,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for Params<T> {
         Query::<T>::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
             let told = rejection.body_text();
             let told = told.strip_prefix("Failed to deserialize query string: ").unwrap_or(&told);
-            let (_, name) = json::named_field(told);
+            let (_, name) = named_field(told);
             let param = name.or_else(|| told.split_once(": ").map(|(param, _)| param));
             let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", told);
             match param {
@@ -272,26 +275,12 @@ fn takes_key(operation: &mut Operation<'_>, required: bool) {
     operation.may_tell("Idempotent-Replayed", replayed, &json!({ "const": "true" }));
 }
 
-/// A key has 1 to 255 bytes of text; 128 random bits are good. A header's text is ASCII, a batch's need not be.
-pub(super) fn check_key(key: &str, param: &str) -> Result<String, Problem> {
-    let refuse =
-        |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param);
-    if key.trim().is_empty() || key.len() > 255 || key.chars().any(char::is_control) {
-        return Err(refuse("the key must be a printable text of 1 to 255 bytes"));
+/// Takes a key as it was sent, or says what is wrong with it.
+pub(super) fn check_key(sent: &str, param: &str) -> Result<String, Problem> {
+    match key::mistake(sent) {
+        None => Ok(sent.to_owned()),
+        Some(detail) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param))
+        }
     }
-    if crate::domain::card::looks_like_card_number(key) {
-        return Err(refuse("the key looks like a card number: use random text"));
-    }
-    Ok(key.to_owned())
-}
-
-/// What a key stands for: the call and all that was asked, whatever its spacing and order (S2.2).
-pub(super) fn fingerprint<T: Serialize>(scope: &str, request: &T) -> String {
-    let mut hasher = Sha256::new();
-    hasher.update(scope);
-    hasher.update([0]);
-    hasher.update(serde_json::to_vec(request).unwrap_or_default());
-    hasher.update([0]);
-    hasher.update(crate::domain::event::API_VERSION);
-    hex::encode(hasher.finalize())
 }

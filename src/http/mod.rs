@@ -153,7 +153,7 @@ impl Server {
 
 /// Reads JSON as the API reads it, for a file of what is to be sent to it; else says what is wrong with it.
 pub fn read_json(text: &[u8]) -> Result<serde_json::Value, String> {
-    json::read(text).map_err(|problem| problem.detail)
+    crate::domain::json::read(text).map_err(|misread| misread.detail)
 }
 
 fn routes(settings: &Settings) -> Routes {

@@ -3,8 +3,7 @@
 use super::{
     Api,
     caller::{Caller, PaymentsRead, PaymentsWrite},
-    extract::{Body, Id, IdempotencyKey, Params, fingerprint},
-    json::{minor_units, optional_object, said},
+    extract::{Body, Id, IdempotencyKey, Params},
     operation::says,
     page,
     problem::Problem,
@@ -16,25 +15,19 @@ use super::{
 use crate::{
     domain::{
         attempt::Attempt,
-        card::looks_like_card_number,
         clock::Time,
-        event::{Capture, View},
-        payment::{MAX_METADATA, Method, Payment, Start, Status},
-        session::{MAX_URL, Session},
+        event::View,
+        payment::{Payment, Status},
     },
-    flow::payments::{self, MAX_METADATA_KEY, MAX_REFERENCE, MAX_TEXT, Request, Story},
-    store::{
-        Filter, Owner,
-        change::{Key, Priority},
-    },
+    flow::payments::{self, Request, Story},
+    store::{Filter, Owner, change::Priority},
 };
 use axum::{extract::State, http::StatusCode};
 use chrono::Datelike;
-use dunlin_jobs::{Currency, IdError, MethodId, Money, PaymentId};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use dunlin_jobs::{IdError, MethodId, NewPayment, PaymentId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeSet;
 
 pub(super) fn routes() -> Routes {
     let list_says = says("List payments").text("Newest first, a page at a time; or those that `ids` names.");
@@ -61,150 +54,6 @@ impl Shown for Payment {
     type View<'a> = View<'a>;
 }
 
-/// What a payment is made from.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(example = example())]
-pub(super) struct NewPayment {
-    /// In minor units of `currency`: more than 0.
-    #[serde(deserialize_with = "minor_units")]
-    #[schemars(range(min = 1, max = Money::MAX_MINOR))]
-    amount: i64,
-    /// Left out, it is the customer's own, where they are known here.
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Currency")]
-    currency: Option<Currency>,
-    /// Left out, it is the default one of a customer who is known here. Its `payment_method` may be the id of one of a
-    /// customer's.
-    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Method")]
-    method: Option<Method>,
-    /// Whether the customer is away.
-    // What was not said is left out of the fingerprint, as it was before it could be.
-    #[serde(default = "away", skip_serializing_if = "is_true")]
-    off_session: bool,
-    /// Where a customer who is there comes back to: with `off_session: false`, and only then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = MAX_URL), extend("format" = "uri"))]
-    return_url: Option<String>,
-    /// Whether it is charged by itself, or only by a call of `/process`.
-    #[serde(default, skip_serializing_if = "is_now")]
-    capture: Capture,
-    /// When it is charged, at most 366 days ahead; a time that has passed is now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    process_at: Option<Time>,
-    /// The gateway account; else that of the customer's method, or the environment's first one.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = MAX_REFERENCE))]
-    gateway: Option<String>,
-    /// Your id of the customer, or the `id` of one who is known here.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = MAX_REFERENCE))]
-    customer: Option<String>,
-    /// Your id of the payment.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = MAX_REFERENCE))]
-    reference: Option<String>,
-    #[serde(default)]
-    #[schemars(length(min = 1, max = MAX_TEXT))]
-    description: Option<String>,
-    #[serde(default)]
-    #[schemars(schema_with = "metadata")]
-    metadata: BTreeMap<String, String>,
-}
-
-impl NewPayment {
-    /// The request under its key, for the scope that the key was sent to.
-    pub(super) fn under(self, scope: &str, key: String) -> Result<Request, Problem> {
-        let key = Key { scope: scope.to_owned(), key, fingerprint: fingerprint(scope, &self) };
-        if looks_like_card_number(&self.amount.to_string()) {
-            let detail = "this looks like a card number: send the amount in minor units";
-            return Err(
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("amount")
-            );
-        }
-        Ok(Request {
-            amount: self.amount,
-            currency: self.currency,
-            session: session(self.off_session, self.return_url.as_deref())?,
-            start: start(self.capture, self.process_at)?,
-            method: self.method,
-            gateway: self.gateway,
-            customer: self.customer,
-            reference: self.reference,
-            description: self.description,
-            metadata: self.metadata,
-            key: Some(key),
-            allow_duplicate: false,
-            traceparent: None,
-        })
-    }
-}
-
-/// A payment that the sandbox takes.
-pub(super) fn example() -> serde_json::Value {
-    json!({
-        "amount": 1250, "currency": "EUR", "customer": "cus_1",
-        "method": { "type": "card", "payment_method": "pm_card_visa" },
-    })
-}
-
-/// What may stand in `metadata`.
-pub(super) fn metadata(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "object",
-        "description": "Texts of yours, by names of yours.",
-        "maxProperties": MAX_METADATA,
-        "propertyNames": { "minLength": 1, "maxLength": MAX_METADATA_KEY },
-        "additionalProperties": { "type": "string", "maxLength": MAX_TEXT },
-    })
-}
-
-/// The session that the two fields mean together.
-fn session(off_session: bool, return_url: Option<&str>) -> Result<Session, Problem> {
-    let refuse = |detail: &str| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("return_url")
-    };
-    match (off_session, return_url) {
-        (true, None) => Ok(Session::Off),
-        (true, Some(_)) => Err(refuse(
-            "off session nobody is there to be sent back: leave return_url out, or send off_session: false",
-        )),
-        (false, None) => Err(refuse(
-            "with off_session: false the customer may have to leave for their bank: say where they come back to",
-        )),
-        (false, Some(url)) => url.parse().map(Session::On).map_err(|error| refuse(&error.to_string())),
-    }
-}
-
-/// The start that the two fields mean together.
-fn start(capture: Capture, process_at: Option<Time>) -> Result<Start, Problem> {
-    match (capture, process_at) {
-        (Capture::Now, None) => Ok(Start::Now),
-        (Capture::Now, Some(at)) => Ok(Start::At(at)),
-        (Capture::Deferred, None) => Ok(Start::OnRequest),
-        (Capture::Deferred, Some(_)) => {
-            let detail =
-                "a deferred payment has no time, it waits for a call of /process: leave out one of the two";
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail).about("process_at"))
-        }
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_now(capture: &Capture) -> bool {
-    *capture == Capture::Now
-}
-
-fn away() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_true(value: &bool) -> bool {
-    *value
-}
-
 async fn create(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsWrite>,
@@ -212,7 +61,7 @@ async fn create(
     wishes: Wishes,
     Body(new): Body<NewPayment>,
 ) -> Result<Created<Payment>, Problem> {
-    let mut request = new.under("POST /v1/payments", key)?;
+    let mut request = Request::under("POST /v1/payments", key, new)?;
     request.allow_duplicate = wishes.allow_duplicate;
     request.traceparent = wishes.traceparent;
     let committed = api.flows.create_payment(owner, request, Priority::Interactive).await?;

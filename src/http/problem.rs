@@ -1,7 +1,10 @@
 //! Problems: errors as callers see them, in the shape of RFC 9457, with the field and the remedy.
 
 use crate::{
-    domain::{card::looks_like_card_number, scope::Scope},
+    domain::{
+        card::{looks_like_card_number, shown},
+        scope::Scope,
+    },
     flow::{ErrorKind, FlowError, Named},
 };
 use axum::{
@@ -142,19 +145,6 @@ impl Problem {
         response
     }
 }
-
-/// What is told to a caller is bounded, and never repeats what looks like a card number.
-fn shown(text: String) -> String {
-    if looks_like_card_number(&text) {
-        "this looks like a card number, which dunlin never takes: send the gateway's token instead".to_owned()
-    } else if text.chars().nth(LONGEST).is_some() {
-        text.chars().take(LONGEST).chain(['…']).collect()
-    } else {
-        text
-    }
-}
-
-const LONGEST: usize = 500;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

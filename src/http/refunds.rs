@@ -7,7 +7,6 @@ use super::{
     json::optional_minor_units,
     operation::says,
     page,
-    payments::metadata,
     problem::Problem,
     routes::{Routes, get, post},
     told::{Created, Shown, Told},
@@ -21,7 +20,7 @@ use crate::{
     store::{Owner, RefundFilter, change::Key},
 };
 use axum::{extract::State, http::StatusCode};
-use dunlin_jobs::{Money, PaymentId, RefundId};
+use dunlin_jobs::{Money, PaymentId, RefundId, metadata_schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -59,7 +58,7 @@ struct NewRefund {
     #[schemars(length(min = 1, max = MAX_TEXT))]
     reason: Option<String>,
     #[serde(default)]
-    #[schemars(schema_with = "metadata")]
+    #[schemars(schema_with = "metadata_schema")]
     metadata: BTreeMap<String, String>,
 }
 

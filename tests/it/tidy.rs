@@ -147,7 +147,9 @@ fn offenders(word: &str, folders: &[&str], allowed: &[&str]) -> Vec<String> {
 #[test]
 fn only_the_store_speaks_sql() {
     for word in ["sqlx", "SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM"] {
-        let found = offenders(word, &["src", "jobs/src", "sandbox/src"], &["src/store/"]);
+        // A producer's one statement calls a function of the store's.
+        let allowed = ["src/store/", "jobs/src/postgres.rs"];
+        let found = offenders(word, &["src", "jobs/src", "sandbox/src"], &allowed);
         assert_eq!(found, Vec::<String>::new(), "{word}");
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Payment;
 use crate::domain::update::{self, Update};
+use dunlin_jobs::NewPayment;
 use std::collections::BTreeMap;
 
 /// How many entries `metadata` may have.
-pub const MAX_METADATA: usize = 50;
+pub const MAX_METADATA: usize = NewPayment::MAX_METADATA;
 
 /// What is to be changed; what it does not name stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -28,9 +28,8 @@ use super::{
     session::Session,
     table::{Open, Phase},
 };
+pub use dunlin_jobs::{Method, MethodKind};
 use dunlin_jobs::{MethodId, Money, PaymentId, TenantId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,27 +70,6 @@ pub struct Payment {
     pub refunding: i64,
     pub created_at: Time,
     pub updated_at: Time,
-}
-
-/// How the customer pays: the gateway's token, never a card number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Method {
-    #[serde(rename = "type")]
-    pub kind: MethodKind,
-    /// The gateway's token of the instrument.
-    #[schemars(length(min = 1, max = 255))]
-    pub payment_method: String,
-    /// The gateway's own id of the customer, where it needs one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
-    pub gateway_customer: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MethodKind {
-    Card,
 }
 
 /// A payment's status, with the facts that are true only in it.

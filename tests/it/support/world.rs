@@ -295,6 +295,7 @@ pub(crate) fn request(method: &str) -> Request {
         key: None,
         allow_duplicate: false,
         traceparent: None,
+        by: "test",
     }
 }
 
