@@ -11,7 +11,10 @@ use crate::{
     redis::{Bell, Line},
     sandbox::SandboxProcess,
     store::{Options, Owner, Store},
-    worker::Workers,
+    worker::{
+        Workers,
+        intake::{Readers, Reading},
+    },
 };
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
@@ -40,6 +43,7 @@ pub struct App {
     /// In development, a key to try things with.
     pub development_key: Option<SecretString>,
     workers: Option<Workers>,
+    readers: Option<Readers>,
     /// What goes on beside, until the end.
     beside: Vec<AbortHandle>,
 }
@@ -66,11 +70,12 @@ impl App {
         let server = start_server(&flows, &config, role).await?;
         let workers =
             (role != Role::Api).then(|| Workers::start(flows.clone(), config.worker.clone(), replicas.rung));
+        let readers = (role != Role::Api).then(|| read_intake(&flows, &config));
         let mut beside = replicas.beside;
         if !is_embedded(&config) {
             beside.push(tokio::spawn(follow_clock(flows.clone())).abort_handle());
         }
-        Ok(Self { flows, server, sandbox, development_key, workers, beside })
+        Ok(Self { flows, server, sandbox, development_key, workers, readers, beside })
     }
 
     /// Takes no more, finishes what runs, and closes the database.
@@ -87,7 +92,12 @@ impl App {
                 workers.drain().await;
             }
         };
-        tokio::join!(requests, jobs);
+        let mail = async {
+            if let Some(readers) = self.readers {
+                readers.drain().await;
+            }
+        };
+        tokio::join!(requests, jobs, mail);
         let _ = self.flows.store.pass(Point::Stopped).await;
         for task in self.beside {
             task.abort();
@@ -134,6 +144,15 @@ async fn start_server(flows: &Flows, config: &Config, role: Role) -> anyhow::Res
         format!("cannot listen on {listen}: is the port taken? set {setting} or --listen")
     })?;
     Ok(Some(server))
+}
+
+fn read_intake(flows: &Flows, config: &Config) -> Readers {
+    Readers::start(Reading {
+        flows: flows.clone(),
+        settings: config.intake.clone(),
+        max_bytes: config.http.max_body_bytes,
+        poll: config.worker.poll(),
+    })
 }
 
 /// The others, where Redis joins this process to them.

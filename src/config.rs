@@ -34,6 +34,7 @@ pub struct Config {
     pub store: StoreConfig,
     pub http: http::Settings,
     pub worker: worker::Settings,
+    pub intake: worker::intake::Settings,
     pub payments: flow::Settings,
     pub client: gateway::client::ClientConfig,
     pub gateways: BTreeMap<String, gateway::AccountConfig>,
@@ -143,6 +144,7 @@ impl Config {
         let mut wrong = policy.mistakes();
         let longest = self.client.timeout() + Duration::from_millis(self.payments.lease_margin_ms);
         wrong.extend(self.worker.check(longest).err());
+        wrong.extend(self.intake.mistake().map(str::to_owned));
         if self.payments.unknown_polls_s.is_empty() || self.payments.unknown_polls_s.contains(&0) {
             wrong.push("payments.unknown_polls_s must list at least one delay, and none of 0".to_owned());
         }

@@ -10,6 +10,7 @@ pub mod decline;
 pub mod email;
 pub mod event;
 pub mod json;
+pub mod letter;
 pub mod pace;
 pub mod payment;
 pub mod payment_method;

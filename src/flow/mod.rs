@@ -12,6 +12,7 @@ mod evidence;
 mod exchange;
 pub mod gateway_events;
 mod inquiry;
+pub mod intake;
 pub mod jobs;
 pub mod key;
 mod named;

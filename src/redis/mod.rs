@@ -2,9 +2,11 @@
 //! speed and nothing else (S5.1), so whoever asks while it is away is told so at once.
 
 mod pace;
+mod stream;
 mod wake;
 
 pub use pace::Turn;
+pub use stream::{Entry, Stream, StreamError};
 pub use wake::Bell;
 
 use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, aio::MultiplexedConnection};
@@ -63,6 +65,7 @@ pub struct Away;
 /// The line to Redis, for everybody in the process.
 #[derive(Clone)]
 pub struct Line {
+    client: Client,
     prefix: Arc<str>,
     timeout: Duration,
     connection: watch::Receiver<Option<MultiplexedConnection>>,
@@ -73,7 +76,8 @@ impl Line {
     pub fn open(settings: &Settings) -> Result<(Self, Arc<Bell>), RedisError> {
         let client = Client::open(settings.url.expose_secret())?;
         let (up, connection) = watch::channel(None);
-        let line = Self { prefix: settings.prefix.as_str().into(), timeout: settings.timeout(), connection };
+        let prefix = settings.prefix.as_str().into();
+        let line = Self { client: client.clone(), prefix, timeout: settings.timeout(), connection };
         let bell = Arc::new(Bell::new(&line));
         let operator = Operator { client, up, bell: Arc::clone(&bell), timeout: settings.timeout() };
         tokio::spawn(operator.run());

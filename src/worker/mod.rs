@@ -3,6 +3,7 @@
 mod backend;
 mod claimer;
 mod held;
+pub mod intake;
 
 use crate::{
     domain::decline::transport,
@@ -57,7 +58,7 @@ impl Settings {
         Duration::from_secs(self.lease_s)
     }
 
-    fn poll(&self) -> Duration {
+    pub fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
     }
 
