@@ -5,6 +5,7 @@ mod audit;
 mod charge;
 mod clock;
 mod completions;
+mod dead_letters;
 mod demo;
 mod gateways;
 mod jobs;
@@ -70,6 +71,9 @@ enum Command {
     /// Payments whose outcome a person has to find out, and their word on it.
     #[command(subcommand)]
     Unknown(unknown::Command),
+    /// Envelopes that producers left and that could not be taken: why, and what a person does about it.
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     /// The test environment's time, to read and to advance.
     #[command(subcommand)]
     Clock(clock::Command),
@@ -133,6 +137,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
         Command::Jobs(command) => jobs::run(command, &Config::load(config)?).await,
         Command::Unknown(command) => unknown::run(command, &Config::load(config)?).await,
+        Command::DeadLetters(command) => dead_letters::run(command, &Config::load(config)?).await,
         Command::Clock(command) => clock::run(command, &Config::load(config)?).await,
         Command::Keys(command) => Box::pin(keys::run(command, &Config::load(config)?)).await,
         Command::Audit(args) => audit::run(args, &Config::load(config)?).await,

@@ -2,6 +2,7 @@
 
 mod charge;
 mod completions;
+mod dead_letters;
 mod demo;
 mod gateways;
 mod jobs;
