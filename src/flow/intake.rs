@@ -90,6 +90,9 @@ impl Flows {
         if let Some(found) = known.get(name) {
             return Ok(*found);
         }
+        if name.chars().any(char::is_control) {
+            return Ok(None);
+        }
         let found = self.store.find_tenant(name).await?.map(|tenant| tenant.id);
         known.insert(name.to_owned(), found);
         Ok(found)
@@ -156,17 +159,17 @@ impl Flows {
 fn open(bytes: &[u8], max_bytes: usize) -> Result<Opened, Refusal> {
     if bytes.len() > max_bytes {
         let reason = format!("the envelope is larger than {max_bytes} bytes (http.max_body_bytes)");
-        return Err(refusal("envelope_too_large", None, reason));
+        return Err(refusal("envelope_too_large", None, &reason));
     }
     let value = json::read(bytes)?;
     check_version(&value)?;
     let Envelope { id, tenant, livemode, order, traceparent } = json::part(value)?;
     if let Some(mistake) = key::mistake(&id) {
-        return Err(refusal("idempotency_key_invalid", Some("id"), mistake.to_owned()));
+        return Err(refusal("idempotency_key_invalid", Some("id"), mistake));
     }
     let request = match order {
         Order::Charge(payment) => Request::under(SCOPE, id, payment),
-        _ => return Err(refusal("invalid_field", Some("type"), "this kind is not known here".to_owned())),
+        _ => return Err(refusal("invalid_field", Some("type"), "this kind is not known here")),
     };
     let request = request.map_err(|error| refused(&error))?;
     let traceparent = traceparent.filter(|text| is_traceparent(text));
@@ -179,7 +182,7 @@ fn check_version(value: &Value) -> Result<(), Refusal> {
         Some(version) if version != Envelope::VERSION => {
             let reason =
                 format!("version {version} of the envelope is not known here: send {}", Envelope::VERSION);
-            Err(refusal("unsupported_version", Some("v"), reason))
+            Err(refusal("unsupported_version", Some("v"), &reason))
         }
         Some(_) | None => Ok(()),
     }
@@ -202,30 +205,30 @@ fn fate_of(error: &FlowError) -> Fate {
 fn refused(error: &FlowError) -> Refusal {
     match error {
         FlowError::Invalid { field, detail } => {
-            refusal("invalid_field", Some(&format!("payment.{field}")), detail.clone())
+            refusal("invalid_field", Some(&format!("payment.{field}")), detail)
         }
         FlowError::KeyReused { made } => {
             let reason = format!(
                 "the id was used before for another order, which made {made}: send that one unchanged, or give this \
                  one an id of its own"
             );
-            refusal("idempotency_key_reused", Some("id"), reason)
+            refusal("idempotency_key_reused", Some("id"), &reason)
         }
         FlowError::Conflict { code: "duplicate_payment", payment: Some(first), .. } => {
             let reason = format!(
                 "{first} was made a moment ago for the same customer, amount, currency and reference: drop this \
                  letter, or try it again after payments.duplicate_window_s if a second one is meant"
             );
-            refusal("duplicate_payment", None, reason)
+            refusal("duplicate_payment", None, &reason)
         }
         FlowError::Conflict { code, detail, .. } | FlowError::Exists { code, detail, .. } => {
-            refusal(code, None, detail.clone())
+            refusal(code, None, detail)
         }
         FlowError::NotFound(_)
         | FlowError::Ungivable(_)
         | FlowError::Unproven(_)
         | FlowError::Later(_)
-        | FlowError::Store(_) => refusal("refused", None, error.to_string()),
+        | FlowError::Store(_) => refusal("refused", None, &error.to_string()),
     }
 }
 
@@ -233,24 +236,24 @@ fn unknown_tenant(name: &str) -> Refusal {
     let name: String = name.chars().take(64).collect();
     let reason =
         format!("there is no tenant {name:?}: `dunlin keys create --tenant` makes one with its first key");
-    refusal("unknown_tenant", Some("tenant"), reason)
+    refusal("unknown_tenant", Some("tenant"), &reason)
 }
 
 fn broken() -> Refusal {
     let reason =
         "something is wrong on dunlin's side: its log has the details; once it is mended, try this again";
-    refusal("internal", None, reason.to_owned())
+    refusal("internal", None, reason)
 }
 
-/// What is told never repeats a card number.
-fn refusal(code: &'static str, field: Option<&str>, reason: String) -> Refusal {
-    let field =
-        field.filter(|field| !card::looks_like_card_number(field)).map(|field| card::shown(field.to_owned()));
-    Refusal { code, field, reason: card::shown(reason) }
+/// What is told is kept: it never repeats a card number, nor what no database keeps in a text.
+fn refusal(code: &'static str, field: Option<&str>, reason: &str) -> Refusal {
+    let plain = |text: &str| card::shown(text.replace(char::is_control, "\u{fffd}"));
+    let field = field.filter(|field| !card::looks_like_card_number(field)).map(plain);
+    Refusal { code, field, reason: plain(reason) }
 }
 
 impl From<Misread> for Refusal {
     fn from(misread: Misread) -> Self {
-        refusal(misread.code, misread.param.as_deref(), misread.detail)
+        refusal(misread.code, misread.param.as_deref(), &misread.detail)
     }
 }

@@ -39,6 +39,8 @@ fn wrong() -> Vec<(String, &'static str, Option<&'static str>)> {
         (change("id", json!(" ")), "idempotency_key_invalid", Some("id")),
         (change("id", json!("x".repeat(256))), "idempotency_key_invalid", Some("id")),
         (change("tenant", json!("nobody")), "unknown_tenant", Some("tenant")),
+        (change("tenant", json!("a\0b")), "unknown_tenant", Some("tenant")),
+        (change("payment.a\0b", json!(1)), "unknown_field", Some("payment.a\u{fffd}b")),
         (change("livemode", json!(true)), "invalid_field", Some("payment.gateway")),
         (change("livemode", json!("yes")), "invalid_field", Some("livemode")),
         (change("payment", json!([])), "invalid_field", Some("payment")),

@@ -30,6 +30,8 @@ async fn what_is_left_twice_is_charged_once(database: Database) {
 
     assert_eq!(world.charged().await, [1, 1]);
     assert_eq!((world.waiting().await, world.letters().await), (0, Vec::new()));
+    let history = world.flows.store.list_history(world.payments().await[0]).await.unwrap();
+    assert_eq!(history[0].actor, "intake");
 }
 
 async fn one_id_with_another_order_is_a_dead_letter(database: Database) {
