@@ -14,6 +14,7 @@ mod detached;
 mod docs;
 mod doubts;
 mod environments;
+mod examples;
 mod intake;
 mod jobs;
 mod overdue;
