@@ -14,7 +14,7 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct SandboxProcess {
     pub address: SocketAddr,
-    _child: Child,
+    child: Child,
 }
 
 impl SandboxProcess {
@@ -41,6 +41,11 @@ impl SandboxProcess {
             bail!("the sandbox ended before it listened; what it said is above");
         };
         let address = address.parse().context("the sandbox said no address")?;
-        Ok(Self { address, _child: child })
+        Ok(Self { address, child })
+    }
+
+    /// The process's own, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 }

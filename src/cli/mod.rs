@@ -2,6 +2,7 @@
 
 mod api;
 mod audit;
+mod bench;
 mod charge;
 mod clock;
 mod completions;
@@ -58,6 +59,8 @@ enum Command {
     Demo(demo::Args),
     /// Hurt it: processes killed and broken at 47 places, then the ledgers compared.
     Torture(torture::Args),
+    /// Measure it: durable charges a second, beside what the database alone could do.
+    Bench(bench::Args),
     /// Bring the database's schema up to date.
     Migrate,
     /// Check the configuration and say what is wrong with it.
@@ -132,6 +135,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Charge(args) => charge::run(args, &Config::load(config)?).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Torture(args) => torture::run(args).await,
+        Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,

@@ -2,6 +2,7 @@
 //!
 //! The order of locks is always keys, payments, jobs, payment methods, each sorted by id, so that two batches cannot deadlock.
 
+pub(super) mod floor;
 mod operating;
 mod refunding;
 
@@ -75,22 +76,13 @@ pub(super) async fn run(
 
     let held = hold(tx, wanted, recent).await?;
     let mut work = Work {
-        context,
         refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
         // All of them at once: two statements would lock in two orders.
         leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
         wanted: jobs::load(tx, &wanted_jobs).await?,
         attached: methods::lock(tx, &wanted_methods(changes, &held)).await?,
         held,
-        written: BTreeMap::new(),
-        amended: BTreeSet::new(),
-        deeds: BTreeMap::new(),
-        refunds_written: BTreeMap::new(),
-        attempts: BTreeMap::new(),
-        history: Vec::new(),
-        events: Vec::new(),
-        exchanges: Vec::new(),
-        jobs: JobWrites::default(),
+        ..Work::new(context)
     };
     context.failpoints.pass(Point::Locked).await?;
     twins::serialize_customers(tx, changes).await?;
@@ -189,6 +181,28 @@ struct Beside {
     charge_taken: bool,
     /// A worker is at the payment on which a person has the last word.
     in_hand: bool,
+}
+
+impl<'a> Work<'a> {
+    fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            held: HashMap::new(),
+            refunds: HashMap::new(),
+            leases: HashMap::new(),
+            wanted: HashMap::new(),
+            attached: BTreeSet::new(),
+            written: BTreeMap::new(),
+            amended: BTreeSet::new(),
+            deeds: BTreeMap::new(),
+            refunds_written: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            history: Vec::new(),
+            events: Vec::new(),
+            exchanges: Vec::new(),
+            jobs: JobWrites::default(),
+        }
+    }
 }
 
 impl Work<'_> {

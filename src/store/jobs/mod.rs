@@ -287,6 +287,11 @@ impl JobWrites {
         self.woken.push(WakeRow { id: job.to_string(), priority, due_at: At(at) });
     }
 
+    /// The new jobs, in the order in which they came.
+    pub(super) fn inserted(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.inserted.iter().filter_map(|row| row.id.parse().ok())
+    }
+
     pub(super) fn enqueues(&self) -> bool {
         !self.inserted.is_empty() || !self.hastened.is_empty() || !self.woken.is_empty()
     }
