@@ -13,8 +13,8 @@ mod usage;
 pub use figures::{Figures, Medians, Value, over};
 pub use round::Round;
 
+use crate::app::Role;
 use anyhow::Context;
-use process::Role;
 use round::Run;
 use site::Site;
 use std::{
@@ -110,8 +110,7 @@ impl Bench {
     /// Each process of the service, those that take requests first: they bring the schema up to date.
     fn roles(&self) -> Vec<Role> {
         match self.setup {
-            SetUp::Sqlite => vec![Role::Serve],
-            SetUp::Server(_) if true => vec![Role::Serve],
+            SetUp::Sqlite => vec![Role::Both],
             SetUp::Server(_) => {
                 let apis = std::iter::repeat_n(Role::Api, self.apis);
                 apis.chain(std::iter::repeat_n(Role::Worker, self.workers)).collect()

@@ -1,5 +1,6 @@
 //! Processes: dunlin in one of its roles, as an operator starts it.
 
+use crate::app::Role;
 use anyhow::{Context, bail, ensure};
 use std::{
     collections::VecDeque,
@@ -21,18 +22,9 @@ const STOP_WITHIN: Duration = Duration::from_mins(1);
 /// How many of its last lines are kept, to be told where it fails.
 const LINES: usize = 20;
 
-/// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Everything in one, as SQLite wants it.
-    Serve,
-    Api,
-    Worker,
-}
-
 #[derive(Debug)]
 pub(super) struct Process {
-    pub(super) role: Role,
+    role: Role,
     pub(super) id: u32,
     /// Where it takes requests.
     pub(super) door: Option<SocketAddr>,
@@ -44,21 +36,11 @@ pub(super) struct Process {
 #[derive(Debug, Clone, Default)]
 struct Said(Arc<Mutex<VecDeque<String>>>);
 
-impl Role {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Serve => "serve",
-            Self::Api => "api",
-            Self::Worker => "worker",
-        }
-    }
-
-    fn arguments(self) -> &'static [&'static str] {
-        match self {
-            Self::Serve => &["serve", "--listen", "127.0.0.1:0", "--with-parent"],
-            Self::Api => &["api", "--listen", "127.0.0.1:0", "--with-parent"],
-            Self::Worker => &["worker", "--with-parent"],
-        }
+fn arguments(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Both => &["serve", "--listen", "127.0.0.1:0", "--with-parent"],
+        Role::Api => &["api", "--listen", "127.0.0.1:0", "--with-parent"],
+        Role::Worker => &["worker", "--with-parent"],
     }
 }
 
@@ -69,8 +51,9 @@ impl Process {
         role: Role,
         settings: &[(String, String)],
     ) -> anyhow::Result<Self> {
+        let name = name(role);
         let mut child = Command::new(program)
-            .args(role.arguments())
+            .args(arguments(role))
             .env_clear()
             .envs(settings.iter().cloned())
             .stdin(Stdio::piped())
@@ -78,7 +61,7 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started", role.name()))?;
+            .with_context(|| format!("{} cannot be started", name))?;
         let id = child.id().context("a process ended at once")?;
         let output = child.stdout.take().context("a process has no output")?;
         let said = Said::default();
@@ -87,16 +70,16 @@ impl Process {
         }
         let mut lines = BufReader::new(output).lines();
         let line = tokio::time::timeout(START_WITHIN, lines.next_line()).await;
-        let line = line.with_context(|| format!("{} did not start in time", role.name()))??;
+        let line = line.with_context(|| format!("{} did not start in time", name))??;
         let door = match line.as_deref() {
-            Some("dunlin worker runs") => None,
+            Some(line) if line.starts_with("dunlin worker runs") => None,
             Some(line) => {
                 let address = line.strip_prefix("dunlin listening on http://");
-                Some(address.with_context(|| format!("{} said {line:?}", role.name()))?.parse()?)
+                Some(address.with_context(|| format!("{} said {line:?}", name))?.parse()?)
             }
             None => {
                 let _ = child.wait().await;
-                bail!("{} ended before it was there: {}", role.name(), said.last());
+                bail!("{} ended before it was there: {}", name, said.last());
             }
         };
         // Whoever writes to a closed pipe dies of it, so the rest is read too.
@@ -104,14 +87,23 @@ impl Process {
         Ok(Self { role, id, door, child, said })
     }
 
+    /// What it is, by its command.
+    pub(super) fn name(&self) -> &'static str {
+        name(self.role)
+    }
+
     /// Lets it finish what runs, as the end of its parent does.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         drop(self.child.stdin.take());
         let ended = tokio::time::timeout(STOP_WITHIN, self.child.wait()).await;
-        let status = ended.with_context(|| format!("{} does not stop", self.role.name()))??;
-        ensure!(status.success(), "{} ended with {status}: {}", self.role.name(), self.said.last());
+        let status = ended.with_context(|| format!("{} does not stop", self.name()))??;
+        ensure!(status.success(), "{} ended with {status}: {}", self.name(), self.said.last());
         Ok(())
     }
+}
+
+fn name(role: Role) -> &'static str {
+    arguments(role).first().copied().unwrap_or_default()
 }
 
 impl Said {

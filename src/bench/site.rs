@@ -128,7 +128,7 @@ impl Site {
     pub(super) fn usage(&self, bench: &Bench) -> BTreeMap<&'static str, Usage> {
         let mut processes: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for service in &self.services {
-            processes.entry(service.role.name()).or_default().push(service.id);
+            processes.entry(service.name()).or_default().push(service.id);
         }
         processes.entry("sandbox").or_default().extend(self.sandbox.id());
         processes.entry("clients").or_default().push(std::process::id());

@@ -1,5 +1,6 @@
 //! The command line: what each command says, and how it ends.
 
+mod bench;
 mod charge;
 mod completions;
 mod dead_letters;
