@@ -18,7 +18,8 @@ pub(super) struct Args {
     /// The first cell's seed; the others follow.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// sqlite, or the URL of a PostgreSQL database in which schemas may be made; may be given twice.
+    /// Where payments are kept; may be given several times: sqlite; postgres, for which a private server is started;
+    /// or `postgres://URL` of a database in which schemas may be made.
     #[arg(long = "store", value_name = "STORE", value_parser = store, default_value = "sqlite")]
     stores: Vec<Store>,
     /// End with one JSON object on the last line.
@@ -35,12 +36,15 @@ ledger is compared with SQL.
 Exit code 1 if anything is doubled, lost, falsely failed or stuck. The seed of a failing cell, the same --store \
 arguments and --cells 1 repeat it. Everything happens on this machine, in a temporary folder.";
 
+const BROKEN_OFF: &str = "broken off; its processes are ended and nothing of it is left";
+
 fn store(text: &str) -> Result<Store, String> {
     match text.split_once("://") {
         None if text == "sqlite" => Ok(Store::Sqlite),
+        None if text == "postgres" => Ok(Store::PrivatePostgres),
         Some(("postgres" | "postgresql", _)) => Ok(Store::Postgres(text.to_owned())),
         // The rest may hold a password.
-        _ => Err("give sqlite, or postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()),
+        _ => Err("give sqlite, postgres, or postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()),
     }
 }
 
@@ -60,7 +64,12 @@ struct Shown<'a> {
 pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let torture = Torture { cells: args.cells, seed: args.seed, stores: args.stores };
-    let workshop = Workshop::open(torture)?;
+    let mut stop = Stop::listen()?;
+    let opened = tokio::select! {
+        opened = Workshop::open(torture) => Some(opened),
+        () = stop.told() => None,
+    };
+    let Some(workshop) = opened.transpose()? else { anyhow::bail!(BROKEN_OFF) };
     let progress = bar(args.cells);
     let tell = |told: Progress<'_>| match told {
         Progress::Done(cells) => progress.set_position(cells),
@@ -71,7 +80,6 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
             }
         }),
     };
-    let mut stop = Stop::listen()?;
     let ended = tokio::select! {
         ended = Box::pin(workshop.run(tell)) => Some(ended),
         () = stop.told() => None,
@@ -79,7 +87,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<Ending> {
     progress.finish_and_clear();
     let cleared = workshop.clear().await;
     let Some(report) = ended.transpose()? else {
-        anyhow::bail!("broken off; its processes are ended and nothing of it is left");
+        anyhow::bail!(BROKEN_OFF);
     };
     cleared?;
     show(&report, started.elapsed());

@@ -15,7 +15,7 @@ mod verdict;
 
 pub use verdict::Verdict;
 
-use crate::{failpoint::Deed, store::scratch};
+use crate::{failpoint::Deed, private::Postgres, store::scratch};
 use anyhow::Context;
 use futures_util::future::join_all;
 use plan::Plan;
@@ -42,6 +42,8 @@ pub struct Torture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
     Sqlite,
+    /// A PostgreSQL of the run's own.
+    PrivatePostgres,
     /// The URL of a PostgreSQL database in which schemas may be made.
     Postgres(String),
 }
@@ -50,7 +52,7 @@ impl Store {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
-            Self::Postgres(_) => "postgres",
+            Self::PrivatePostgres | Self::Postgres(_) => "postgres",
         }
     }
 }
@@ -88,16 +90,29 @@ pub struct Workshop {
     folder: PathBuf,
     name: String,
     torture: Torture,
+    /// Where one is asked for.
+    postgres: Option<Postgres>,
 }
 
 impl Workshop {
-    pub fn open(torture: Torture) -> anyhow::Result<Self> {
+    pub async fn open(torture: Torture) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("dunlin cannot find itself")?;
         let name = format!("torture_{}_{}", std::process::id(), hex::encode(rand::random::<[u8; 4]>()));
         let folder = std::env::temp_dir().join(format!("dunlin-{name}"));
         // The provider is process-wide; a second client finds the first one's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { program, folder, name, torture })
+        let is_needed = torture.stores.contains(&Store::PrivatePostgres);
+        let postgres = if is_needed { Some(Postgres::start().await?) } else { None };
+        Ok(Self { program, folder, name, torture, postgres })
+    }
+
+    /// The server in which a store's schemas are made; without one it is a file.
+    fn server(&self, store: &Store) -> Option<String> {
+        match store {
+            Store::Sqlite => None,
+            Store::PrivatePostgres => self.postgres.as_ref().map(Postgres::url),
+            Store::Postgres(url) => Some(url.clone()),
+        }
     }
 
     /// Runs all cells. Dropped, it ends its processes.
@@ -148,7 +163,8 @@ impl Workshop {
                     }
                     // The last underscore keeps one name from beginning with another.
                     let name = format!("{}_{lane}_{number}_", self.name);
-                    Room::open(&self.program, store, &self.folder, &name).await?
+                    let server = self.server(store);
+                    Room::open(&self.program, server.as_deref(), &self.folder, &name).await?
                 }
             };
             let ended = cell::run(&plan, &mut room).await;

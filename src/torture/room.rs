@@ -1,7 +1,6 @@
 //! Rooms: where cells take place, one after the other. A database, a sandbox gateway, and their files.
 
 use super::{
-    Store as Where,
     gateway::{Endpoint, Gateway},
     plan::{Blow, Plan},
     relay::Relay,
@@ -56,14 +55,17 @@ pub(super) struct Room {
 
 impl Room {
     /// An empty database and a sandbox that has taken nothing yet. `name` tells it from all others.
-    pub(super) async fn open(program: &Path, place: &Where, base: &Path, name: &str) -> anyhow::Result<Self> {
+    pub(super) async fn open(
+        program: &Path,
+        server: Option<&str>,
+        base: &Path,
+        name: &str,
+    ) -> anyhow::Result<Self> {
         let folder = base.join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let (url, schema) = match place {
-            Where::Sqlite => (format!("sqlite:{}", folder.join("dunlin.db").display()), None),
-            Where::Postgres(server) => {
-                (scratch::make(server, name).await?, Some((server.clone(), name.to_owned())))
-            }
+        let (url, schema) = match server {
+            None => (format!("sqlite:{}", folder.join("dunlin.db").display()), None),
+            Some(server) => (scratch::make(server, name).await?, Some((server.to_owned(), name.to_owned()))),
         };
         let sandbox = SandboxProcess::start(program, &folder.join("sandbox.jsonl"), 0).await?;
         let gateway = Gateway::new(sandbox.address)?;

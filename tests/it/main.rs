@@ -19,6 +19,7 @@ mod intake;
 mod jobs;
 mod overdue;
 mod present;
+mod private;
 mod refunds;
 mod replicas;
 mod resolutions;
