@@ -7,6 +7,7 @@ mod lives;
 mod load;
 mod process;
 mod round;
+mod servers;
 mod site;
 mod usage;
 
@@ -16,6 +17,7 @@ pub use round::Round;
 use crate::app::Role;
 use anyhow::Context;
 use round::Run;
+use servers::Servers;
 use site::Site;
 use std::{
     path::{Path, PathBuf},
@@ -67,6 +69,10 @@ impl Leg {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetUp {
     Sqlite,
+    /// A PostgreSQL of the run's own.
+    Postgres,
+    /// The same, and a Redis that joins the processes.
+    PostgresRedis,
     /// A PostgreSQL database in which schemas may be made.
     Server(String),
 }
@@ -75,7 +81,8 @@ impl SetUp {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
-            Self::Server(_) => "postgres",
+            Self::Postgres | Self::Server(_) => "postgres",
+            Self::PostgresRedis => "postgres+redis",
         }
     }
 }
@@ -95,9 +102,10 @@ impl Bench {
     }
 
     async fn rounds(&self, base: &Path, tell: &mut impl FnMut(&Round)) -> anyhow::Result<Vec<Round>> {
+        let servers = Servers::start(&self.setup).await?;
         let mut rounds = Vec::with_capacity(self.rounds);
         for number in 1..=self.rounds {
-            let mut site = Site::open(self, base, number).await?;
+            let mut site = Site::open(self, &servers, base, number).await?;
             let round = Run::new(self, &mut site).measure().await;
             site.close().await?;
             let round = round?;
@@ -111,7 +119,7 @@ impl Bench {
     fn roles(&self) -> Vec<Role> {
         match self.setup {
             SetUp::Sqlite => vec![Role::Both],
-            SetUp::Server(_) => {
+            SetUp::Postgres | SetUp::PostgresRedis | SetUp::Server(_) => {
                 let apis = std::iter::repeat_n(Role::Api, self.apis);
                 apis.chain(std::iter::repeat_n(Role::Worker, self.workers)).collect()
             }

@@ -61,7 +61,7 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started", name))?;
+            .with_context(|| format!("{name} cannot be started"))?;
         let id = child.id().context("a process ended at once")?;
         let output = child.stdout.take().context("a process has no output")?;
         let said = Said::default();
@@ -70,12 +70,12 @@ impl Process {
         }
         let mut lines = BufReader::new(output).lines();
         let line = tokio::time::timeout(START_WITHIN, lines.next_line()).await;
-        let line = line.with_context(|| format!("{} did not start in time", name))??;
+        let line = line.with_context(|| format!("{name} did not start in time"))??;
         let door = match line.as_deref() {
             Some(line) if line.starts_with("dunlin worker runs") => None,
             Some(line) => {
                 let address = line.strip_prefix("dunlin listening on http://");
-                Some(address.with_context(|| format!("{} said {line:?}", name))?.parse()?)
+                Some(address.with_context(|| format!("{name} said {line:?}"))?.parse()?)
             }
             None => {
                 let _ = child.wait().await;

@@ -38,9 +38,9 @@ pub struct Round {
 }
 
 /// A round under way.
-pub(super) struct Run<'a> {
-    pub(super) bench: &'a Bench,
-    pub(super) site: &'a mut Site,
+pub(super) struct Run<'a, 's> {
+    bench: &'a Bench,
+    site: &'a mut Site<'s>,
     clock: Clock,
     figures: Figures,
     /// How many charges were sent that are to be captured, and how many that are not yet.
@@ -57,8 +57,8 @@ struct Spent {
     counters: Option<Counters>,
 }
 
-impl<'a> Run<'a> {
-    pub(super) fn new(bench: &'a Bench, site: &'a mut Site) -> Self {
+impl<'a, 's> Run<'a, 's> {
+    pub(super) fn new(bench: &'a Bench, site: &'a mut Site<'s>) -> Self {
         let (figures, windows) = (Figures::default(), BTreeMap::new());
         Self { bench, site, clock: Clock::system(), figures, charged: 0, waiting: 0, windows, load: None }
     }
@@ -97,9 +97,9 @@ impl<'a> Run<'a> {
 
     /// As much as the clients can send.
     async fn load(&mut self) -> anyhow::Result<Option<u64>> {
-        let (before, counted) = (self.site.usage(self.bench), self.site.counters().await?);
+        let (before, counted) = (self.site.usage(), self.site.counters().await?);
         let taken = self.send(Leg::Load, self.charges("load")).await?;
-        let mut usage = self.site.usage(self.bench);
+        let mut usage = self.site.usage();
         for (name, usage) in &mut usage {
             *usage = usage.since(&before.get(name).copied().unwrap_or_default());
         }

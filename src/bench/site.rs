@@ -1,9 +1,10 @@
 //! Sites: where a round takes place. An empty database, a sandbox gateway, and dunlin in its roles, each a process.
 
 use super::{
-    Bench, SetUp,
+    Bench,
     client::Client,
     process::Process,
+    servers::Servers,
     usage::{Usage, family},
 };
 use crate::{
@@ -29,7 +30,8 @@ const LIST: Duration = Duration::from_millis(500);
 const STUCK_AFTER: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
-pub(super) struct Site {
+pub(super) struct Site<'a> {
+    servers: &'a Servers,
     pub(super) sandbox: SandboxProcess,
     pub(super) folder: PathBuf,
     pub(super) key: String,
@@ -42,11 +44,16 @@ pub(super) struct Site {
     counting: Option<Store>,
 }
 
-impl Site {
-    pub(super) async fn open(bench: &Bench, base: &Path, number: usize) -> anyhow::Result<Self> {
+impl<'a> Site<'a> {
+    pub(super) async fn open(
+        bench: &Bench,
+        servers: &'a Servers,
+        base: &Path,
+        number: usize,
+    ) -> anyhow::Result<Self> {
         let folder = base.join(format!("round-{number}"));
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let server = bench.setup.server().map(|server| (server.to_owned(), schema(base, number)));
+        let server = servers.database().map(|server| (server, schema(base, number)));
         let url = match &server {
             Some((server, name)) => scratch::make(server, &format!("{name}service")).await?,
             None => sqlite(&folder, "dunlin"),
@@ -54,7 +61,8 @@ impl Site {
         let latency = u64::try_from(bench.gateway_latency.as_millis())?;
         let sandbox = SandboxProcess::start(&bench.program, &folder.join("sandbox.jsonl"), latency).await?;
         let (services, doors, counting) = (Vec::new(), Vec::new(), None);
-        let mut site = Self { sandbox, folder, key: String::new(), doors, services, url, server, counting };
+        let mut site =
+            Self { servers, sandbox, folder, key: String::new(), doors, services, url, server, counting };
         if let Err(error) = site.start(bench).await {
             site.close().await?;
             return Err(error);
@@ -89,6 +97,7 @@ impl Site {
             ("data_dir", self.folder.display().to_string()),
             ("gateways.sandbox.base_url", format!("http://{}", self.sandbox.address)),
         ];
+        settings.extend(self.servers.redis().map(|url| ("redis.url", url)));
         if let Some(concurrency) = bench.concurrency {
             settings.push(("worker.lanes.payments", concurrency.to_string()));
         }
@@ -125,15 +134,15 @@ impl Site {
     }
 
     /// What the processes have used so far, by what they are.
-    pub(super) fn usage(&self, bench: &Bench) -> BTreeMap<&'static str, Usage> {
+    pub(super) fn usage(&self) -> BTreeMap<&'static str, Usage> {
         let mut processes: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for service in &self.services {
             processes.entry(service.name()).or_default().push(service.id);
         }
         processes.entry("sandbox").or_default().extend(self.sandbox.id());
         processes.entry("clients").or_default().push(std::process::id());
-        if let Some(database) = bench.setup.process() {
-            processes.entry("database").or_default().extend(family(database));
+        for (name, id) in self.servers.processes() {
+            processes.entry(name).or_default().extend(family(id));
         }
         processes.into_iter().map(|(name, ids)| (name, Usage::of(&ids))).collect()
     }
@@ -206,21 +215,4 @@ async fn is_quiet(api: &mut Client) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
-}
-
-impl SetUp {
-    /// The PostgreSQL server, where there is one.
-    fn server(&self) -> Option<&str> {
-        match self {
-            Self::Sqlite => None,
-            Self::Server(url) => Some(url),
-        }
-    }
-
-    /// The server's process, where it is ours.
-    fn process(&self) -> Option<u32> {
-        match self {
-            Self::Sqlite | Self::Server(_) => None,
-        }
-    }
 }

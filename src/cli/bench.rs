@@ -9,7 +9,8 @@ use std::{path::PathBuf, time::Duration};
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// sqlite, or the URL of a PostgreSQL database in which schemas may be made.
+    /// sqlite, postgres or postgres+redis (servers of its own, gone afterwards), or the URL of a PostgreSQL database in
+    /// which schemas may be made.
     #[arg(long, value_parser = store, default_value = "sqlite")]
     store: SetUp,
     /// How many charges each leg sends.
@@ -68,9 +69,14 @@ an attempt less --gateway-latency, so what the gateway computes is in it.";
 fn store(text: &str) -> Result<SetUp, String> {
     match text.split_once("://") {
         None if text == "sqlite" => Ok(SetUp::Sqlite),
+        None if text == "postgres" => Ok(SetUp::Postgres),
+        None if text == "postgres+redis" => Ok(SetUp::PostgresRedis),
         Some(("postgres" | "postgresql", _)) => Ok(SetUp::Server(text.to_owned())),
         // The rest may hold a password.
-        _ => Err("give sqlite, or postgres://USER:PASSWORD@HOST:PORT/NAME".to_owned()),
+        _ => {
+            Err("give sqlite, postgres, postgres+redis, or postgres://USER:PASSWORD@HOST:PORT/NAME"
+                .to_owned())
+        }
     }
 }
 
