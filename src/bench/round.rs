@@ -15,7 +15,13 @@ use crate::{
 };
 use anyhow::Context;
 use chrono::TimeDelta;
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// How many charges trickle in while nothing else happens, and how far apart.
@@ -24,7 +30,9 @@ const TRICKLE_PACE: Duration = Duration::from_millis(20);
 /// How long charges come at half the speed of the load before.
 const HALF_FOR: Duration = Duration::from_secs(4);
 /// How many rows the one bulk INSERT has at most, beside which the billing run is held.
-const INSERT_ROWS: usize = 20_000;
+const INSERT_ROWS: usize = 10_000;
+/// How often the memory of a command is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
 /// PostgreSQL tells what it has counted once a second.
 const COUNTED_AFTER: Duration = Duration::from_millis(1100);
 
@@ -48,6 +56,8 @@ pub(super) struct Run<'a, 's> {
     waiting: usize,
     windows: BTreeMap<Leg, Window>,
     load: Option<Spent>,
+    /// The largest that each kind of process was.
+    peaks_kib: BTreeMap<&'static str, u64>,
 }
 
 /// What the load has cost.
@@ -59,8 +69,17 @@ struct Spent {
 
 impl<'a, 's> Run<'a, 's> {
     pub(super) fn new(bench: &'a Bench, site: &'a mut Site<'s>) -> Self {
-        let (figures, windows) = (Figures::default(), BTreeMap::new());
-        Self { bench, site, clock: Clock::system(), figures, charged: 0, waiting: 0, windows, load: None }
+        Self {
+            bench,
+            site,
+            clock: Clock::system(),
+            figures: Figures::default(),
+            charged: 0,
+            waiting: 0,
+            windows: BTreeMap::new(),
+            load: None,
+            peaks_kib: BTreeMap::new(),
+        }
     }
 
     pub(super) async fn measure(mut self) -> anyhow::Result<Round> {
@@ -75,6 +94,9 @@ impl<'a, 's> Run<'a, 's> {
                 Leg::Enqueue => enqueued = self.enqueue().await?,
             }
         }
+        for (name, usage) in self.site.usage() {
+            self.peaks_kib.insert(name, usage.peak_rss_kib);
+        }
         let store = self.site.stop().await?;
         let findings = audit::compare(&store, self.site.sandbox.address).await?;
         let complaint = self.complaint(&findings);
@@ -85,6 +107,9 @@ impl<'a, 's> Run<'a, 's> {
         self.figures.whole("enqueued_per_s", enqueued);
         self.tell_floor(specimen.as_ref(), billed, &lives).await?;
         self.tell_spent();
+        for (name, peak) in &self.peaks_kib {
+            self.figures.whole(format!("peak_rss_mib_{name}"), Some(peak / 1024));
+        }
         Ok(Round { figures: self.figures, findings, complaint })
     }
 
@@ -169,15 +194,23 @@ impl<'a, 's> Run<'a, 's> {
         let door = self.site.doors.first().context("nobody takes charges")?;
         self.charged += self.bench.charges;
         let (from, started) = (self.clock.now(false), Instant::now());
-        let ended = tokio::process::Command::new(&self.bench.program)
+        let mut command = tokio::process::Command::new(&self.bench.program)
             .arg("charge")
             .arg(file)
             .args(["--url", &format!("http://{door}"), "--api-key", &self.site.key])
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::inherit())
             .kill_on_drop(true)
-            .status()
-            .await?;
+            .spawn()?;
+        let id: Vec<_> = command.id().into_iter().collect();
+        let ended = loop {
+            // It tells its memory while it runs only.
+            let peak = Usage::of(&id).peak_rss_kib;
+            self.peaks_kib.entry("charge").and_modify(|known| *known = peak.max(*known)).or_insert(peak);
+            if let Ok(ended) = tokio::time::timeout(GLANCE, command.wait()).await {
+                break ended?;
+            }
+        };
         anyhow::ensure!(ended.success(), "the billing run ended with {ended}");
         let took = started.elapsed();
         self.site.settle(self.charged).await?;
@@ -187,12 +220,13 @@ impl<'a, 's> Run<'a, 's> {
 
     fn write_file(&self) -> anyhow::Result<PathBuf> {
         let path = self.site.folder.join("charges.csv");
-        let mut text = "reference,amount,currency,customer,method,description\n".to_owned();
+        let mut file = BufWriter::new(File::create(&path).context("the file of charges cannot be made")?);
+        writeln!(file, "reference,amount,currency,customer,method,description")?;
         for row in 0..self.bench.charges {
             let (customer, card) = (row % CUSTOMERS, &self.bench.card);
-            writeln!(text, "bill-{row},12.50,EUR,cus_{customer},{card},Monthly subscription")?;
+            writeln!(file, "bill-{row},12.50,EUR,cus_{customer},{card},Monthly subscription")?;
         }
-        std::fs::write(&path, text).context("the file of charges cannot be written")?;
+        file.flush().context("the file of charges cannot be written")?;
         Ok(path)
     }
 
@@ -269,9 +303,6 @@ impl<'a, 's> Run<'a, 's> {
         }
         let all = usage.values().filter_map(micros).sum();
         figures.whole("cpu_us_per_payment_all", each(Some(all), charges));
-        for (name, usage) in usage {
-            figures.whole(format!("peak_rss_mib_{name}"), Some(usage.peak_rss_kib / 1024));
-        }
         let commits = counters.map(|counters| counters.commits);
         figures.ratio("commits_per_payment", commits, u64::try_from(charges).ok());
         figures.whole("wal_bytes_per_payment", each(counters.map(|counters| counters.wal_bytes), charges));
