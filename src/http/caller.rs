@@ -3,7 +3,6 @@
 use super::{Api, described::Input, operation::Operation, problem::Problem};
 use crate::{
     domain::scope::Scope,
-    flow::FlowError,
     store::{KeyHolder, Owner},
 };
 use axum::{
@@ -79,9 +78,7 @@ async fn holder(headers: &HeaderMap, api: &Api) -> Result<KeyHolder, Problem> {
     let secret = credential(headers).ok_or_else(|| {
         unauthorized("send your API key as `Authorization: Bearer dk_test_...` or as `x-api-key`")
     })?;
-    let turn = api.lookups.acquire().await;
-    let holder = api.flows.store.find_key(&secret).await.map_err(FlowError::from)?;
-    drop(turn);
+    let holder = api.lookups.find(&api.flows.store, secret).await?;
     holder.ok_or_else(|| {
         unauthorized("the API key is unknown, expired or revoked: check it, or create another")
     })

@@ -15,6 +15,7 @@ mod gateways;
 mod health;
 mod jobs;
 mod json;
+mod lookups;
 mod openapi;
 mod operation;
 mod page;
@@ -41,6 +42,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dunlin_jobs::RequestId;
+use lookups::Lookups;
 use problem::Problem;
 use rates::Rates;
 use routes::Routes;
@@ -53,11 +55,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tracing::Instrument;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -85,14 +83,9 @@ struct Api {
     flows: Flows,
     settings: Arc<Settings>,
     draining: Arc<AtomicBool>,
-    /// Turns for looking up who calls.
-    lookups: Arc<Semaphore>,
+    lookups: Lookups,
     rates: Arc<Rates>,
 }
-
-/// How many callers are looked up at a time: a storm of requests must leave connections for their commits, and
-/// must wait here rather than be told that no connection is free.
-const LOOKUPS: usize = 4;
 
 /// The running server.
 #[derive(Debug)]
@@ -128,10 +121,9 @@ impl Server {
         let drain_notice = Duration::from_secs(settings.drain_notice_s);
         let drain_timeout = Duration::from_secs(settings.drain_timeout_s);
         let draining = Arc::new(AtomicBool::new(false));
-        let lookups = Arc::new(Semaphore::new(LOOKUPS));
         let rates = Arc::new(Rates::new(settings.key_requests_per_s, settings.key_burst));
         let settings = Arc::new(settings);
-        let api = Api { flows, settings, draining: Arc::clone(&draining), lookups, rates };
+        let api = Api { flows, settings, draining: Arc::clone(&draining), lookups: Lookups::new(), rates };
         let (stop, mut stopped) = watch::channel(false);
         let service = axum::serve(listener, router(routes, api)).with_graceful_shutdown(async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;

@@ -203,7 +203,8 @@ impl StoreError {
     }
 
     /// The same error for one more caller.
-    fn again(&self) -> Self {
+    #[must_use]
+    pub fn again(&self) -> Self {
         match self {
             Self::Conflict => Self::Conflict,
             Self::Corrupt { table, column, id } => Self::corrupt(table, column, id),
