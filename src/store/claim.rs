@@ -187,7 +187,7 @@ pub(super) async fn claim(
     tx: &mut Tx,
     clock: &Clock,
     order: &Order,
-    recent: Option<&Recent>,
+    recent: &Recent,
 ) -> Result<Vec<Claimed>, StoreError> {
     if !order.livemode && !gate::pass(tx, clock).await? {
         return Ok(Vec::new());
@@ -220,7 +220,7 @@ pub(super) async fn claim(
         }
     }
     aside.write(tx).await?;
-    let remembered = |id: &PaymentId| recent.is_some_and(|recent| recent.holds(*id));
+    let remembered = |id: &PaymentId| recent.holds(*id);
     let about = claimed.iter().filter_map(|claimed| claimed.job.payment()).filter(|id| !remembered(id));
     let payments = payments::look_up(tx, &about.collect()).await?;
     for claimed in &mut claimed {

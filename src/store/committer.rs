@@ -221,10 +221,10 @@ async fn transact(
             claim::need_not_last(&mut tx).await?;
         }
         store.pass(Point::BatchBegun).await?;
-        let outcome = batch::run(&mut tx, changes, &store.context, store.recent.as_ref()).await?;
+        let outcome = batch::run(&mut tx, changes, &store.context, &store.recent).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
-            claimed.push(claim::claim(&mut tx, &store.clock, order, store.recent.as_ref()).await?);
+            claimed.push(claim::claim(&mut tx, &store.clock, order, &store.recent).await?);
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {
@@ -237,9 +237,8 @@ async fn transact(
                 continue;
             }
         }
-        if let Some(recent) = &store.recent {
-            recent.keep(outcome.written);
-        }
+        store.recent.keep(outcome.written);
+        store.recent.keep(claimed.iter().flatten().filter_map(|claimed| claimed.payment.clone()));
         store.failpoints.at(Point::BatchCommitted).await;
         for ((_, answer), jobs) in claims.drain(..).zip(claimed) {
             let _ = answer.send(Ok(jobs));

@@ -83,7 +83,7 @@ pub struct Store {
     committer: committer::Handle,
     committers: Arc<[tokio::task::AbortHandle]>,
     context: Arc<batch::Context>,
-    recent: Option<recent::Recent>,
+    recent: recent::Recent,
     clock: Clock,
     failpoints: Failpoints,
     /// When the last change found no room on the disk, unless one was written since.
@@ -152,7 +152,7 @@ impl Store {
     /// The payment that a claimed job is about, for work that is guarded by the table of states. It is looked up
     /// by itself only where the claim could not: a row that makes no sense is told here.
     pub async fn payment_of(&self, claimed: &Claimed, id: PaymentId) -> Result<Option<Payment>, StoreError> {
-        let recent = || self.recent.as_ref().and_then(|recent| recent.find(id));
+        let recent = || self.recent.find(id);
         match claimed.payment.clone().filter(|payment| payment.id == id).or_else(recent) {
             Some(payment) => Ok(Some(payment)),
             None => self.find_payment(id).await,
@@ -161,9 +161,7 @@ impl Store {
 
     /// Reads payments anew from the table, for whoever has changed it by other means.
     pub fn forget_recent(&self) {
-        if let Some(recent) = &self.recent {
-            recent.forget();
-        }
+        self.recent.forget();
     }
 
     async fn begin(&self) -> Result<Tx, StoreError> {

@@ -92,7 +92,8 @@ impl Store {
         };
         let (handle, lines) = committer::lines(committers);
         let context = Arc::new(batch::Context { clock: clock.clone(), plan, failpoints: failpoints.clone() });
-        let recent = matches!(db, Db::Sqlite(_)).then(Recent::default);
+        let recent =
+            if matches!(db, Db::Sqlite(_)) { Recent::of_only_writer() } else { Recent::of_one_of_many() };
         let store = Self {
             db,
             writer,

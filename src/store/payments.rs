@@ -2,6 +2,7 @@
 
 use super::{
     Store, StoreError, Tx,
+    recent::Recent,
     row::{At, AttemptRow, PaymentRow, count, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
@@ -70,8 +71,7 @@ const FIND_MANY: Text = Text {
     ),
 };
 
-const LOCK: &str =
-    "SELECT id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
+const LOCK: &str = "SELECT id, version FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
 const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, action_url, decline \
      FROM attempts WHERE payment_id = $1 ORDER BY n";
@@ -234,22 +234,40 @@ impl Store {
     }
 }
 
-/// Reads the payments, and on PostgreSQL locks them until the end of the transaction.
+/// Holds the payments as the tables have them, on PostgreSQL locked until the end of the transaction. What is
+/// remembered of them is not read again.
 pub(super) async fn lock(
     tx: &mut Tx,
     ids: &BTreeSet<PaymentId>,
+    recent: &Recent,
 ) -> Result<HashMap<PaymentId, Payment>, StoreError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids = json(&ids);
-    if let Tx::Postgres(tx) = tx {
-        // By itself: a join that waits for a lock sees the new payment beside its old attempt.
-        sqlx::query(LOCK).bind(&ids).execute(&mut **tx).await?;
+    let mut held: HashMap<_, _> = match tx {
+        Tx::Sqlite(_) => ids.iter().filter_map(|id| Some((*id, recent.find(*id)?))).collect(),
+        Tx::Postgres(tx) => {
+            // By itself: a join that waits for a lock sees the new payment beside its old attempt.
+            let locked: Vec<(String, i64)> =
+                sqlx::query_as(LOCK).bind(json(ids)).fetch_all(&mut **tx).await?;
+            let known = |(id, version): &(String, i64)| {
+                let id = id.parse().ok()?;
+                Some((id, recent.find_at(id, count(*version)?)?))
+            };
+            locked.iter().filter_map(known).collect()
+        }
+    };
+    let others: BTreeSet<_> = ids.iter().filter(|id| !held.contains_key(id)).collect();
+    if !others.is_empty() {
+        let ids = json(&others);
+        let rows: Vec<PaymentRow> =
+            on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
+        for row in rows {
+            let payment = Payment::try_from(row)?;
+            held.insert(payment.id, payment);
+        }
     }
-    let rows: Vec<PaymentRow> =
-        on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
-    rows.into_iter().map(|row| Payment::try_from(row).map(|payment| (payment.id, payment))).collect()
+    Ok(held)
 }
 
 /// Reads payments for work that is yet to begin. A row that makes no sense is left to whoever needs it.

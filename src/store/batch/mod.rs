@@ -56,7 +56,7 @@ pub(super) async fn run(
     tx: &mut Tx,
     changes: &[Change],
     context: &Context,
-    recent: Option<&Recent>,
+    recent: &Recent,
 ) -> Result<Outcome, StoreError> {
     let keys = idempotency::claim(tx, changes).await?;
     context.failpoints.pass(Point::Keyed).await?;
@@ -74,7 +74,7 @@ pub(super) async fn run(
     let leases = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
     let wanted_jobs = operating::wanted_jobs(changes);
 
-    let held = hold(tx, wanted, recent).await?;
+    let held = payments::lock(tx, &wanted, recent).await?;
     let mut work = Work {
         refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
         // All of them at once: two statements would lock in two orders.
@@ -129,20 +129,6 @@ fn wanted_methods(changes: &[Change], held: &HashMap<PaymentId, Payment>) -> BTr
         | Subject::Note => None,
     });
     beginning.filter_map(|payment| payment.method_id).collect()
-}
-
-/// The payments that the batch is about, from memory where they were written lately.
-async fn hold(
-    tx: &mut Tx,
-    mut wanted: BTreeSet<PaymentId>,
-    recent: Option<&Recent>,
-) -> Result<HashMap<PaymentId, Payment>, StoreError> {
-    let known = wanted.iter().filter_map(|id| Some((*id, recent?.find(*id)?)));
-    let known: HashMap<_, _> = known.collect();
-    wanted.retain(|id| !known.contains_key(id));
-    let mut held = payments::lock(tx, &wanted).await?;
-    held.extend(known);
-    Ok(held)
 }
 
 /// A batch in memory: what was read, and what is to be written.
