@@ -84,11 +84,12 @@ async fn a_charge_is_committed_with_the_producers_own_row_from_python_and_from_n
 async fn a_stream_takes_charges_from_python_and_from_node() {
     let redis = Redis::start();
     let (_folder, path) = folder();
-    let serve = Serve::start(&Database::sqlite(), &path, &[("DUNLIN_REDIS__URL", &redis.url())]);
+    let database = Database::sqlite();
+    let serve = Serve::start(&database, &path, &[("DUNLIN_REDIS__URL", &redis.url())]);
     let leave = |name: &str, orders: &[&str]| run(example(name).args(orders).env("REDIS_URL", redis.url()));
 
     let python = leave("stream.py", &["a", "1250", "b", "700"]);
-    let node = leave("stream.js", &["a", "1250", "c", "5"]);
+    let node = leave("stream.js", &["a", "1250", "c", "500"]);
 
     for (is_done, said) in [python, node] {
         assert!(is_done && said.contains("2 charges are left in dunlin:intake"), "{said}");
