@@ -8,6 +8,7 @@ mod clock;
 mod completions;
 mod dead_letters;
 mod demo;
+mod fleet;
 mod gateways;
 mod jobs;
 mod keys;
@@ -134,7 +135,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Worker(args) => Box::pin(worker::run(args, config)).await,
         Command::Charge(args) => charge::run(args, &Config::load(config)?).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
-        Command::Torture(args) => torture::run(args).await,
+        Command::Torture(args) => Box::pin(torture::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
         Command::CheckConfig => setup::check(&Config::load(config)?),

@@ -11,6 +11,7 @@ mod events;
 mod exchanges;
 mod gate;
 pub mod gateway_events;
+pub mod hands;
 mod history;
 mod idempotency;
 mod intake;
@@ -218,6 +219,9 @@ impl From<Broken> for StoreError {
     }
 }
 
+/// A transaction whose process stood still was ended by the server.
+const TOO_LONG_IDLE: &str = "25P03";
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -234,12 +238,18 @@ impl From<sqlx::Error> for StoreError {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed
+                // So a connection ends that breaks off while it is made, or while a transaction begins.
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::BeginFailed
         );
         if busy {
             Self::Conflict
         } else if unwritable {
             Self::Unwritable
-        } else if gone || code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") {
+        } else if gone
+            || code == TOO_LONG_IDLE
+            || ["08", "57P", "53"].iter().any(|class| code.starts_with(class))
+        {
             Self::Unavailable
         } else {
             Self::Sql(error)

@@ -28,8 +28,18 @@ pub(super) struct Caller {
 pub(super) const REFERENCE: &str = "reference";
 
 /// The refunds that one process has taken, by reference.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Asked(BTreeSet<String>);
+
+impl Asked {
+    pub(super) fn has(&self, reference: &str) -> bool {
+        self.0.contains(reference)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Somebody answered, and not with 2xx.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +105,8 @@ impl Caller {
     }
 
     /// Asks for what is to go back of the payments that are captured by now, each until it is taken or refused.
-    pub(super) async fn ask_back(&self, plan: &Plan, taken: &mut Taken, asked: &mut Asked) {
-        let open = plan.charges.iter().filter_map(|charge| {
+    pub(super) async fn ask_back(&self, charges: &[Charge], taken: &mut Taken, asked: &mut Asked) {
+        let open = charges.iter().filter_map(|charge| {
             let payment = taken.get(&charge.reference)?.first()?.clone();
             let open: Vec<_> =
                 charge.returns.iter().filter(|back| !asked.0.contains(&back.reference)).collect();
@@ -185,7 +195,7 @@ fn is_refusal(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refused>().is_some_and(|refused| matches!(refused.status.as_u16(), 409 | 422))
 }
 
-fn body(charge: &Charge) -> Value {
+pub(super) fn body(charge: &Charge) -> Value {
     json!({
         "amount": AMOUNT,
         "currency": "EUR",

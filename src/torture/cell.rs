@@ -4,11 +4,11 @@ use super::{
     caller::{Asked, Caller, Taken},
     life::Life,
     places::Moment,
-    plan::{Blow, Plan},
+    plan::{Blow, Loss, Plan},
     room::Room,
     verdict::{self, Verdict},
 };
-use crate::failpoint::Deed;
+use crate::{failpoint::Deed, private::Redis};
 use chrono::TimeDelta;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -26,6 +26,9 @@ const A_MOMENT: TimeDelta = TimeDelta::seconds(1);
 /// After this long a slow call is on the wire.
 const ON_THE_WIRE: Duration = Duration::from_millis(60);
 
+/// How often Redis loses what it holds, in cells in which it does.
+const LOSS_EVERY: Duration = Duration::from_millis(50);
+
 /// How a cell went.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -36,6 +39,40 @@ pub(super) struct Ended {
 
 pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     room.enter(plan).await?;
+    let Some(mut redis) = room.redis.take() else { return live_through(plan, room).await };
+    room.redis_url = redis.url();
+    let ended = tokio::select! {
+        ended = Box::pin(live_through(plan, room)) => ended,
+        error = lose(&mut redis, plan.loss) => Err(error),
+    };
+    if plan.loss == Loss::Restarted {
+        // It may have been on its way down or up.
+        redis.stop().await?;
+        redis.start_again().await?;
+    }
+    room.redis = Some(redis);
+    ended
+}
+
+/// Has Redis lose what it holds until this is dropped; ends where it could not.
+async fn lose(redis: &mut Redis, loss: Loss) -> anyhow::Error {
+    loop {
+        tokio::time::sleep(LOSS_EVERY).await;
+        let done = match loss {
+            Loss::None => std::future::pending().await,
+            Loss::Flushed => redis.flush_all().await,
+            Loss::Restarted => match redis.stop().await {
+                Ok(()) => redis.start_again().await,
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = done {
+            return error;
+        }
+    }
+}
+
+async fn live_through(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     let mut taken = Taken::new();
     let mut complaints = Vec::new();
     let mut blows_fallen = 0;
@@ -64,7 +101,7 @@ pub(super) async fn run(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     room.relay.lead_to(None);
     life.kill().await;
     complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
-    let mut verdict = verdict::judge(plan, room, &taken).await?;
+    let mut verdict = verdict::judge(&plan.charges, room, &taken).await?;
     for complaint in complaints {
         verdict.stuck(complaint);
     }
@@ -98,7 +135,7 @@ async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Op
         if timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
             return slow("do what was due at once".to_owned());
         }
-        if timeout(WITHIN, caller.ask_back(plan, taken, &mut asked)).await.is_err() {
+        if timeout(WITHIN, caller.ask_back(&plan.charges, taken, &mut asked)).await.is_err() {
             return slow("take all refunds".to_owned());
         }
         if timeout(WITHIN, caller.pass(FIVE_DAYS)).await.is_err() {

@@ -44,7 +44,7 @@ impl Gateway {
 
     /// Has go wrong what the plan says, and nothing else.
     pub(super) async fn make_trouble(&self, plan: &Plan) -> anyhow::Result<()> {
-        self.send(self.http.delete(self.url("/_sandbox/faults"))).await?;
+        self.calm().await?;
         match &plan.trouble {
             Trouble::None => {}
             Trouble::Refunds(faults) => {
@@ -53,14 +53,22 @@ impl Gateway {
                     self.post("/_sandbox/faults", order.to_string()).await?;
                 }
             }
-            Trouble::Chance { rate, menu } => {
-                let method = ["create", "confirm", "cancel", "refund", "retrieve", "list", "search"];
-                let rate: Value = serde_json::from_str(rate)?;
-                let chance = json!({ "seed": plan.seed, "rate": rate, "menu": menu, "method": method });
-                self.post("/_sandbox/faults", chance.to_string()).await?;
-            }
+            Trouble::Chance { rate, menu } => self.go_wrong_at_times(plan.seed, rate, menu).await?,
         }
         Ok(())
+    }
+
+    /// Has a share of all requests go wrong in one of these ways.
+    pub(super) async fn go_wrong_at_times(&self, seed: u64, rate: &str, menu: &[&str]) -> anyhow::Result<()> {
+        let method = ["create", "confirm", "cancel", "refund", "retrieve", "list", "search"];
+        let rate: Value = serde_json::from_str(rate)?;
+        let chance = json!({ "seed": seed, "rate": rate, "menu": menu, "method": method });
+        self.post("/_sandbox/faults", chance.to_string()).await.map(|_| ())
+    }
+
+    /// Nothing goes wrong any more.
+    pub(super) async fn calm(&self) -> anyhow::Result<()> {
+        self.send(self.http.delete(self.url("/_sandbox/faults"))).await.map(|_| ())
     }
 
     /// Has the gateway tell that address of what it does.

@@ -1,8 +1,10 @@
 //! Lives: `dunlin serve` as a process, from its start to its kill.
 
 use super::{plan::Blow, room::Room};
+use crate::signals::{self, Signal};
 use anyhow::{Context, bail};
 use std::{
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,10 +31,20 @@ pub(super) struct Life {
 impl Life {
     /// Starts a process that has nothing but its settings, and ends with this value.
     pub(super) fn start(room: &Room, blow: Option<&Blow>) -> anyhow::Result<Self> {
-        let mut child = Command::new(&room.program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--with-parent"])
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--with-parent"];
+        Self::launch(&room.program, &serve, room.variables(blow))
+    }
+
+    /// The same for any command that ends with its parent.
+    pub(super) fn launch(
+        program: &Path,
+        arguments: &[&str],
+        variables: Vec<(String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut child = Command::new(program)
+            .args(arguments)
             .env_clear()
-            .envs(room.variables(blow))
+            .envs(variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -62,15 +74,20 @@ impl Life {
 
     /// Waits until it listens, and says where.
     pub(super) async fn door(&mut self) -> anyhow::Result<String> {
+        self.says("dunlin listening on ").await
+    }
+
+    /// Waits for its first line, which begins so, and gives the rest of it.
+    pub(super) async fn says(&mut self, prefix: &str) -> anyhow::Result<String> {
         let mut output = self.output.take().context("it was asked before")?;
         let line = tokio::time::timeout(START_WITHIN, output.next_line()).await;
         let line = line.context("a process did not start in time")??;
-        let Some(url) = line.as_deref().and_then(|line| line.strip_prefix("dunlin listening on ")) else {
-            bail!("a process ended before it listened: {}", self.last_words());
+        let Some(rest) = line.as_deref().and_then(|line| line.strip_prefix(prefix)) else {
+            bail!("a process ended before it had started: {}", self.last_words());
         };
         // Whoever writes to a closed pipe dies of it, so the rest is read too.
         tokio::spawn(async move { while let Ok(Some(_)) = output.next_line().await {} });
-        Ok(url.to_owned())
+        Ok(rest.to_owned())
     }
 
     /// Ends when the process has come to its failpoint; never for one that has none.
@@ -91,6 +108,24 @@ impl Life {
     pub(super) async fn stop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait().await;
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        signals::send(&self.child, signal)
+    }
+
+    /// Waits for an end that it was asked for.
+    pub(super) async fn end(&mut self) {
+        let _ = self.child.wait().await;
+    }
+
+    /// Whether it has ended without having been asked to.
+    pub(super) fn is_gone(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// SIGKILL: nothing is flushed, nothing is said.

@@ -3,6 +3,7 @@
 
 mod caller;
 mod cell;
+pub mod fleet;
 mod gateway;
 mod life;
 mod menu;
@@ -15,7 +16,11 @@ mod verdict;
 
 pub use verdict::Verdict;
 
-use crate::{failpoint::Deed, private::Postgres, store::scratch};
+use crate::{
+    failpoint::Deed,
+    private::{Postgres, Redis},
+    store::scratch,
+};
 use anyhow::Context;
 use futures_util::future::join_all;
 use plan::Plan;
@@ -24,6 +29,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     path::PathBuf,
+    time::{Duration, Instant},
 };
 
 /// How many cells take place at a time; most of a cell is waiting.
@@ -32,7 +38,10 @@ const SIDE_BY_SIDE: usize = 8;
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Torture {
+    /// How many at most.
     pub cells: u64,
+    /// After this long no cell begins any more.
+    pub within: Option<Duration>,
     /// The first cell's seed; the others follow.
     pub seed: u64,
     pub stores: Vec<Store>,
@@ -42,18 +51,29 @@ pub struct Torture {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
     Sqlite,
-    /// A PostgreSQL of the run's own.
-    PrivatePostgres,
-    /// The URL of a PostgreSQL database in which schemas may be made.
-    Postgres(String),
+    Postgres {
+        /// The URL of a database in which schemas may be made; without it a server of the run's own.
+        url: Option<String>,
+        /// Whether a Redis of the run's own joins the processes.
+        redis: bool,
+    },
 }
 
 impl Store {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
-            Self::PrivatePostgres | Self::Postgres(_) => "postgres",
+            Self::Postgres { redis: false, .. } => "postgres",
+            Self::Postgres { redis: true, .. } => "postgres+redis",
         }
+    }
+
+    fn has_redis(&self) -> bool {
+        matches!(self, Self::Postgres { redis: true, .. })
+    }
+
+    fn needs_server(&self) -> bool {
+        matches!(self, Self::Postgres { url: None, .. })
     }
 }
 
@@ -101,7 +121,7 @@ impl Workshop {
         let folder = std::env::temp_dir().join(format!("dunlin-{name}"));
         // The provider is process-wide; a second client finds the first one's.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let is_needed = torture.stores.contains(&Store::PrivatePostgres);
+        let is_needed = torture.stores.iter().any(Store::needs_server);
         let postgres = if is_needed { Some(Postgres::start().await?) } else { None };
         Ok(Self { program, folder, name, torture, postgres })
     }
@@ -110,16 +130,15 @@ impl Workshop {
     fn server(&self, store: &Store) -> Option<String> {
         match store {
             Store::Sqlite => None,
-            Store::PrivatePostgres => self.postgres.as_ref().map(Postgres::url),
-            Store::Postgres(url) => Some(url.clone()),
+            Store::Postgres { url, .. } => url.clone().or_else(|| self.postgres.as_ref().map(Postgres::url)),
         }
     }
 
     /// Runs all cells. Dropped, it ends its processes.
     pub async fn run(&self, tell: impl Fn(Progress<'_>)) -> anyhow::Result<Report> {
-        let next = Cell::new(0);
+        let (next, begun) = (Cell::new(0), Instant::now());
         let report = RefCell::new(Report::default());
-        let lanes = (0..SIDE_BY_SIDE).map(|lane| Box::pin(self.lane(lane, &next, &report, &tell)));
+        let lanes = (0..SIDE_BY_SIDE).map(|lane| Box::pin(self.lane(lane, (&next, begun), &report, &tell)));
         for lane in join_all(lanes).await {
             lane?;
         }
@@ -131,7 +150,8 @@ impl Workshop {
     /// Removes what is left, after a run that was broken off too.
     pub async fn clear(&self) -> anyhow::Result<()> {
         for store in &self.torture.stores {
-            if let Store::Postgres(server) = store {
+            // A server of our own goes with all that is in it.
+            if let Store::Postgres { url: Some(server), .. } = store {
                 scratch::clear(server, &format!("{}_", self.name)).await?;
             }
         }
@@ -141,16 +161,25 @@ impl Workshop {
         Ok(())
     }
 
+    async fn room(&self, store: &Store, name: &str) -> anyhow::Result<Room> {
+        let mut room = Room::open(&self.program, self.server(store).as_deref(), &self.folder, name).await?;
+        if store.has_redis() {
+            room.redis = Some(Redis::start().await?);
+        }
+        Ok(room)
+    }
+
     /// Takes one cell after the other, in a room for each database, until there are no more.
     async fn lane(
         &self,
         lane: usize,
-        next: &Cell<u64>,
+        (next, begun): (&Cell<u64>, Instant),
         report: &RefCell<Report>,
         tell: &impl Fn(Progress<'_>),
     ) -> anyhow::Result<()> {
         let mut rooms: BTreeMap<usize, Room> = BTreeMap::new();
-        while next.get() < self.torture.cells {
+        let is_time = || self.torture.within.is_none_or(|within| begun.elapsed() < within);
+        while next.get() < self.torture.cells && is_time() {
             let number = next.get();
             next.set(number + 1);
             let plan = Plan::of(self.torture.seed.wrapping_add(number), self.torture.stores.len());
@@ -163,8 +192,7 @@ impl Workshop {
                     }
                     // The last underscore keeps one name from beginning with another.
                     let name = format!("{}_{lane}_{number}_", self.name);
-                    let server = self.server(store);
-                    Room::open(&self.program, server.as_deref(), &self.folder, &name).await?
+                    self.room(store, &name).await?
                 }
             };
             let ended = cell::run(&plan, &mut room).await;

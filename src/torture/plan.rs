@@ -21,6 +21,18 @@ pub(super) struct Plan {
     pub(super) trouble: Trouble,
     /// Whether the gateway tells of what it has done.
     pub(super) told: bool,
+    /// What Redis goes through, where there is one.
+    pub(super) loss: Loss,
+}
+
+/// How often Redis loses what it holds, all along the cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    None,
+    /// It forgets everything, again and again.
+    Flushed,
+    /// It is stopped and started again, and is away in between.
+    Restarted,
 }
 
 /// What goes wrong at the gateway, beside what its cards bring about.
@@ -95,7 +107,7 @@ impl Plan {
             PLACES.iter().flat_map(|place| place.2.iter().map(move |deed| (place, *deed))).collect();
         let index = usize::try_from(seed % 1_000_000_007).unwrap_or(0);
         let (place, deed) = pairs[index % pairs.len()];
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d);
+        let mut dice = Dice::of(seed);
         let charges = dice.charges(seed, place.1);
         let main = dice.blow(*place, deed, charges.len());
         let mut blows = vec![main];
@@ -112,7 +124,8 @@ impl Plan {
         let trouble = dice.trouble(main);
         let told = main.moment == Moment::Telling || dice.throw(4) == 0;
         let database = index / pairs.len() % databases.max(1);
-        Self { seed, database, blows, charges, in_one_batch, trouble, told }
+        let loss = dice.pick(&[Loss::None, Loss::Flushed, Loss::Restarted]);
+        Self { seed, database, blows, charges, in_one_batch, trouble, told, loss }
     }
 
     /// Whether its first process must find an empty database.
@@ -122,10 +135,15 @@ impl Plan {
 }
 
 /// `SplitMix64`.
-struct Dice(u64);
+#[derive(Debug)]
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self, sides: usize) -> usize {
+    pub(super) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(super) fn throw(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -134,7 +152,7 @@ impl Dice {
         usize::try_from((z ^ (z >> 31)) % sides).unwrap_or(0)
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.throw(from.len())]
     }
 
@@ -163,7 +181,7 @@ impl Dice {
         charges
     }
 
-    fn returns(&mut self, charge: &str) -> Vec<Return> {
+    pub(super) fn returns(&mut self, charge: &str) -> Vec<Return> {
         let mut left = AMOUNT;
         let amounts = self.pick(&RETURNS).iter().enumerate();
         let returns = amounts.map(|(n, amount)| {
@@ -221,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn five_hundred_seeds_meet_every_place_with_every_deed_on_both_databases() {
+    fn five_hundred_seeds_meet_every_place_with_every_deed_on_three_databases() {
         let met: BTreeSet<_> = (1..=500)
-            .map(|seed| Plan::of(seed, 2))
+            .map(|seed| Plan::of(seed, 3))
             .flat_map(|plan| plan.blows.into_iter().map(move |blow| (plan.database, blow)))
             .map(|(database, blow)| (database, blow.point.name(), format!("{:?}", blow.deed)))
             .collect();
 
         let pairs: usize = PLACES.iter().map(|place| place.2.len()).sum();
-        assert_eq!(met.len(), 2 * pairs);
+        assert_eq!(met.len(), 3 * pairs);
     }
 }

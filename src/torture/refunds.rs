@@ -2,7 +2,7 @@
 
 use super::{
     caller::{REFERENCE, Taken},
-    plan::{Charge, Plan},
+    plan::Charge,
     room::Room,
     verdict::Verdict,
 };
@@ -19,10 +19,10 @@ use std::collections::{BTreeMap, HashMap};
 /// More than any payment of a plan has.
 const MOST: u16 = 100;
 
-/// Judges the refunds of a cell's payments, which are given by reference.
+/// Judges the refunds of payments, which are given by reference.
 pub(super) async fn judge(
     verdict: &mut Verdict,
-    (plan, taken): (&Plan, &Taken),
+    (charges, taken): (&[Charge], &Taken),
     payments: &BTreeMap<String, Vec<Payment>>,
     room: &mut Room,
     store: &Store,
@@ -33,7 +33,7 @@ pub(super) async fn judge(
     for line in &lines {
         by_refund.entry(line.refund().to_owned()).or_default().push(line);
     }
-    for charge in &plan.charges {
+    for charge in charges {
         for payment in payments.get(&charge.reference).into_iter().flatten() {
             let refunds = refunds_of(payment, store).await?;
             for refund in &refunds {

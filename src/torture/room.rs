@@ -2,12 +2,14 @@
 
 use super::{
     gateway::{Endpoint, Gateway},
+    menu::MISHAPS,
     plan::{Blow, Plan},
     relay::Relay,
 };
 use crate::{
     app,
     config::Config,
+    private::Redis,
     sandbox::SandboxProcess,
     store::{Store, scratch},
 };
@@ -43,6 +45,10 @@ pub(super) struct Room {
     /// The last capture and the last line of refunds that were judged.
     pub(super) judged: u64,
     pub(super) refunds_judged: u64,
+    /// What joins its processes, where something does.
+    pub(super) redis: Option<Redis>,
+    /// Where it is, or nothing.
+    pub(super) redis_url: String,
     gateway: Gateway,
     /// Where the gateway tells of what it does, in cells where it does.
     endpoint: Option<Endpoint>,
@@ -78,6 +84,8 @@ impl Room {
             relay,
             judged,
             refunds_judged,
+            redis: None,
+            redis_url: String::new(),
             gateway,
             endpoint,
             folder,
@@ -100,6 +108,26 @@ impl Room {
             self.endpoint = Some(self.gateway.listen(self.relay.address).await?);
         }
         Ok(())
+    }
+
+    /// Makes the gateway one that tells what it does, and at which so many of a hundred requests go wrong.
+    pub(super) async fn prepare_for_fleet(&mut self, seed: u64, faults: u32) -> anyhow::Result<()> {
+        if faults > 0 {
+            let rate = format!("{}.{:02}", faults / 100, faults % 100);
+            self.gateway.go_wrong_at_times(seed, &rate, &MISHAPS).await?;
+        }
+        self.endpoint = Some(self.gateway.listen(self.relay.address).await?);
+        Ok(())
+    }
+
+    /// Nothing goes wrong at the gateway any more.
+    pub(super) async fn calm(&self) -> anyhow::Result<()> {
+        self.gateway.calm().await
+    }
+
+    /// Where the database is, by the shortest way.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// The gateway tells nothing any more.
@@ -127,6 +155,7 @@ impl Room {
         all.push(variable("store.url", &self.url));
         all.push(variable("data_dir", &self.folder.display().to_string()));
         all.push(variable("gateways.sandbox.base_url", &format!("http://{}", self.sandbox.address)));
+        all.push(variable("redis.url", &self.redis_url));
         if let Some(endpoint) = &self.endpoint {
             all.push(variable("gateways.sandbox.webhook_secret", &endpoint.secret));
         }

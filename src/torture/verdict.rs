@@ -2,7 +2,7 @@
 
 use super::{
     caller::Taken,
-    plan::{Charge, End, Plan},
+    plan::{Charge, End},
     refunds,
     room::Room,
 };
@@ -12,7 +12,7 @@ use crate::{
     store::{Store, change::Exchange},
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What came out of cells: of one, or of all together.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -90,15 +90,15 @@ impl Verdict {
     }
 }
 
-/// Judges a cell after its last process is gone.
-pub(super) async fn judge(plan: &Plan, room: &mut Room, taken: &Taken) -> anyhow::Result<Verdict> {
+/// Judges what became of charges after the last process is gone.
+pub(super) async fn judge(charges: &[Charge], room: &mut Room, taken: &Taken) -> anyhow::Result<Verdict> {
     let store = room.store().await?;
-    let result = look(plan, room, taken, &store).await;
+    let result = look(charges, room, taken, &store).await;
     store.abandon().await;
     result
 }
 
-async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> anyhow::Result<Verdict> {
+async fn look(charges: &[Charge], room: &mut Room, taken: &Taken, store: &Store) -> anyhow::Result<Verdict> {
     let captures = audit::read_ledger(room.sandbox.address, room.judged).await?;
     room.judged = captures.last().map_or(room.judged, |capture| capture.seq);
     let mut by_payment: HashMap<String, u64> = HashMap::new();
@@ -106,8 +106,8 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
         *by_payment.entry(capture.payment().to_owned()).or_default() += 1;
     }
     let mut verdict = Verdict { captures_seen: captures.len().try_into()?, ..Verdict::default() };
-    let payments = payments_of(plan, store).await?;
-    for charge in &plan.charges {
+    let payments = payments_of(charges, store).await?;
+    for charge in charges {
         let payments = payments.get(&charge.reference).map_or(&[][..], Vec::as_slice);
         let times = payments.iter().filter_map(|payment| by_payment.remove(&payment.id.to_string())).sum();
         verdict.take(charge, payments, times);
@@ -126,7 +126,7 @@ async fn look(plan: &Plan, room: &mut Room, taken: &Taken, store: &Store) -> any
     for (payment, _) in by_payment {
         verdict.lost(format!("{payment:?} was charged and nobody knows it"));
     }
-    refunds::judge(&mut verdict, (plan, taken), &payments, room, store).await?;
+    refunds::judge(&mut verdict, (charges, taken), &payments, room, store).await?;
     Ok(verdict)
 }
 
@@ -157,8 +157,9 @@ async fn story(payments: &[Payment], captures: &[Capture], store: &Store) -> any
     Ok(lines.join("\n    "))
 }
 
-/// The cell's payments, by reference: one each, if all is well.
-async fn payments_of(plan: &Plan, store: &Store) -> anyhow::Result<BTreeMap<String, Vec<Payment>>> {
+/// Their payments, by reference: one each, if all is well.
+async fn payments_of(charges: &[Charge], store: &Store) -> anyhow::Result<BTreeMap<String, Vec<Payment>>> {
+    let references: HashSet<&str> = charges.iter().map(|charge| charge.reference.as_str()).collect();
     let mut found: BTreeMap<String, Vec<Payment>> = BTreeMap::new();
     let mut after = None;
     loop {
@@ -167,7 +168,7 @@ async fn payments_of(plan: &Plan, store: &Store) -> anyhow::Result<BTreeMap<Stri
         after = Some(last.id);
         for payment in page {
             let reference = payment.reference.clone().unwrap_or_default();
-            if plan.charges.iter().any(|charge| charge.reference == reference) {
+            if references.contains(reference.as_str()) {
                 found.entry(reference).or_default().push(payment);
             }
         }

@@ -79,7 +79,7 @@ fn a_command_that_is_killed_leaves_no_server_behind() {
 }
 
 /// The folders that a process has made for its servers.
-fn folders_of(process: u32) -> Vec<String> {
+pub(crate) fn folders_of(process: u32) -> Vec<String> {
     let all = fs::read_dir(FOLDERS).unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let is_its = |name: &String| {
         ["postgres", "redis"].iter().any(|server| name.starts_with(&format!("dunlin-{server}-{process}-")))

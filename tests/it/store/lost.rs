@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::support::both;
+use dunlin::store::StoreError;
+use sqlx::{Connection, PgConnection};
 
 both! {
     a_creation_whose_commit_took_effect_is_answered_as_done
@@ -93,4 +95,16 @@ async fn jobs_claimed_by_a_lost_commit_are_handed_out(database: Database) {
         assert!(bench.job(payment.id).await.leased);
         gate.pass(bench.store.commit(bench.note(&claimed[0].lease, JobEnd::Done))).await.unwrap();
     }
+}
+
+// Whatever stands in front of a database that is away takes connections and drops them.
+#[tokio::test]
+async fn a_server_that_hangs_up_is_away_rather_than_broken() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+
+    let error = PgConnection::connect(&format!("postgres://nobody@{address}/nothing")).await.unwrap_err();
+
+    assert!(matches!(StoreError::from(error), StoreError::Unavailable));
 }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
-/// How many cells, or as many as `TORTURE_CELLS` says: each place with each deed on both databases, most of them twice.
+/// How many cells, or as many as `TORTURE_CELLS` says: each place with each deed over each of the three.
 const CELLS: &str = "500";
 
 #[test]
@@ -18,7 +18,8 @@ fn a_process_hurt_at_any_place_neither_loses_nor_doubles_a_charge() {
     let folder = tempfile::tempdir().unwrap();
 
     let output = dunlin()
-        .args(["torture", "--json", "--cells", &cells, "--store", "sqlite", "--store", &server()])
+        .args(["torture", "--json", "--cells", &cells])
+        .args(["--store", "sqlite", "--store", &server(), "--store", &format!("{}+redis", server())])
         .env("TMPDIR", folder.path())
         .output()
         .unwrap();
@@ -44,6 +45,22 @@ fn a_process_hurt_at_any_place_neither_loses_nor_doubles_a_charge() {
 }
 
 #[test]
+fn no_cell_begins_after_the_time_is_up() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let output = dunlin()
+        .args(["torture", "--json", "--seconds", "3", "--cells", "100000"])
+        .env("TMPDIR", folder.path())
+        .output()
+        .unwrap();
+
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{out}{}", String::from_utf8_lossy(&output.stderr));
+    let figures: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert!((1..1000).contains(&figures["cells"].as_u64().unwrap()), "{figures}");
+}
+
+#[test]
 fn a_run_that_is_broken_off_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = dunlin()
@@ -58,18 +75,24 @@ fn a_run_that_is_broken_off_leaves_nothing_behind() {
         std::thread::yield_now();
     }
 
+    break_off(&mut run);
+
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(processes(folder.path().to_str().unwrap()), 0);
+}
+
+/// Ctrl-C.
+pub(super) fn break_off(run: &mut Child) {
     assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
     let code = run.wait().unwrap().code();
 
     let said: Vec<_> = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok).collect();
     assert_eq!(code, Some(1), "{said:?}");
     assert!(said.iter().any(|line| line.contains("broken off")), "{said:?}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert_eq!(processes(folder.path().to_str().unwrap()), 0);
 }
 
 /// How many processes run whose settings or arguments name the folder, but for the one that has made it.
-fn processes(folder: &str) -> usize {
+pub(super) fn processes(folder: &str) -> usize {
     let names = |path: &std::path::Path, file: &str| {
         let text = fs::read(path.join(file)).unwrap_or_default();
         String::from_utf8_lossy(&text).contains(&format!("{folder}/dunlin-torture"))

@@ -2,5 +2,6 @@
 
 mod cells;
 mod doubts;
+mod fleets;
 mod panics;
 mod stopped;
