@@ -54,7 +54,7 @@ seconds a blow falls, and is mended beside the next ones:
   flush             Redis: FLUSHALL
   restart-redis     Redis is stopped and started, empty
   restart-postgres  the private PostgreSQL too, in half of the cases as though its power had failed
-  network           what goes to the database, the gateway or Redis is late, cut off, refused, or, of a COMMIT, not answered
+  network           what goes to the database, the gateway or Redis is late, cut off or refused, or a COMMIT is not answered
 Then all is mended, test time passes until nothing is due, and the ledger is compared with SQL.
 
 Recovery is what a job in a killed process's hands waits for: from the SIGKILL until its payment's next change, or \

@@ -3,6 +3,7 @@
 use super::{Db, Pools, open::OpenError};
 use crate::failpoint::{Failpoints, Point};
 use sqlx::migrate::{MigrateError, Migrator};
+use std::time::{Duration, Instant};
 
 static SQLITE: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("src/store/migrations/postgres");
@@ -17,16 +18,37 @@ pub(super) async fn prepare(pools: &Pools, migrate: bool, failpoints: &Failpoint
         Some(_) | None => {}
     }
     failpoints.at(Point::Migrating).await;
-    let done = match pools {
-        Db::Sqlite(pool) => SQLITE.run(pool).await,
-        Db::Postgres(pool) => POSTGRES.run(pool).await,
-    };
+    let done = run(pools).await;
     failpoints.at(Point::Migrated).await;
     match done {
         // Another process, of a newer version, was faster.
         Err(MigrateError::VersionMissing(_)) => survive(pools, last).await,
         done => done.map_err(OpenError::Migrate),
     }
+}
+
+/// How long a start waits for another process that migrates.
+const OTHERS_MIGRATE_WITHIN: Duration = Duration::from_mins(2);
+
+async fn run(pools: &Pools) -> Result<(), MigrateError> {
+    let begun = Instant::now();
+    loop {
+        let done = match pools {
+            Db::Sqlite(pool) => SQLITE.run(pool).await,
+            Db::Postgres(pool) => POSTGRES.run(pool).await,
+        };
+        let waits = done.as_ref().is_err_and(another_migrates);
+        if !waits || begun.elapsed() > OTHERS_MIGRATE_WITHIN {
+            return done;
+        }
+    }
+}
+
+/// Whether the lock that lets one process migrate at a time was not given within its time-out. What a migration itself
+/// could not lock is another error, after which nothing is tried again.
+fn another_migrates(error: &MigrateError) -> bool {
+    let MigrateError::Execute(error) = error else { return false };
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "55P03")
 }
 
 /// How the name of a migration begins that takes away what the version before it needs. All others only add, so that

@@ -48,8 +48,7 @@ impl Sort {
     }
 }
 
-/// One blow. What a sort has no use for is chosen all the same, so that one list of sorts differs from another in nothing
-/// else.
+/// One blow. What a sort has no use for is chosen all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Blow {
     pub(super) sort: Sort,

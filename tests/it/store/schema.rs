@@ -1,6 +1,7 @@
 //! The schema: the same on both databases, column by column, index by index, check by check.
 
 use super::*;
+use sqlx::{Connection, PgConnection, migrate::Migrate};
 use std::{collections::BTreeSet, fs, path::Path};
 
 async fn databases() -> (Bench, Bench) {
@@ -18,6 +19,21 @@ fn migrations_have_the_same_names_on_both_sides() {
 
     assert_eq!(names("sqlite"), names("postgres"));
     assert!(!names("sqlite").is_empty());
+}
+
+#[tokio::test]
+async fn who_finds_another_process_migrating_waits_for_it() {
+    let database = Database::postgres().await;
+    let mut other = PgConnection::connect(&database.url).await.unwrap();
+    other.lock().await.unwrap();
+
+    let mut start = Box::pin(database.open(Clock::system(), Failpoints::default()));
+    // Longer than a statement waits for a lock.
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut start).await;
+    assert!(early.is_err(), "it did not wait");
+    other.unlock().await.unwrap();
+
+    start.await.close().await;
 }
 
 /// Table, column, type, whether it must be filled.
