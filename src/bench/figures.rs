@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(over[0].1, Some([Value::Whole(10), Value::Whole(30), Value::Whole(30)]));
         assert_eq!(over[1].1.unwrap()[1], Value::Thousandths(300));
         let json = serde_json::to_string(&Medians(&over)).unwrap();
-        assert_eq!(json, r#"{"payments_per_s":30,"ratio_to_floor":0.300}"#);
+        assert_eq!(json, r#"{"payments_per_s":30,"ratio_to_floor":0.3}"#);
     }
 
     #[test]

@@ -78,7 +78,7 @@ async fn holder(headers: &HeaderMap, api: &Api) -> Result<KeyHolder, Problem> {
     let secret = credential(headers).ok_or_else(|| {
         unauthorized("send your API key as `Authorization: Bearer dk_test_...` or as `x-api-key`")
     })?;
-    let holder = api.lookups.find(&api.flows.store, secret).await?;
+    let holder = api.lookups.find(&api.flows, secret).await?;
     holder.ok_or_else(|| {
         unauthorized("the API key is unknown, expired or revoked: check it, or create another")
     })

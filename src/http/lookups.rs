@@ -1,8 +1,8 @@
 //! Lookups: who an API key lets in, asked of the database once for all requests that wait for the answer.
 
 use crate::{
-    flow::FlowError,
-    store::{KeyHolder, Store, StoreError},
+    flow::{FlowError, Flows},
+    store::{KeyHolder, StoreError},
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -37,7 +37,7 @@ impl Lookups {
     /// Who the key lets in, as the database says after this was asked.
     pub(super) async fn find(
         &self,
-        store: &Store,
+        flows: &Flows,
         secret: SecretString,
     ) -> Result<Option<KeyHolder>, FlowError> {
         let digest: [u8; 32] = Sha256::digest(secret.expose_secret()).into();
@@ -51,7 +51,7 @@ impl Lookups {
         if is_first {
             // By itself, since others may wait for it after this request is gone.
             let looking = Looking { lookups: self.clone(), digest, is_over: false };
-            tokio::spawn(looking.look(store.clone(), secret));
+            tokio::spawn(looking.look(flows.clone(), secret));
         }
         Ok(answered.await.map_err(|_| StoreError::Unavailable)??)
     }
@@ -69,13 +69,13 @@ struct Looking {
 }
 
 impl Looking {
-    async fn look(mut self, store: Store, secret: SecretString) {
+    async fn look(mut self, flows: Flows, secret: SecretString) {
         let turns = Arc::clone(&self.lookups.turns);
         loop {
             let turn = turns.acquire().await;
             // Whoever comes from here on is of the next look.
             let Some(asking) = self.next() else { return };
-            let found = store.find_key(&secret).await;
+            let found = flows.store.find_key(&secret).await;
             drop(turn);
             for answer in asking {
                 let _ = answer.send(found.as_ref().map(Clone::clone).map_err(StoreError::again));
