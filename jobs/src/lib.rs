@@ -5,8 +5,8 @@
 //!
 //! A producer that speaks no HTTP writes an [`Envelope`]. It leaves it
 //!
-//! - in the table of dunlin's PostgreSQL, inside a transaction of its own: feature `postgres`, [`postgres::enqueue_in`];
-//! - in a Redis stream: feature `redis`, [`redis::Producer`].
+//! - in the table of dunlin's PostgreSQL, inside a transaction of its own: feature `postgres`, `postgres::enqueue_in`;
+//! - in a Redis stream: feature `redis`, `redis::Producer`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

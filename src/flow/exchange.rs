@@ -13,8 +13,8 @@ use crate::{
 };
 use dunlin_jobs::{ExchangeId, PaymentId, RefundId};
 
-/// How many pages of a listing one look may read.
-const MAX_PAGES: usize = 50;
+/// How many pages of a listing one look may read: as many as fit into a job's time at a gateway that is slow to answer.
+const MAX_PAGES: usize = 200;
 
 /// What an exchange is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,12 @@ pub(crate) fn dunlin() -> Command {
     Command::new(env!("CARGO_BIN_EXE_dunlin"))
 }
 
+/// Sends a process a signal, by its name.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let id = process.id().to_string();
+    assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+}
+
 /// A running `dunlin serve`.
 #[derive(Debug)]
 pub(crate) struct Serve {
@@ -86,9 +92,8 @@ impl Serve {
     }
 
     /// Sends it a signal, by its name.
-    pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
     /// SIGKILL: nothing is flushed, nothing is said.

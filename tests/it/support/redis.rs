@@ -1,5 +1,6 @@
 //! Redis: a private server for each test, which may empty it, kill it and start it again.
 
+use super::process::signal;
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpStream,
@@ -43,9 +44,8 @@ impl Redis {
     }
 
     /// Sends it a signal, by its name.
-    pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
     /// SIGKILL: its connections break, and what it held is gone.

@@ -2,7 +2,7 @@
 
 use super::{
     database::Database,
-    process::{Caller, dunlin, folder},
+    process::{Caller, dunlin, folder, signal},
 };
 use std::{
     io::{BufRead, BufReader, Read},
@@ -108,9 +108,8 @@ impl Replica {
     }
 
     /// Sends it a signal, by its name.
-    pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
     /// SIGTERM, and all that it has written to its log.

@@ -1,11 +1,14 @@
 //! `dunlin torture` itself: the matrix of places, deeds and databases, and what a run leaves behind.
 
-use crate::support::{database::server, process::dunlin};
+use crate::support::{
+    database::server,
+    process::{dunlin, signal},
+};
 use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::Stdio,
 };
 
 /// How many cells, or as many as `TORTURE_CELLS` says: each place with each deed over each of the three.
@@ -62,37 +65,39 @@ fn no_cell_begins_after_the_time_is_up() {
 
 #[test]
 fn a_run_that_is_broken_off_leaves_nothing_behind() {
+    break_off(&["torture", "--cells", "100000"], 4);
+}
+
+/// Starts a run, waits until it has so many processes, and sends it Ctrl-C: none of them may be left, and no file. Gives
+/// its process id.
+pub(super) fn break_off(arguments: &[&str], processes: usize) -> u32 {
     let folder = tempfile::tempdir().unwrap();
     let mut run = dunlin()
-        .args(["torture", "--cells", "100000"])
+        .args(arguments)
         .env("TMPDIR", folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while processes(folder.path().to_str().unwrap()) < 4 {
+    let running = || count_processes(folder.path().to_str().unwrap());
+    while running() < processes {
         assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
         std::thread::yield_now();
     }
 
-    break_off(&mut run);
+    signal(&run, "INT");
 
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert_eq!(processes(folder.path().to_str().unwrap()), 0);
-}
-
-/// Ctrl-C.
-pub(super) fn break_off(run: &mut Child) {
-    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
     let code = run.wait().unwrap().code();
-
     let said: Vec<_> = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok).collect();
     assert_eq!(code, Some(1), "{said:?}");
     assert!(said.iter().any(|line| line.contains("broken off")), "{said:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(running(), 0);
+    run.id()
 }
 
 /// How many processes run whose settings or arguments name the folder, but for the one that has made it.
-pub(super) fn processes(folder: &str) -> usize {
+fn count_processes(folder: &str) -> usize {
     let names = |path: &std::path::Path, file: &str| {
         let text = fs::read(path.join(file)).unwrap_or_default();
         String::from_utf8_lossy(&text).contains(&format!("{folder}/dunlin-torture"))

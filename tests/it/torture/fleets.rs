@@ -1,9 +1,9 @@
 //! `dunlin torture --fleet` itself: short runs of each sort of blow, and what a run leaves behind.
 
-use super::cells::{break_off, processes};
+use super::cells::break_off;
 use crate::{private::folders_of, support::process::dunlin};
 use serde_json::Value;
-use std::{fs, process::Stdio};
+use std::fs;
 
 /// Runs a fleet and gives its figures; nothing may be doubled, lost, falsely failed or stuck.
 fn survive(arguments: &[&str]) -> Value {
@@ -67,23 +67,8 @@ fn a_blow_that_does_not_apply_is_refused() {
 
 #[test]
 fn a_fleet_that_is_broken_off_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut run = dunlin()
-        .args(["torture", "--fleet", "--store", "postgres+redis"])
-        .env("TMPDIR", folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     // The sandbox, two APIs and four workers.
-    while processes(folder.path().to_str().unwrap()) < 7 {
-        assert!(run.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::yield_now();
-    }
+    let run = break_off(&["torture", "--fleet", "--store", "postgres+redis"], 7);
 
-    break_off(&mut run);
-
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert_eq!(processes(folder.path().to_str().unwrap()), 0);
-    assert_eq!(folders_of(run.id()), Vec::<String>::new());
+    assert_eq!(folders_of(run), Vec::<String>::new());
 }
