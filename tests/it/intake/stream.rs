@@ -179,7 +179,12 @@ async fn a_reader_killed_between_commit_and_acknowledgement_leaves_nothing_to_ch
     producer.enqueue(&of_development("a")).await.unwrap();
     let (folder, path) = folder();
     let database = Database::postgres().await;
-    let hold = [("DUNLIN_FAILPOINT__POINT", "http.accepted"), ("DUNLIN_FAILPOINT__DEED", "hold")];
+    // It only reads: a charge in its hands would wait for its lease.
+    let hold = [
+        ("DUNLIN_FAILPOINT__POINT", "http.accepted"),
+        ("DUNLIN_FAILPOINT__DEED", "hold"),
+        ("DUNLIN_WORKER__LANES__PAYMENTS", "0"),
+    ];
 
     let mut first = serve(&database, &path, &redis, &hold);
     first.wait_for_failpoint();
