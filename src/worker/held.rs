@@ -18,6 +18,8 @@ pub(super) struct Held {
 enum Stage {
     Claimed,
     Started,
+    /// By a stop: whoever claims it next has it.
+    GivenBack,
 }
 
 /// One job in hand; dropping it means that the worker is through with it.
@@ -37,8 +39,16 @@ impl Held {
         self.lock().keys().copied().collect()
     }
 
-    pub(super) fn never_started(&self) -> Vec<JobId> {
-        self.lock().iter().filter(|(_, stage)| **stage == Stage::Claimed).map(|(job, _)| *job).collect()
+    /// Those that were not started, and are not to be any more.
+    pub(super) fn give_back(&self) -> Vec<JobId> {
+        let mut jobs = self.lock();
+        let unstarted = jobs.iter_mut().filter(|(_, stage)| **stage == Stage::Claimed);
+        unstarted
+            .map(|(job, stage)| {
+                *stage = Stage::GivenBack;
+                *job
+            })
+            .collect()
     }
 
     /// Returns once nothing that was started is left in hand.
@@ -58,8 +68,15 @@ impl Held {
 }
 
 impl Holding {
-    pub(super) fn start(&self) {
-        self.held.lock().insert(self.job, Stage::Started);
+    /// False where it was given back.
+    #[must_use]
+    pub(super) fn start(&self) -> bool {
+        let mut jobs = self.held.lock();
+        if jobs.get(&self.job) == Some(&Stage::GivenBack) {
+            return false;
+        }
+        jobs.insert(self.job, Stage::Started);
+        true
     }
 }
 

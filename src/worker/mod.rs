@@ -141,6 +141,12 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     for claimer in claimers {
         let _ = claimer.await;
     }
+    let _ = pool.flows.store.pass(Point::Releasing).await;
+    // Before what runs is waited for, and never to be started here: who claims it next must not find it begun.
+    let unstarted = pool.held.give_back();
+    if let Err(error) = pool.flows.store.release(&pool.owner, &unstarted).await {
+        tracing::warn!(%error, "leases could not be given back; they run out by themselves");
+    }
     let drain = Duration::from_secs(pool.settings.drain_timeout_s);
     if tokio::time::timeout(drain, pool.held.wait_until_finished()).await.is_err() {
         // A charge on the wire is left to its lease: whoever claims it next asks what became of it.
@@ -148,11 +154,6 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
             jobs = pool.held.all().len(),
             "the drain took too long; what runs is left to its lease"
         );
-    }
-    let _ = pool.flows.store.pass(Point::Releasing).await;
-    let unstarted = pool.held.never_started();
-    if let Err(error) = pool.flows.store.release(&pool.owner, &unstarted).await {
-        tracing::warn!(%error, "leases could not be given back; they run out by themselves");
     }
     heartbeat.abort();
     monitor.abort();
@@ -188,7 +189,9 @@ async fn renew(pool: &Pool) {
 /// What apalis calls for each job. The deadline and the panic guard are in here, inside our bookkeeping.
 async fn handle(leased: Leased, pool: Data<Arc<Pool>>) -> Result<(), std::convert::Infallible> {
     let Leased { claimed, holding, _slot } = leased;
-    holding.start();
+    if !holding.start() {
+        return Ok(());
+    }
     let deadline = Duration::from_secs(pool.settings.job_timeout_s);
     let work = AssertUnwindSafe(work(&pool.flows, &claimed)).catch_unwind();
     match tokio::time::timeout(deadline, work).await {
