@@ -8,6 +8,7 @@ use crate::{
     form::{Form, Shape},
     ledger::{Capture, Direction, Movement},
     message::{Outcome, Reply, Request},
+    payer,
     problem::Problem,
     telling,
 };
@@ -39,6 +40,7 @@ pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<O
             desk.trouble.clear();
             desk.trouble.show()
         }
+        ("POST", "pay") => payer::pay(desk, &request.body)?,
         ("GET", "lag") => desk.lag.show(),
         ("POST", "lag") => {
             desk.lag.set(&request.body)?;

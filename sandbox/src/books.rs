@@ -171,7 +171,7 @@ impl Books {
     }
 
     fn execute(&mut self, executed: Executed) {
-        let Executed { account, at, objects, answer, twist } = executed;
+        let Executed { account, at, objects, answer, twist, untold } = executed;
         self.clock.reach(at);
         self.written_at = at;
         let own = self.accounts.entry(account.id.clone()).or_default();
@@ -210,7 +210,7 @@ impl Books {
         });
         let key: Option<Arc<str>> = answer.as_ref().map(|answer| answer.key.as_str().into());
         for event::Happened { name, object, before } in happened {
-            for endpoint in own.endpoints.iter().filter(|endpoint| endpoint.wants(name)) {
+            for endpoint in own.endpoints.iter().filter(|endpoint| !untold && endpoint.wants(name)) {
                 let (account, event, endpoint) = (account.id.clone(), own.events.len(), endpoint.id.clone());
                 self.outbox.add(Parcel { account, event, endpoint });
             }

@@ -76,7 +76,8 @@ fn decide(desk: &mut Desk, account: AccountId, object: &Object, request: &Reques
     let at = desk.books.clock.now();
     let asker = Asker { books: &desk.books, account: &account, now: at, key: None, host: None };
     let objects = turn::answered(asker, object, answer)?;
-    desk.record(Entry::Executed(Box::new(Executed { account, at, objects, answer: None, twist: None })))?;
+    let executed = Executed { account, at, objects, answer: None, twist: None, untold: false };
+    desk.record(Entry::Executed(Box::new(executed)))?;
     match &challenge.return_url {
         Some(url) => {
             Ok(Reply { status: 303, ..page(303, "Go on", "") }.with("location", &back(url, object, status)))

@@ -35,7 +35,8 @@ impl Desk {
         while let Some(due) = self.books.take_due(now) {
             let account = self.books.account(&due.account);
             let objects = account.map_or_else(Vec::new, |account| turn::settled(account, &due.object));
-            let executed = Executed { account: due.account, at: due.at, objects, answer: None, twist: None };
+            let (account, at) = (due.account, due.at);
+            let executed = Executed { account, at, objects, answer: None, twist: None, untold: false };
             self.record(Entry::Executed(Box::new(executed)))?;
         }
         Ok(())

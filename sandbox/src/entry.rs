@@ -43,6 +43,9 @@ pub(crate) struct Executed {
     pub answer: Option<Answered>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twist: Option<Twist>,
+    /// Its events are lost: no endpoint is told of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
 }
 
 /// What is stored under an idempotency key; the body follows from the object and the ending.

@@ -78,7 +78,7 @@ pub(crate) fn run(
         reply = Reply::text(reply.status, expanded);
     }
     let answer = asked.map(|Asked { key, fingerprint }| Answered { key, fingerprint, ending, body });
-    desk.record(Entry::Executed(Box::new(Executed { account, at, objects, answer, twist })))?;
+    desk.record(Entry::Executed(Box::new(Executed { account, at, objects, answer, twist, untold: false })))?;
     Ok(finish(fault, reply, request))
 }
 

@@ -47,6 +47,7 @@ mod order;
 mod outbox;
 mod pace;
 mod params;
+mod payer;
 mod post;
 mod problem;
 mod query;

@@ -58,7 +58,11 @@ pub(super) fn update(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Pr
 }
 
 pub(super) fn confirm(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Problem> {
-    let (intent, how) = (find(asker, id)?, Confirm::read(form)?);
+    confirm_as(asker, id, Confirm::read(form)?)
+}
+
+pub(super) fn confirm_as(asker: Asker<'_>, id: &str, how: Confirm) -> Result<Turn, Problem> {
+    let intent = find(asker, id)?;
     if let Status::Succeeded { .. } = intent.status {
         let message = "You cannot confirm this PaymentIntent because it has already succeeded after being previously confirmed.";
         return Err(Problem::unexpected_state(intent, message.to_owned()));

@@ -26,6 +26,7 @@ use crate::{
     mint,
     noun::Noun,
     object::Object,
+    params::{Action, Confirm},
     problem::Problem,
     route::Write,
 };
@@ -94,6 +95,13 @@ pub(crate) fn turn(asker: Asker<'_>, write: Write<'_>, form: &Form) -> Result<Tu
         Write::CreateEndpoint => endpoints::create(asker, form),
         Write::DeleteEndpoint(id) => endpoints::delete(asker, id, form),
     }
+}
+
+/// What a payer makes of an intent by themselves, with this method and while they are there.
+pub(crate) fn paid(asker: Asker<'_>, id: &str, method: String) -> Result<Turn, Problem> {
+    let how =
+        Confirm { method: Some(method), return_url: None, setup_future_usage: None, action: Action::Asked };
+    intents::confirm_as(asker, id, how)
 }
 
 /// Takes one minor unit more than was asked for.

@@ -16,6 +16,7 @@ mod lists;
 mod manners;
 mod menu;
 mod orders;
+mod payer;
 mod recovery;
 mod refunds;
 mod search;
