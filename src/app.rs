@@ -3,9 +3,9 @@
 use crate::{
     accounts,
     config::{Config, Environment},
-    domain::{api_key::NewKey, clock::Clock, payment::Plan, scope::Scopes},
+    domain::{api_key::NewKey, clock::Clock, hold_reason::HoldReason, payment::Plan, scope::Scopes},
     failpoint::{Failpoints, Point},
-    flow::{Flows, Turns, charge::PARKED_FOR_CREDENTIALS, sweep},
+    flow::{Flows, Turns, sweep},
     gateway::{Registry, client::Client},
     http::Server,
     redis::{Bell, Line},
@@ -242,7 +242,7 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
         store.expire_leases().await?;
     }
     // A restart is how new credentials come in.
-    let released = store.unpark(PARKED_FOR_CREDENTIALS).await?;
+    let released = store.unpark(HoldReason::Credentials).await?;
     if released > 0 {
         tracing::info!(released, "{released} jobs that waited for credentials run again");
     }

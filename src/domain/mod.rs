@@ -9,6 +9,8 @@ pub mod customer;
 pub mod decline;
 pub mod email;
 pub mod event;
+pub mod exchange_result;
+pub mod hold_reason;
 pub mod json;
 pub mod letter;
 pub mod pace;

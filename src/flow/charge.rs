@@ -9,6 +9,7 @@ use crate::{
     domain::{
         attempt::Rejection,
         decline::transport,
+        hold_reason::HoldReason,
         payment::{Event, Payment},
         table::{Open, Phase},
     },
@@ -25,13 +26,18 @@ use dunlin_jobs::{AttemptId, PaymentId};
 /// How long a job is set aside that has lost its worker again and again, where it is not parked.
 pub(super) const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 
-/// The reason under which a job waits for working credentials.
-pub const PARKED_FOR_CREDENTIALS: &str = "the gateway account's credentials were refused";
+/// The words with which a job waits for working credentials.
+const CREDENTIALS_REFUSED: &str = "the gateway account's credentials were refused";
+
+/// The end of a job that waits for working credentials.
+pub(super) fn held_for_credentials() -> JobEnd {
+    JobEnd::Park(HoldReason::Credentials, CREDENTIALS_REFUSED.to_owned())
+}
 
 /// Works on a charge or retry job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
     let Some(payment) = flows.store.payment_of(claimed, payment).await? else {
-        return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
+        return flows.end_job(&claimed.lease, super::not_there("its payment does not exist")).await;
     };
     flows.store.pass(Point::Looked).await?;
     if claimed.rescues >= flows.settings.max_rescues {
@@ -78,7 +84,7 @@ impl Run<'_> {
         let n = payment.next_attempt();
         let call = match account.gateway.charge(payment, n) {
             Ok(call) => call,
-            Err(reason) => return self.end(JobEnd::Park(reason)).await,
+            Err(reason) => return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await,
         };
         let exchange = flows.exchange(account, About::Attempt(payment.id, n), &call);
         let id = AttemptId::mint(flows.now(payment), flows.clock().random());
@@ -96,7 +102,7 @@ impl Run<'_> {
         let exchanges = self.flows.list_exchanges(About::Attempt(payment.id, attempt)).await?;
         let Some(first) = evidence::first_send(&exchanges) else {
             let reason = "the attempt's own request is not on record".to_owned();
-            return self.end(JobEnd::Park(reason)).await;
+            return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await;
         };
         let account = self.flows.account(payment)?;
         if !self.flows.await_turn(self.claimed, account).await? {
@@ -207,7 +213,7 @@ impl Run<'_> {
                     Rejection::Credentials(reason) => {
                         tracing::error!(payment.id = %payment.id, gateway.name = %account.name, reason,
                             "{} waits: the gateway refused our credentials", payment.id);
-                        JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned())
+                        held_for_credentials()
                     }
                 };
                 (Event::Rejected { attempt, rejection }, end)
@@ -233,7 +239,7 @@ impl Run<'_> {
 async fn quarantine(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
     let reason = format!("quarantined: its worker vanished {} times in a row", claimed.rescues);
     tracing::error!(payment.id = %payment.id, job.id = %claimed.lease.job, "{} is set aside: {reason}", payment.id);
-    let end = JobEnd::Park(reason.clone());
+    let end = JobEnd::Park(HoldReason::Quarantine, reason.clone());
     if payment.open_attempt().is_none() {
         let later = JobEnd::Failed(flows.now(payment) + SET_ASIDE, reason);
         return flows.end_job(&claimed.lease, later).await;

@@ -1,9 +1,8 @@
 //! Evidence: what the record of a request proves whose outcome is open, be it a charge or a refund. Whether its
 //! bytes may go again, and whether finding nothing counts (S1.9), is decided here and nowhere else.
 
-use super::verdict::{ABSENT, STORED_ERROR};
 use crate::{
-    domain::{attempt::AttemptStatus, clock::Time},
+    domain::{clock::Time, exchange_result::ExchangeResult},
     gateway::Traits,
     store::change::Exchange,
 };
@@ -38,7 +37,7 @@ impl Evidence<'_> {
     pub(super) fn may_resend(&self, first_sent_at: Time) -> bool {
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        let is_useless = verdicts(self.exchanges).any(|(_, verdict)| verdict.starts_with(STORED_ERROR));
+        let is_useless = ended(self.exchanges).any(|(_, result)| result == Some(ExchangeResult::StoredError));
         self.traits.key_supported && self.now - first_sent_at < limit && !is_useless
     }
 
@@ -56,10 +55,10 @@ impl Evidence<'_> {
             return Absence::ProvesNothing;
         }
         let counts = counts_from..=self.now - BETWEEN_ABSENCES;
-        let before = |(exchange, verdict): (&Exchange, &str)| {
-            verdict == ABSENT && counts.contains(&exchange.opened_at)
+        let before = |(exchange, result): (&Exchange, Option<ExchangeResult>)| {
+            result == Some(ExchangeResult::Absent) && counts.contains(&exchange.opened_at)
         };
-        if verdicts(self.exchanges).any(before) {
+        if ended(self.exchanges).any(before) {
             return Absence::Proven;
         }
         Absence::First { again_at: self.now + BETWEEN_ABSENCES }
@@ -80,15 +79,14 @@ fn sends(exchanges: &[Exchange]) -> impl Iterator<Item = &Exchange> {
     exchanges.iter().filter(|exchange| exchange.kind.moves_money())
 }
 
-/// Whether the gateway has said of an attempt that it has it.
+/// Whether the gateway has said of an attempt that it has it, or may have, where it is not on record what it said.
 pub(super) fn was_accepted(exchanges: &[Exchange]) -> bool {
-    let accepted = [AttemptStatus::Pending.name(), AttemptStatus::RequiresAction.name()];
-    verdicts(exchanges).any(|(_, verdict)| accepted.contains(&verdict))
+    ended(exchanges).any(|(_, result)| result.is_none_or(ExchangeResult::is_accepted))
 }
 
-/// The exchanges that are over, with how they ended.
-pub(super) fn verdicts(exchanges: &[Exchange]) -> impl Iterator<Item = (&Exchange, &str)> {
-    exchanges.iter().filter_map(|exchange| Some((exchange, exchange.closed.as_ref()?.verdict.as_str())))
+/// The exchanges that are over, with what they proved, where that is on record.
+pub(super) fn ended(exchanges: &[Exchange]) -> impl Iterator<Item = (&Exchange, Option<ExchangeResult>)> {
+    exchanges.iter().filter_map(|exchange| Some((exchange, exchange.closed.as_ref()?.result)))
 }
 
 #[cfg(test)]
@@ -118,15 +116,17 @@ mod tests {
         }
     }
 
-    fn exchange(kind: ExchangeKind, opened_at: Time, verdict: Option<&str>) -> Exchange {
+    fn exchange(kind: ExchangeKind, opened_at: Time, result: Option<ExchangeResult>) -> Exchange {
         let id = ExchangeId::mint(opened_at, [1; 10]);
         let payment = PaymentId::mint(at(0), [1; 10]);
-        let closed = verdict.map(|verdict| Closing {
+        let closed = result.map(|result| Closing {
             id,
             payment,
             at: opened_at,
             http_status: None,
-            verdict: verdict.to_owned(),
+            result: Some(result),
+            // Words that look like another result decide nothing (S1.23).
+            verdict: "absent".to_owned(),
             answer: None,
         });
         Exchange {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn absent(opened_at: Time) -> Exchange {
-        exchange(ExchangeKind::Query, opened_at, Some("absent"))
+        exchange(ExchangeKind::Query, opened_at, Some(ExchangeResult::Absent))
     }
 
     fn may_resend(traits: &Traits, exchanges: &[Exchange], now: Time) -> bool {
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn nothing_goes_again_once_the_gateway_keeps_an_error_under_the_key() {
-        let kept = [exchange(ExchangeKind::Create, at(0), Some("stored error: HTTP 500"))];
-        let lost = [exchange(ExchangeKind::Create, at(0), Some("unknown: HTTP 500"))];
+        let kept = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::StoredError))];
+        let lost = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::Unknown))];
 
         assert!(!may_resend(&traits(), &kept, at(1)));
         assert!(may_resend(&traits(), &lost, at(1)));
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn only_a_complete_look_that_found_nothing_is_an_absence() {
         let open = exchange(ExchangeKind::Query, at(HOUR), None);
-        let incomplete = exchange(ExchangeKind::Query, at(HOUR), Some("not on this page"));
+        let incomplete = exchange(ExchangeKind::Query, at(HOUR), Some(ExchangeResult::NotOnPage));
 
         assert!(matches!(absence(&[open, incomplete], at(3 * HOUR)), Absence::First { .. }));
     }
@@ -240,10 +240,21 @@ mod tests {
     // S1.17
     #[test]
     fn the_gateways_word_that_it_has_an_attempt_is_remembered() {
-        for (verdict, accepted) in [("pending", true), ("requires_action", true), ("absent", false)] {
-            let said = [exchange(ExchangeKind::Create, at(0), Some(verdict))];
+        for result in ExchangeResult::ALL {
+            let said = [exchange(ExchangeKind::Create, at(0), Some(result))];
+            let accepted = matches!(result, ExchangeResult::Pending | ExchangeResult::RequiresAction);
 
-            assert_eq!(was_accepted(&said), accepted, "{verdict}");
+            assert_eq!(was_accepted(&said), accepted, "{result:?}");
         }
+    }
+
+    // S1.23
+    #[test]
+    fn what_is_not_on_record_as_a_value_is_no_evidence_of_absence() {
+        let mut unrecorded = absent(at(HOUR));
+        unrecorded.closed.as_mut().unwrap().result = None;
+
+        assert!(was_accepted(&[unrecorded.clone()]));
+        assert!(matches!(absence(&[unrecorded], at(3 * HOUR)), Absence::First { .. }));
     }
 }

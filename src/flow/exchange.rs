@@ -1,9 +1,12 @@
 //! Exchanges: a worker's talk with an account about one attempt or refund. Each call is on record before a byte of
 //! it leaves, and how it ended is kept.
 
-use super::{FlowError, Flows, Worked, cancel, verdict::Verdict};
+use super::{
+    FlowError, Flows, Worked, cancel,
+    verdict::{Ended, Verdict},
+};
 use crate::{
-    domain::payment::Payment,
+    domain::{exchange_result::ExchangeResult, payment::Payment},
     failpoint::Point,
     gateway::{Account, Call, Cancellation, Finding, Reading, Reply, client::SendError},
     store::{
@@ -82,10 +85,12 @@ impl Talk<'_> {
                 Ok(reply) => read(&call, reply),
                 Err(error) => Finding::Nothing(error.to_string()),
             };
-            let closing = |verdict: String| self.flows.closing(self.account, &exchange, &reply, verdict);
+            let closing = |ended: Ended| self.flows.closing(self.account, &exchange, &reply, ended);
             match finding {
                 Finding::More(next) if page < MAX_PAGES => {
-                    self.flows.keep(closing("not on this page".to_owned())).await?;
+                    self.flows
+                        .keep(closing(Ended::new(ExchangeResult::NotOnPage, "not on this page")))
+                        .await?;
                     call = next;
                 }
                 Finding::Answered(_)
@@ -227,14 +232,15 @@ impl Flows {
         account: &Account,
         exchange: &Exchange,
         reply: &Result<Reply, SendError>,
-        verdict: String,
+        ended: Ended,
     ) -> ExchangeWrite {
         ExchangeWrite::Close(Closing {
             id: exchange.id,
             payment: exchange.payment,
             at: self.clock().now(account.livemode),
             http_status: reply.as_ref().ok().map(|reply| reply.status),
-            verdict,
+            result: Some(ended.result),
+            verdict: ended.words,
             answer: reply.as_ref().ok().and_then(|reply| account.gateway.redact(reply)),
         })
     }

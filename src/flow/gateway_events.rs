@@ -80,7 +80,7 @@ impl Flows {
 /// Works on a gateway event: has the payment that it names looked at.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result<(), FlowError> {
     let Some(told) = flows.store.find_gateway_event(&job.account, &job.event).await? else {
-        return flows.end_job(&claimed.lease, JobEnd::Park("its event does not exist".to_owned())).await;
+        return flows.end_job(&claimed.lease, super::not_there("its event does not exist")).await;
     };
     flows.store.pass(Point::ToldLooked).await?;
     if let Some(refund) = told.refund {

@@ -41,6 +41,7 @@ impl Flows {
             state: "live".to_owned(),
             due_at: self.clock().now(by.owner.livemode),
             parked_reason: None,
+            parked_code: None,
             ..job
         };
         Ok(self.store.find_owned_job(by.owner, id).await?.unwrap_or(left))

@@ -34,6 +34,7 @@ mod verdict;
 use crate::{
     domain::{
         clock::{Clock, Time},
+        hold_reason::HoldReason,
         payment::{Event, Payment},
         refund::{self as refunding, Refund},
         scope::Scope,
@@ -268,6 +269,11 @@ impl Flows {
         let needed = self.client.timeout() + Duration::from_millis(self.settings.lease_margin_ms);
         claimed.lease_left(self.clock()) >= needed + wait
     }
+}
+
+/// The end of a job whose subject is not there, as it must be.
+fn not_there(words: &str) -> JobEnd {
+    JobEnd::Park(HoldReason::Invalid, words.to_owned())
 }
 
 /// What working on a job came to.

@@ -6,12 +6,12 @@ use super::{
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk},
     inquiry::Inquiry,
-    verdict::CANCELED,
 };
 use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus, ExchangeKind, Outcome},
         clock::Time,
+        exchange_result::ExchangeResult,
         payment::{Event, Payment, Status},
     },
     failpoint::Point,
@@ -30,7 +30,7 @@ const STUCK_AFTER: TimeDelta = TimeDelta::days(7);
 /// Works on a reconcile job.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(), FlowError> {
     let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
-        return flows.end_job(&claimed.lease, JobEnd::Park("its payment does not exist".to_owned())).await;
+        return flows.end_job(&claimed.lease, super::not_there("its payment does not exist")).await;
     };
     flows.store.pass(Point::DoubtLooked).await?;
     let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt).cloned() else {
@@ -115,7 +115,7 @@ impl Look<'_> {
     async fn withdraw(&self) -> Result<(), FlowError> {
         let account = self.flows.account(self.payment)?;
         let exchanges = self.flows.store.list_exchanges(self.payment.id).await?;
-        let is_over = evidence::verdicts(&exchanges).any(|(_, verdict)| verdict == CANCELED);
+        let is_over = evidence::ended(&exchanges).any(|(_, result)| result == Some(ExchangeResult::Canceled));
         let call = account.gateway.cancel(self.payment, self.attempt.n).filter(|_| !is_over);
         let Some(call) = call else {
             return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;

@@ -2,7 +2,7 @@
 
 use super::{
     FlowError, Flows, Worked,
-    charge::{PARKED_FOR_CREDENTIALS, SET_ASIDE},
+    charge::{SET_ASIDE, held_for_credentials},
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk, read_first},
     verdict::Verdict,
@@ -25,7 +25,7 @@ use crate::{
 /// Works on a refund's job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> Result<(), FlowError> {
     let Some(refund) = flows.store.find_refund(job.refund).await? else {
-        return flows.end_job(&claimed.lease, JobEnd::Park("its refund does not exist".to_owned())).await;
+        return flows.end_job(&claimed.lease, super::not_there("its refund does not exist")).await;
     };
     let account = flows.configured(&refund.account, refund.livemode)?;
     let run = Run { flows, claimed, account, refund: &refund };
@@ -95,7 +95,7 @@ impl Run<'_> {
             Reading::Rejected(Rejection::Credentials(reason)) => {
                 tracing::error!(refund.id = %self.refund.id, gateway.name = %self.account.name, reason,
                     "{} waits: the gateway refused our credentials", self.refund.id);
-                (Event::NotSent { reason }, JobEnd::Park(PARKED_FOR_CREDENTIALS.to_owned()))
+                (Event::NotSent { reason }, held_for_credentials())
             }
             Reading::NotSent(reason) => {
                 let at = self.now() + transport(self.claimed.failures + 1);

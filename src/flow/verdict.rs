@@ -1,74 +1,94 @@
-//! Verdicts: how an exchange ended, in the words of its row. Those that a later look goes by are constants.
+//! Verdicts: how an exchange ended, as the value that later looks go by, and in the words of its row.
 
 use crate::{
-    domain::{attempt, refund},
+    domain::{attempt, exchange_result::ExchangeResult, refund},
     gateway::{Cancellation, Finding, Reading},
 };
 
-/// The gateway has canceled, or says that it has.
-pub(super) const CANCELED: &str = "canceled";
-/// A complete look found nothing.
-pub(super) const ABSENT: &str = "absent";
-/// What the verdict of a send begins with whose error the gateway keeps: asking that way again is of no use.
-pub(super) const STORED_ERROR: &str = "stored error";
+/// How an exchange ended.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    pub(super) result: ExchangeResult,
+    /// For people.
+    pub(super) words: String,
+}
 
-/// What was heard from a gateway, in a few words.
+impl Ended {
+    pub(super) fn new(result: ExchangeResult, words: &str) -> Self {
+        Self { result, words: words.to_owned() }
+    }
+}
+
+/// What was heard from a gateway.
 pub(super) trait Verdict {
-    fn verdict(&self) -> String;
+    fn verdict(&self) -> Ended;
 }
 
 impl Verdict for attempt::Answer {
-    fn verdict(&self) -> String {
+    fn verdict(&self) -> Ended {
         match &self.outcome {
-            attempt::Outcome::Succeeded => "succeeded".to_owned(),
-            attempt::Outcome::Declined(decline) => format!("declined: {}", decline.code),
-            attempt::Outcome::RequiresAction { .. } => "requires_action".to_owned(),
-            attempt::Outcome::Pending => "pending".to_owned(),
+            attempt::Outcome::Succeeded => Ended::new(ExchangeResult::Succeeded, "succeeded"),
+            attempt::Outcome::Declined(decline) => {
+                Ended::new(ExchangeResult::Declined, &format!("declined: {}", decline.code))
+            }
+            attempt::Outcome::RequiresAction { .. } => {
+                Ended::new(ExchangeResult::RequiresAction, "requires_action")
+            }
+            attempt::Outcome::Pending => Ended::new(ExchangeResult::Pending, "pending"),
         }
     }
 }
 
 impl Verdict for refund::Answer {
-    fn verdict(&self) -> String {
+    fn verdict(&self) -> Ended {
         match &self.outcome {
-            refund::Outcome::Succeeded => "succeeded".to_owned(),
-            refund::Outcome::Processing => "processing".to_owned(),
-            refund::Outcome::Failed(reason) => format!("failed: {reason}"),
+            refund::Outcome::Succeeded => Ended::new(ExchangeResult::Succeeded, "succeeded"),
+            refund::Outcome::Processing => Ended::new(ExchangeResult::Pending, "processing"),
+            refund::Outcome::Failed(reason) => {
+                Ended::new(ExchangeResult::Failed, &format!("failed: {reason}"))
+            }
         }
     }
 }
 
 impl<A: Verdict> Verdict for Reading<A> {
-    fn verdict(&self) -> String {
+    fn verdict(&self) -> Ended {
         match self {
             Self::Answered(answer) => answer.verdict(),
-            Self::Rejected(_) => "rejected".to_owned(),
-            Self::NotSent(reason) => format!("not sent: {reason}"),
-            Self::Unknown(reason) => format!("unknown: {reason}"),
-            Self::StoredError(reason) => format!("{STORED_ERROR}: {reason}"),
-            Self::Mismatch(reason) => format!("mismatch: {reason}"),
+            Self::Rejected(attempt::Rejection::Invalid(_)) => {
+                Ended::new(ExchangeResult::Rejected, "rejected")
+            }
+            Self::Rejected(attempt::Rejection::Credentials(_)) => {
+                Ended::new(ExchangeResult::Credentials, "rejected")
+            }
+            Self::NotSent(reason) => Ended::new(ExchangeResult::NotSent, &format!("not sent: {reason}")),
+            Self::Unknown(reason) => Ended::new(ExchangeResult::Unknown, &format!("unknown: {reason}")),
+            Self::StoredError(reason) => {
+                Ended::new(ExchangeResult::StoredError, &format!("stored error: {reason}"))
+            }
+            Self::Mismatch(reason) => Ended::new(ExchangeResult::Mismatch, &format!("mismatch: {reason}")),
         }
     }
 }
 
 impl<A: Verdict> Verdict for Finding<A> {
-    fn verdict(&self) -> String {
+    fn verdict(&self) -> Ended {
         match self {
             Self::Answered(answer) => answer.verdict(),
-            Self::Canceled => CANCELED.to_owned(),
-            Self::Absent => ABSENT.to_owned(),
-            Self::More(_) => "not on this page, and there are too many".to_owned(),
-            Self::Nothing(why) => why.clone(),
+            Self::Canceled => Ended::new(ExchangeResult::Canceled, "canceled"),
+            Self::Absent => Ended::new(ExchangeResult::Absent, "absent"),
+            Self::More(_) => Ended::new(ExchangeResult::NoAnswer, "not on this page, and there are too many"),
+            Self::Nothing(why) => Ended::new(ExchangeResult::NoAnswer, why),
         }
     }
 }
 
 impl Verdict for Cancellation {
-    fn verdict(&self) -> String {
+    fn verdict(&self) -> Ended {
         match self {
-            Self::Canceled => CANCELED.to_owned(),
+            Self::Canceled => Ended::new(ExchangeResult::Canceled, "canceled"),
             Self::Answered(answer) => answer.verdict(),
-            Self::Unknown(why) => format!("unknown: {why}"),
+            Self::Unknown(why) => Ended::new(ExchangeResult::Unknown, &format!("unknown: {why}")),
         }
     }
 }

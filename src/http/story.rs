@@ -6,6 +6,7 @@ use crate::{
         attempt::{Attempt, AttemptStatus, ExchangeKind},
         clock::Time,
         decline::Decline,
+        exchange_result::ExchangeResult,
     },
     flow::payments::Story,
     store::{Transition, change::Exchange, jobs::JobView},
@@ -87,7 +88,9 @@ struct ExchangeView<'a> {
     /// The key that the gateway knows the call by.
     idempotency_key: Option<&'a str>,
     http_status: Option<u16>,
-    /// What the answer proved.
+    /// What the exchange proved.
+    result: Option<ExchangeResult>,
+    /// The same in words.
     verdict: Option<&'a str>,
     /// The gateway's answer, without secrets.
     answer: Option<Value>,
@@ -127,6 +130,7 @@ impl<'a> From<&'a Exchange> for ExchangeView<'a> {
             request: format!("{} {}", exchange.method, exchange.path),
             idempotency_key: exchange.idempotency_key.as_deref(),
             http_status: closed.and_then(|closed| closed.http_status),
+            result: closed.and_then(|closed| closed.result),
             verdict: closed.map(|closed| closed.verdict.as_str()),
             answer: answer.and_then(|answer| serde_json::from_str(answer).ok()),
         }

@@ -4,6 +4,8 @@ use super::KeyHolder;
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
+    exchange_result::ExchangeResult,
+    hold_reason::HoldReason,
     payment::{Event, NotResolvable, NotRetriable, Payment, Refused, TooManyEntries},
     refund::{self, NotRefundable, Refund},
 };
@@ -159,8 +161,8 @@ pub enum JobEnd {
     AgainWhileOpen(Time),
     /// Something technical went wrong; the error is kept.
     Failed(Time, String),
-    /// Nobody claims it until it is released.
-    Park(String),
+    /// Nobody claims it until it is released; the words are for people.
+    Park(HoldReason, String),
 }
 
 /// One HTTP call to a gateway, written before a byte leaves and once more when it is over.
@@ -195,7 +197,9 @@ pub struct Closing {
     pub payment: PaymentId,
     pub at: Time,
     pub http_status: Option<u16>,
-    /// How the answer was classified.
+    /// What it proved; none where a version before this one has closed it.
+    pub result: Option<ExchangeResult>,
+    /// The same in words, for people.
     pub verdict: String,
     /// The fields of the answer that may be kept.
     pub answer: Option<String>,

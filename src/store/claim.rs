@@ -13,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         clock::{Clock, Time},
+        hold_reason::HoldReason,
         payment::Payment,
     },
     failpoint::Point,
@@ -215,7 +216,7 @@ pub(super) async fn claim(
             // It must not hold up the jobs behind it, so it waits for a person.
             Err((id, error)) => {
                 tracing::error!(job.id = id, %error, "{id} is set aside: {error}");
-                aside.park(id, error.to_string());
+                aside.park(id, HoldReason::Invalid, error.to_string());
             }
         }
     }

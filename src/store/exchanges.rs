@@ -6,7 +6,7 @@ use super::{
     row::{At, count},
     text::{Text, bulk, insert, on},
 };
-use crate::domain::attempt::ExchangeKind;
+use crate::domain::{attempt::ExchangeKind, exchange_result::ExchangeResult};
 use dunlin_jobs::{ExchangeId, PaymentId};
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ struct ExchangeRow {
     #[serde(skip)]
     http_status: Option<i64>,
     #[serde(skip)]
+    result: Option<String>,
+    #[serde(skip)]
     verdict: Option<String>,
     #[serde(skip)]
     answer: Option<String>,
@@ -43,9 +45,10 @@ const OPEN: Text = insert!(
 );
 
 const CLOSE: Text = bulk!(
-    "UPDATE exchanges SET answered_at = r.answered_at, http_status = r.http_status, verdict = r.verdict, \
-     answer = r.answer FROM "
-    rows(payment_id text, id text, answered_at timestamptz, http_status bigint, verdict text, answer text)
+    "UPDATE exchanges SET answered_at = r.answered_at, http_status = r.http_status, result = r.result, \
+     verdict = r.verdict, answer = r.answer FROM "
+    rows(payment_id text, id text, answered_at timestamptz, http_status bigint, result text, verdict text,
+        answer text)
     " WHERE exchanges.payment_id = r.payment_id AND exchanges.id = r.id"
 );
 
@@ -55,6 +58,7 @@ struct ClosingRow<'a> {
     id: String,
     answered_at: At,
     http_status: Option<u16>,
+    result: Option<&'static str>,
     verdict: &'a str,
     answer: Option<&'a str>,
 }
@@ -63,7 +67,7 @@ impl Store {
     /// The exchanges of a payment, first one first.
     pub async fn list_exchanges(&self, payment: PaymentId) -> Result<Vec<Exchange>, StoreError> {
         const TEXT: &str = "SELECT id, payment_id, attempt_n, refund_id, kind, resend, method, path, idempotency_key, \
-             api_version, body, opened_at, answered_at, http_status, verdict, answer FROM exchanges \
+             api_version, body, opened_at, answered_at, http_status, result, verdict, answer FROM exchanges \
              WHERE payment_id = $1 ORDER BY opened_at, id";
         let id = payment.to_string();
         let rows: Vec<ExchangeRow> =
@@ -89,10 +93,15 @@ impl TryFrom<ExchangeRow> for Exchange {
         let id = row.id.parse().map_err(|_| corrupt("id"))?;
         let payment = row.payment_id.parse().map_err(|_| corrupt("payment_id"))?;
         let kind = ExchangeKind::ALL.into_iter().find(|kind| kind.name() == row.kind);
+        let result = match row.result.as_deref() {
+            Some(name) => Some(ExchangeResult::from_name(name).ok_or_else(|| corrupt("result"))?),
+            None => None,
+        };
         let closed = row.answered_at.map(|at| Closing {
             id,
             payment,
             at: at.0,
+            result,
             http_status: row.http_status.and_then(|status| u16::try_from(status).ok()),
             verdict: row.verdict.clone().unwrap_or_default(),
             answer: row.answer.clone(),
@@ -129,6 +138,7 @@ pub(super) async fn write(tx: &mut Tx, writes: &[ExchangeWrite]) -> Result<(), S
                 id: closing.id.to_string(),
                 answered_at: At(closing.at),
                 http_status: closing.http_status,
+                result: closing.result.map(ExchangeResult::name),
                 verdict: &closing.verdict,
                 answer: closing.answer.as_deref(),
             }),
@@ -154,6 +164,7 @@ fn row(exchange: &Exchange) -> ExchangeRow {
         opened_at: At(exchange.opened_at),
         answered_at: None,
         http_status: None,
+        result: None,
         verdict: None,
         answer: None,
     }

@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{Answer, AttemptStatus, Outcome},
+        hold_reason::HoldReason,
         payment::{Event, Payment, Status},
     },
-    flow::charge::PARKED_FOR_CREDENTIALS,
     gateway::{
         Reply,
         client::{Client, SendError},
@@ -76,7 +76,7 @@ async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_neve
     world.run_due_jobs().await;
     let retry_at = world.payment(payment.id).await.waits_until().unwrap();
     world.travel(retry_at - payment.created_at).await;
-    assert_eq!(world.flows.store.unpark(PARKED_FOR_CREDENTIALS).await.unwrap(), 1);
+    assert_eq!(world.flows.store.unpark(HoldReason::Credentials).await.unwrap(), 1);
 
     world.travel(TimeDelta::minutes(10)).await;
 

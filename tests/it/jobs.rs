@@ -11,7 +11,7 @@ use dunlin::{
         attempt::AttemptStatus,
         payment::{Event, Status},
     },
-    flow::{FlowError, charge::PARKED_FOR_CREDENTIALS},
+    flow::FlowError,
     gateway::{Registry, Reply, client::Client},
     store::{
         change::{Change, JobAct, JobEnd, Subject},
@@ -60,7 +60,7 @@ async fn a_job_that_waits_for_credentials_is_released_and_charges_once(database:
     let id = world.pay("pm_card_visa").await.id;
     world.run_due_jobs().await;
     let parked = world.job(id, "parked").await;
-    assert_eq!(parked.parked_reason.as_deref(), Some(PARKED_FOR_CREDENTIALS));
+    assert_eq!(parked.parked_code.as_deref(), Some("credentials"));
 
     is_mended.store(true, Ordering::SeqCst);
     let released = world.act(&parked, JobAct::Release).await.unwrap();

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{Answer, Outcome},
+        hold_reason::HoldReason,
         payment::Event,
         refund::{self, Cause, RefundStatus},
     },
@@ -230,7 +231,7 @@ async fn refused_credentials_park_the_refund_and_do_not_fail_it(database: Databa
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Pending);
     let jobs = world.flows.store.list_jobs(payment).await.unwrap();
     assert_eq!(jobs[0].state, "parked", "{jobs:?}");
-    world.flows.store.unpark(dunlin::flow::charge::PARKED_FOR_CREDENTIALS).await.unwrap();
+    world.flows.store.unpark(HoldReason::Credentials).await.unwrap();
     world.run_due_jobs().await;
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Succeeded);
 }

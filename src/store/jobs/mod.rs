@@ -10,7 +10,10 @@ use super::{
     row::{At, json},
     text::{Text, bulk, insert, on},
 };
-use crate::domain::clock::{Clock, Time};
+use crate::domain::{
+    clock::{Clock, Time},
+    hold_reason::HoldReason,
+};
 use dunlin_jobs::{Job, JobId, PaymentId};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -30,27 +33,27 @@ macro_rules! insert_jobs {
 
 // The same work is never queued twice. What was set aside is taken up again when there is new reason for it.
 const INSERT: Text = insert_jobs!(
-    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
+    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, \
      due_at = excluded.due_at WHERE jobs.state = 'parked'"
 );
 
 // A person wants it at this time, whatever was planned; what is in hand goes on.
 const HASTEN: Text = insert_jobs!(
-    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, rescues = 0, \
+    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, \
      priority = excluded.priority, due_at = excluded.due_at"
 );
 
 const MOVE: Text = bulk!(
-    "UPDATE jobs SET state = r.state, parked_reason = r.parked_reason, due_at = coalesce(r.due_at, jobs.due_at), \
-     runs = jobs.runs + 1 - r.failed, failures = jobs.failures + r.failed, \
+    "UPDATE jobs SET state = r.state, parked_reason = r.parked_reason, parked_code = r.parked_code, \
+     due_at = coalesce(r.due_at, jobs.due_at), runs = jobs.runs + 1 - r.failed, failures = jobs.failures + r.failed, \
      last_error = coalesce(r.last_error, jobs.last_error), rescues = 0, lease_owner = NULL, lease_until = NULL FROM "
-    rows(id text, state text, parked_reason text, due_at timestamptz, failed bigint, last_error text)
+    rows(id text, state text, parked_reason text, parked_code text, due_at timestamptz, failed bigint, last_error text)
     " WHERE jobs.id = r.id"
 );
 
 // Nobody else has it in hand: the row was locked and looked at.
 const WAKE: Text = bulk!(
-    "UPDATE jobs SET state = 'live', parked_reason = NULL, rescues = 0, priority = r.priority, due_at = r.due_at FROM "
+    "UPDATE jobs SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, priority = r.priority, due_at = r.due_at FROM "
     rows(id text, priority bigint, due_at timestamptz)
     " WHERE jobs.id = r.id AND jobs.lease_owner IS NULL"
 );
@@ -84,11 +87,15 @@ impl Store {
         tx.commit().await
     }
 
-    /// Lets jobs run again that were parked for a reason that a restart may have mended.
-    pub async fn unpark(&self, reason: &str) -> Result<u64, StoreError> {
-        const TEXT: &str = "UPDATE jobs SET state = 'live', parked_reason = NULL \
-             WHERE state = 'parked' AND parked_reason = $1";
-        on!(&self.writer, |db, _pick| Ok(sqlx::query(TEXT).bind(reason).execute(db).await?.rows_affected()))
+    /// Lets jobs run again that were parked for a reason that is over, as a restart may have ended it.
+    pub async fn unpark(&self, reason: HoldReason) -> Result<u64, StoreError> {
+        const TEXT: &str = "UPDATE jobs SET state = 'live', parked_reason = NULL, parked_code = NULL \
+             WHERE state = 'parked' AND parked_code = $1";
+        on!(&self.writer, |db, _pick| Ok(sqlx::query(TEXT)
+            .bind(reason.name())
+            .execute(db)
+            .await?
+            .rows_affected()))
     }
 
     /// When the next job of an environment is due, leaving out those in hand.
@@ -256,6 +263,7 @@ struct MoveRow {
     id: String,
     state: &'static str,
     parked_reason: Option<String>,
+    parked_code: Option<&'static str>,
     due_at: Option<At>,
     failed: i64,
     last_error: Option<String>,
@@ -263,7 +271,15 @@ struct MoveRow {
 
 impl MoveRow {
     fn live(id: String) -> Self {
-        Self { id, state: "live", parked_reason: None, due_at: None, failed: 0, last_error: None }
+        Self {
+            id,
+            state: "live",
+            parked_reason: None,
+            parked_code: None,
+            due_at: None,
+            failed: 0,
+            last_error: None,
+        }
     }
 }
 
@@ -310,12 +326,17 @@ impl JobWrites {
                 last_error: Some(error.clone()),
                 ..MoveRow::live(id)
             }),
-            JobEnd::Park(reason) => self.park(id, reason.clone()),
+            JobEnd::Park(reason, words) => self.park(id, *reason, words.clone()),
         }
     }
 
-    pub(super) fn park(&mut self, id: String, reason: String) {
-        self.moved.push(MoveRow { state: "parked", parked_reason: Some(reason), ..MoveRow::live(id) });
+    pub(super) fn park(&mut self, id: String, reason: HoldReason, words: String) {
+        self.moved.push(MoveRow {
+            state: "parked",
+            parked_reason: Some(words),
+            parked_code: Some(reason.name()),
+            ..MoveRow::live(id)
+        });
     }
 
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Jobs as people see them: those of a payment, and those of a tenant's payments.
 
 use super::super::{Owner, Store, StoreError, row::At, text::on};
-use crate::domain::clock::Time;
+use crate::domain::{clock::Time, hold_reason::HoldReason};
 use dunlin_jobs::{JobId, PaymentId};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,6 +30,9 @@ pub struct JobView {
     pub last_error: Option<String>,
     /// Why nobody works on it until it is released.
     pub parked_reason: Option<String>,
+    /// The same as a value.
+    #[schemars(extend("enum" = HoldReason::ALL.map(HoldReason::name)))]
+    pub parked_code: Option<String>,
     pub created_at: Time,
 }
 
@@ -49,7 +52,8 @@ macro_rules! job_columns {
     ($from:literal) => {
         concat!(
             "SELECT j.id, j.kind, j.state, j.payment_id, j.due_at, j.runs, j.rescues, j.failures, \
-             j.lease_owner IS NOT NULL AS leased, j.last_error, j.parked_reason, j.created_at FROM jobs j ",
+             j.lease_owner IS NOT NULL AS leased, j.last_error, j.parked_reason, j.parked_code, \
+             j.created_at FROM jobs j ",
             $from
         )
     };
@@ -96,6 +100,7 @@ struct ViewRow {
     leased: bool,
     last_error: Option<String>,
     parked_reason: Option<String>,
+    parked_code: Option<String>,
     created_at: At,
 }
 
@@ -120,6 +125,7 @@ impl From<ViewRow> for JobView {
             leased: row.leased,
             last_error: row.last_error,
             parked_reason: row.parked_reason,
+            parked_code: row.parked_code,
             created_at: row.created_at.0,
         }
     }

@@ -41,6 +41,7 @@ async fn a_job_is_found_shown_and_made_to_run_now() {
         ("payment", json!(id)),
         ("leased", json!(false)),
         ("parked_reason", Value::Null),
+        ("parked_code", Value::Null),
     ] {
         assert_eq!(job[field], value, "{field}: {job}");
     }

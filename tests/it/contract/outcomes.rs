@@ -4,8 +4,8 @@ use super::{House, registry};
 use crate::support::webhooks::SECRET;
 use chrono::TimeDelta;
 use dunlin::{
-    domain::{attempt::AttemptStatus, payment::Status, refund::RefundStatus},
-    flow::{FlowError, charge::PARKED_FOR_CREDENTIALS},
+    domain::{attempt::AttemptStatus, hold_reason::HoldReason, payment::Status, refund::RefundStatus},
+    flow::FlowError,
 };
 
 pub(super) async fn an_approval_is_captured_once(house: House) {
@@ -68,7 +68,7 @@ pub(super) async fn refused_credentials_hold_the_payment_and_cost_no_attempt(mut
     assert_eq!((&held.status, held.declines), (&Status::Pending, 0));
 
     house.flows.gateways = registry(house.sandbox.account());
-    assert_eq!(house.flows.store.unpark(PARKED_FOR_CREDENTIALS).await.unwrap(), 1);
+    assert_eq!(house.flows.store.unpark(HoldReason::Credentials).await.unwrap(), 1);
     house.work().await;
 
     assert_eq!(house.payment(held.id).await.status, Status::Succeeded);

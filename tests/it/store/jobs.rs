@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::both;
+use dunlin::domain::hold_reason::HoldReason;
 use dunlin_jobs::{Charge, Job, Reconcile, Sweep, SweepName};
 
 both! {
@@ -83,13 +84,18 @@ async fn a_parked_job_waits_until_it_is_released(database: Database) {
     let payment = bench.paid_in().await;
     let lease = bench.claim_one().await.lease;
 
-    bench.store.commit(bench.note(&lease, JobEnd::Park("no credentials".to_owned()))).await.unwrap();
+    bench
+        .store
+        .commit(bench.note(&lease, JobEnd::Park(HoldReason::Quarantine, "no credentials".to_owned())))
+        .await
+        .unwrap();
     let parked = bench.job(payment.id).await;
     let idle = bench.claim(1).await;
-    let others = bench.store.unpark("something else").await.unwrap();
-    let released = bench.store.unpark("no credentials").await.unwrap();
+    let others = bench.store.unpark(HoldReason::Credentials).await.unwrap();
+    let released = bench.store.unpark(HoldReason::Quarantine).await.unwrap();
 
     assert_eq!((parked.state.as_str(), parked.parked_reason.as_deref()), ("parked", Some("no credentials")));
+    assert_eq!(parked.parked_code.as_deref(), Some("quarantine"));
     assert_eq!((idle.len(), others, released), (0, 0, 1));
     assert_eq!(bench.claim_one().await.lease.job, lease.job);
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::support::both;
 use dunlin::{
+    domain::hold_reason::HoldReason,
     domain::payment::{Grounds, NotResolvable, NotRetriable, Ruling, Word},
     store::{
         change::{JobAct, JobWish, Wish},
@@ -223,7 +224,11 @@ async fn a_parked_job_is_released_and_begins_anew(database: Database) {
     let bench = Bench::new(database).await;
     let payment = bench.paid_in().await;
     let lease = bench.claim_one().await.lease;
-    bench.store.commit(bench.note(&lease, JobEnd::Park("quarantined".to_owned()))).await.unwrap();
+    bench
+        .store
+        .commit(bench.note(&lease, JobEnd::Park(HoldReason::Quarantine, "quarantined".to_owned())))
+        .await
+        .unwrap();
     raw::execute(&bench.database, "UPDATE jobs SET rescues = 3").await.unwrap();
     let parked = bench.job(payment.id).await;
     assert_eq!(parked.parked_reason.as_deref(), Some("quarantined"));
@@ -275,7 +280,11 @@ async fn jobs_are_listed_narrowed_page_by_page(database: Database) {
     let bench = Bench::new(database).await;
     let first = bench.paid_in().await;
     let lease = bench.claim_one().await.lease;
-    bench.store.commit(bench.note(&lease, JobEnd::Park("later".to_owned()))).await.unwrap();
+    bench
+        .store
+        .commit(bench.note(&lease, JobEnd::Park(HoldReason::Invalid, "later".to_owned())))
+        .await
+        .unwrap();
     bench.store.clock().travel(TimeDelta::seconds(10));
     let doubted = bench.held().await;
     let all = JobFilter { limit: 10, ..JobFilter::default() };

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::support::both;
-use dunlin::store::{Filter, StoreError, change::Closing};
+use dunlin::{
+    domain::exchange_result::ExchangeResult,
+    store::{Filter, StoreError, change::Closing},
+};
 use dunlin_jobs::TenantId;
 
 both! {
@@ -158,6 +161,7 @@ async fn exchanges_come_back_byte_for_byte(database: Database) {
         payment: payment.id,
         at: moment(3),
         http_status: Some(402),
+        result: Some(ExchangeResult::Declined),
         verdict: "declined: ✗".to_owned(),
         answer: Some("{\"code\":\"ä\"}".to_owned()),
     };
