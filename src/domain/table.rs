@@ -46,6 +46,8 @@ pub enum Kind {
     Lost,
     Answered,
     Rejected,
+    /// The gateway refused us rather than the payment.
+    CredentialsRefused,
     Absent,
     Cancel,
     Canceled,
@@ -96,6 +98,22 @@ pub enum Verdict {
     /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
     Compare,
     Refuse,
+    /// Refused, and no right program brings these two together: a person is told (S1.23).
+    Impossible,
+}
+
+/// What stands against an event beside its pair of phase and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bar {
+    Clear,
+    /// It speaks of another attempt than the latest.
+    OtherAttempt,
+    /// Its request was made for another attempt than the next one.
+    NotNext,
+    /// The time that was set for it has not come.
+    Early,
+    /// The rules of declines, or of people's words, are against it.
+    AgainstRules,
 }
 
 impl Open {
@@ -130,13 +148,14 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
         Self::Lost,
         Self::Answered,
         Self::Rejected,
+        Self::CredentialsRefused,
         Self::Absent,
         Self::Cancel,
         Self::Canceled,
@@ -160,7 +179,7 @@ impl Kind {
             Self::NotSent => "not_sent",
             Self::Lost => "lost",
             Self::Answered => "answered",
-            Self::Rejected => "rejected",
+            Self::Rejected | Self::CredentialsRefused => "rejected",
             Self::Absent => "absent",
             Self::Cancel => "cancel",
             Self::Canceled => "canceled",
@@ -173,6 +192,21 @@ impl Kind {
             Self::Release => "release",
             Self::Detached => "method_detached",
         }
+    }
+}
+
+impl Bar {
+    pub const ALL: [Self; 5] =
+        [Self::Clear, Self::OtherAttempt, Self::NotNext, Self::Early, Self::AgainstRules];
+}
+
+/// The table, and what stands against the event.
+pub fn verdict_against(phase: Phase, kind: Kind, bar: Bar) -> Verdict {
+    match bar {
+        Bar::Clear => verdict(phase, kind),
+        // A gateway's word on money is a fact, also where it is about an earlier attempt.
+        Bar::OtherAttempt if kind == Kind::Answered => Verdict::Compare,
+        Bar::OtherAttempt | Bar::NotNext | Bar::Early | Bar::AgainstRules => Verdict::Refuse,
     }
 }
 
@@ -207,6 +241,7 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
+        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
@@ -227,6 +262,7 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
+        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
@@ -247,7 +283,9 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Answered) => Verdict::Conclude,
         // Proven not sent, and yet answered: one of the two is wrong.
         (Open::Planned, Kind::Answered) => Verdict::Compare,
-        (Open::Sending | Open::Unknown, Kind::Rejected) => Verdict::Reject,
+        (Open::Sending | Open::Unknown, Kind::Rejected)
+        // On a resend, refused credentials say nothing about the first send (S1.8).
+        | (Open::Sending, Kind::CredentialsRefused) => Verdict::Reject,
         (Open::Planned, Kind::Cancel) | (Open::Unknown | Open::Settling | Open::Acting, Kind::Canceled) => {
             Verdict::Cancel
         }
@@ -263,22 +301,35 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // What is open must end first: no second attempt beside it (S1.3). And a person is not asked yet.
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_) | Kind::Detached,
+            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
         )
-        | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
-        | (Open::Planned | Open::Unknown, Kind::Lost)
+        | (Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
+        | (Open::Unknown, Kind::Lost)
         | (Open::Planned | Open::Settling | Open::Acting, Kind::Rejected)
-        | (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Absent)
+        | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::CredentialsRefused)
+        | (Open::Settling | Open::Acting, Kind::Absent)
         | (Open::Sending | Open::Planned, Kind::Canceled) => Verdict::Refuse,
+        // Whoever says so has the lease of the one job that could have moved the attempt on, and has not.
+        (Open::Planned, Kind::NotSent | Kind::Lost)
+        | (Open::Sending | Open::Planned, Kind::Absent)
+        // A method that is gone is met before an attempt begins, and by nothing that is open.
+        | (
+            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
+            Kind::Detached,
+        ) => Verdict::Impossible,
     }
 }
 
 /// In review facts still count, but nothing new is started.
 fn in_review(open: Open, kind: Kind) -> Verdict {
     match kind {
-        Kind::NotSent | Kind::Lost | Kind::Answered | Kind::Rejected | Kind::Absent | Kind::Canceled => {
-            at_open(open, kind)
-        }
+        Kind::NotSent
+        | Kind::Lost
+        | Kind::Answered
+        | Kind::Rejected
+        | Kind::Absent
+        | Kind::Canceled
+        | Kind::Detached => at_open(open, kind),
         Kind::Resolve(ruling) => in_doubt(open, ruling),
         Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due
@@ -288,7 +339,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
-        | Kind::Detached => Verdict::Refuse,
+        | Kind::CredentialsRefused => Verdict::Refuse,
     }
 }
 
@@ -315,6 +366,7 @@ fn disputed(kind: Kind) -> Verdict {
         | Kind::Lost
         | Kind::Answered
         | Kind::Rejected
+        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
@@ -337,6 +389,7 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
+        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
@@ -365,6 +418,20 @@ mod tests {
         }
 
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn what_stands_against_an_event_lets_nothing_through_but_a_gateways_word() {
+        for (phase, kind) in Phase::all().flat_map(|phase| Kind::ALL.map(|kind| (phase, kind))) {
+            for bar in Bar::ALL {
+                let expected = match (bar, kind) {
+                    (Bar::Clear, _) => verdict(phase, kind),
+                    (Bar::OtherAttempt, Kind::Answered) => Verdict::Compare,
+                    (_, _) => Verdict::Refuse,
+                };
+                assert_eq!(verdict_against(phase, kind, bar), expected, "{phase:?} {kind:?} {bar:?}");
+            }
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ use serde::Serialize;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use std::{
     fs::File,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Instant,
 };
 use text::{Text, on};
@@ -135,6 +135,11 @@ impl Store {
     /// Rings after each commit of this process that left new jobs.
     pub fn enqueued(&self) -> Arc<Notify> {
         self.committer.enqueued()
+    }
+
+    /// How often a state met an event that no right program brings to it, since this process began.
+    pub fn count_alarms(&self) -> u64 {
+        self.context.alarms.load(Ordering::Relaxed)
     }
 
     pub fn clock(&self) -> &Clock {

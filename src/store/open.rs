@@ -15,7 +15,7 @@ use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -91,7 +91,12 @@ impl Store {
             None => return Err(OpenError::Scheme("..".to_owned())),
         };
         let (handle, lines) = committer::lines(committers);
-        let context = Arc::new(batch::Context { clock: clock.clone(), plan, failpoints: failpoints.clone() });
+        let context = Arc::new(batch::Context {
+            clock: clock.clone(),
+            plan,
+            failpoints: failpoints.clone(),
+            alarms: AtomicU64::new(0),
+        });
         let recent =
             if matches!(db, Db::Sqlite(_)) { Recent::of_only_writer() } else { Recent::of_one_of_many() };
         let store = Self {

@@ -7,7 +7,7 @@ use crate::domain::{
     decline::Policy,
     event::EventType,
     refund::Refund,
-    table::{Kind, Open, Phase, Verdict, verdict},
+    table::{Bar, Kind, Phase, Verdict, verdict_against},
 };
 use chrono::TimeDelta;
 use dunlin_jobs::Job;
@@ -20,26 +20,7 @@ impl Payment {
     pub fn apply(&self, event: Event, plan: &Plan, now: Time) -> Result<Option<Step>, Refused> {
         let phase = self.phase();
         let kind = event.kind();
-        let refused = Refused { phase, event: kind };
-        let current = self.attempt.as_ref().map(|attempt| attempt.n);
-        let stale = event.attempt().is_some_and(|n| Some(n) != current);
-        let verdict = match (verdict(phase, kind), stale) {
-            (Verdict::Conclude | Verdict::Compare, true) => Verdict::Compare,
-            (_, true) => Verdict::Refuse,
-            // Its request was made for another attempt than the next one.
-            (Verdict::Begin, false) if event.begins() != Some(self.next_attempt()) => Verdict::Refuse,
-            // A job that comes too early does not shorten a delay that was decided on.
-            (Verdict::Begin, false) if self.is_early(now) => Verdict::Refuse,
-            (Verdict::Resolve, false) if self.resolvable(&event).is_err() => Verdict::Refuse,
-            (Verdict::Hasten, false) if self.retriable(&plan.declines).is_err() => Verdict::Refuse,
-            // On a resend, refused credentials say nothing about the first send (S1.8).
-            (Verdict::Reject, false)
-                if event.refuses_credentials() && phase != Phase::Open(Open::Sending) =>
-            {
-                Verdict::Refuse
-            }
-            (verdict, false) => verdict,
-        };
+        let verdict = verdict_against(phase, kind, self.bar(&event, plan, now));
         let next = Next { payment: self.clone(), now, plan };
         let step = match (verdict, event) {
             (Verdict::Begin, Event::Due { id, .. }) => Some(next.begin(id)),
@@ -80,15 +61,59 @@ impl Payment {
                 | Verdict::Resolve
                 | Verdict::Note
                 | Verdict::Compare
-                | Verdict::Refuse,
+                | Verdict::Refuse
+                | Verdict::Impossible,
                 _,
-            ) => return Err(refused),
+            ) => {
+                let is_impossible = verdict == Verdict::Impossible;
+                return Err(Refused { phase, event: kind, is_impossible });
+            }
         };
         Ok(step)
     }
 }
 
 impl Payment {
+    /// What stands against the event beside where the payment stands.
+    fn bar(&self, event: &Event, plan: &Plan, now: Time) -> Bar {
+        let latest = self.attempt.as_ref().map(|attempt| attempt.n);
+        match event {
+            Event::Due { attempt, .. } if *attempt != self.next_attempt() => Bar::NotNext,
+            // A job that comes too early does not shorten a delay that was decided on.
+            Event::Due { .. } if self.is_early(now) => Bar::Early,
+            Event::Resolve { .. } if self.resolvable(event).is_err() => Bar::AgainstRules,
+            Event::Retry { .. } if self.retriable(&plan.declines).is_err() => Bar::AgainstRules,
+            Event::Send { attempt }
+            | Event::NotSent { attempt, .. }
+            | Event::Lost { attempt, .. }
+            | Event::Answered { attempt, .. }
+            | Event::Rejected { attempt, .. }
+            | Event::Absent { attempt }
+            | Event::Canceled { attempt }
+                if Some(*attempt) != latest =>
+            {
+                Bar::OtherAttempt
+            }
+            Event::Due { .. }
+            | Event::Send { .. }
+            | Event::NotSent { .. }
+            | Event::Lost { .. }
+            | Event::Answered { .. }
+            | Event::Rejected { .. }
+            | Event::Absent { .. }
+            | Event::Cancel
+            | Event::Canceled { .. }
+            | Event::Review { .. }
+            | Event::Retry { .. }
+            | Event::Process
+            | Event::Edit(_)
+            | Event::Resolve { .. }
+            | Event::Hurry { .. }
+            | Event::Release { .. }
+            | Event::Detached => Bar::Clear,
+        }
+    }
+
     /// Whether the event tells of another success than the one that the payment has.
     pub fn is_paid_twice_by(&self, event: &Event) -> bool {
         let charge = self.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
@@ -172,4 +197,6 @@ pub enum Effect {
 pub struct Refused {
     pub phase: Phase,
     pub event: Kind,
+    /// No right program brings the two together.
+    pub is_impossible: bool,
 }

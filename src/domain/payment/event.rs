@@ -54,7 +54,8 @@ impl Event {
             Self::NotSent { .. } => Kind::NotSent,
             Self::Lost { .. } => Kind::Lost,
             Self::Answered { .. } => Kind::Answered,
-            Self::Rejected { .. } => Kind::Rejected,
+            Self::Rejected { rejection: Rejection::Invalid(_), .. } => Kind::Rejected,
+            Self::Rejected { rejection: Rejection::Credentials(_), .. } => Kind::CredentialsRefused,
             Self::Absent { .. } => Kind::Absent,
             Self::Cancel => Kind::Cancel,
             Self::Canceled { .. } => Kind::Canceled,
@@ -67,39 +68,6 @@ impl Event {
             Self::Release { .. } => Kind::Release,
             Self::Detached => Kind::Detached,
         }
-    }
-
-    /// The number of the attempt that it begins.
-    pub(super) fn begins(&self) -> Option<u32> {
-        if let Self::Due { attempt, .. } = self { Some(*attempt) } else { None }
-    }
-
-    /// The number of the open or past attempt it speaks of.
-    pub(super) fn attempt(&self) -> Option<u32> {
-        match self {
-            Self::Send { attempt }
-            | Self::NotSent { attempt, .. }
-            | Self::Lost { attempt, .. }
-            | Self::Answered { attempt, .. }
-            | Self::Rejected { attempt, .. }
-            | Self::Absent { attempt }
-            | Self::Canceled { attempt } => Some(*attempt),
-            Self::Due { .. }
-            | Self::Cancel
-            | Self::Review { .. }
-            | Self::Retry { .. }
-            | Self::Process
-            | Self::Edit(_)
-            | Self::Resolve { .. }
-            | Self::Hurry { .. }
-            | Self::Release { .. }
-            | Self::Detached => None,
-        }
-    }
-
-    /// Whether the gateway refused us rather than the payment.
-    pub(super) fn refuses_credentials(&self) -> bool {
-        matches!(self, Self::Rejected { rejection: Rejection::Credentials(_), .. })
     }
 
     /// Whether it may be told only by the holder of the job's lease (S1.1): a fact from the gateway counts

@@ -105,7 +105,7 @@ fn status_of(payment: &Payment) -> (&'static str, Option<AttemptStatus>) {
 }
 
 fn refused(payment: &Payment, event: Event) {
-    let expected = Refused { phase: payment.phase(), event: event.kind() };
+    let expected = Refused { phase: payment.phase(), event: event.kind(), is_impossible: false };
     assert_eq!(payment.apply(event, plan(), payment.updated_at), Err(expected));
 }
 

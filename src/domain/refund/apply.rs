@@ -21,6 +21,8 @@ pub struct Step {
 pub struct Refused {
     pub status: RefundStatus,
     pub event: Kind,
+    /// No right program brings the two together.
+    pub is_impossible: bool,
 }
 
 impl Refund {
@@ -31,7 +33,8 @@ impl Refund {
     pub fn apply(&self, event: Event, now: Time) -> Result<Option<Step>, Refused> {
         let kind = event.kind();
         let next = Next { refund: self.clone(), now };
-        let step = match (verdict(self.status, kind), event) {
+        let verdict = verdict(self.status, kind);
+        let step = match (verdict, event) {
             (Verdict::Go, Event::Send) => Some(next.go()),
             (Verdict::Wait, Event::NotSent { reason }) => Some(next.moved(RefundStatus::Pending, reason)),
             (Verdict::Wait, Event::Absent) => {
@@ -48,9 +51,13 @@ impl Refund {
                 | Verdict::Conclude
                 | Verdict::Reject
                 | Verdict::Hold
-                | Verdict::Refuse,
+                | Verdict::Refuse
+                | Verdict::Impossible,
                 _,
-            ) => return Err(Refused { status: self.status, event: kind }),
+            ) => {
+                let is_impossible = verdict == Verdict::Impossible;
+                return Err(Refused { status: self.status, event: kind, is_impossible });
+            }
         };
         Ok(step)
     }

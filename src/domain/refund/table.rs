@@ -30,6 +30,8 @@ pub enum Verdict {
     /// A person has to look.
     Hold,
     Refuse,
+    /// Refused, and no right program brings these two together: a person is told (S1.23).
+    Impossible,
 }
 
 impl Kind {
@@ -63,10 +65,11 @@ pub fn verdict(status: RefundStatus, kind: Kind) -> Verdict {
         (Pending | Sending | Unknown, Kind::Rejected) => Verdict::Reject,
         (Pending | Sending | Unknown | Processing, Kind::Review) => Verdict::Hold,
         (Sending | Unknown | Processing | Succeeded | Failed, Kind::Send)
-        | (Pending | Unknown | Processing | Succeeded | Failed, Kind::NotSent | Kind::Lost)
-        | (Pending | Sending | Processing | Succeeded | Failed, Kind::Absent)
-        | (Processing | Succeeded | Failed, Kind::Rejected)
+        | (Unknown | Processing | Succeeded | Failed, Kind::NotSent | Kind::Lost)
+        | (Processing | Succeeded | Failed, Kind::Absent | Kind::Rejected)
         | (Succeeded | Failed, Kind::Review) => Verdict::Refuse,
+        // Whoever says so has the lease of the refund's one job, which alone could have moved it on.
+        (Pending, Kind::NotSent | Kind::Lost) | (Pending | Sending, Kind::Absent) => Verdict::Impossible,
     }
 }
 

@@ -30,7 +30,10 @@ use crate::{
     failpoint::{Failpoints, Point},
 };
 use dunlin_jobs::{EventId, JobId, MethodId, PaymentId, RefundId, TenantId};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 /// What a batch needs besides its changes.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     pub(super) plan: Plan,
     pub(super) failpoints: Failpoints,
+    /// How often a state met an event that no right program brings to it (S1.23).
+    pub(super) alarms: AtomicU64,
 }
 
 /// The answer to each change, in order; and what the transaction holds for the world after it.
@@ -308,8 +313,14 @@ impl Work<'_> {
         }
         self.check(&before, event, beside)?;
         let now = self.context.clock.now(before.livemode);
-        let step = before.apply(event.clone(), &self.context.plan, now)?;
-        let step = step.and_then(|step| step.beside(&beside.attempts));
+        let step = before.apply(event.clone(), &self.context.plan, now);
+        if let Err(refused) = &step
+            && refused.is_impossible
+        {
+            self.context.alarms.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(payment.id = %id, "{refused}, which cannot be: tell whoever makes dunlin");
+        }
+        let step = step?.and_then(|step| step.beside(&beside.attempts));
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, before.open_attempt().is_some())?;

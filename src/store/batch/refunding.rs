@@ -18,7 +18,10 @@ use crate::{
     },
 };
 use dunlin_jobs::{EventId, Job, PaymentId, RefundId};
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::atomic::Ordering,
+};
 
 /// The refunds that a batch is about.
 pub(super) fn wanted_refunds(
@@ -91,7 +94,14 @@ impl Work<'_> {
             return Err(CommitError::LeaseLost);
         }
         let now = self.context.clock.now(before.livemode);
-        let step = before.apply(event.clone(), now)?;
+        let step = before.apply(event.clone(), now);
+        if let Err(refused) = &step
+            && refused.is_impossible
+        {
+            self.context.alarms.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(refund.id = %id, "{refused}, which cannot be: tell whoever makes dunlin");
+        }
+        let step = step?;
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
             self.end_job(change, false, !before.status.is_final())?;

@@ -56,6 +56,9 @@ pub(super) async fn judge(simulation: &Simulation<'_>) -> Result<Tally, String> 
     let store = &simulation.flows.store;
     let filter = Filter { limit: 100, ..Filter::default() };
     let payments = store.list_payments(simulation.owner, &filter).await.map_err(|error| error.to_string())?;
+    // S1.23
+    let alarms = store.count_alarms();
+    expect(alarms == 0, format!("{alarms} events met a state that they cannot meet"))?;
     let ledger = world::captures(&simulation.bank);
     let known: BTreeSet<_> = payments.iter().map(|payment| payment.id.to_string()).collect();
     for payment in ledger.keys() {

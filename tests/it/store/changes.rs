@@ -11,6 +11,7 @@ both! {
     changes_of_one_payment_in_one_batch_apply_in_order
     what_starts_or_denies_a_call_needs_the_lease
     a_gateways_answer_counts_whoever_brings_it
+    what_cannot_be_is_refused_and_counted
     a_second_success_is_recorded_once_beside_the_first
     a_full_line_tells_callers_to_come_back
     listeners_hear_of_changes_and_of_new_jobs
@@ -142,6 +143,22 @@ async fn what_starts_or_denies_a_call_needs_the_lease(database: Database) {
     assert!(matches!(noted, Err(CommitError::LeaseLost)), "{noted:?}");
     assert_eq!(bench.read(payment.id).await.version, 2);
     assert!(bench.job(payment.id).await.leased);
+}
+
+// S1.23
+async fn what_cannot_be_is_refused_and_counted(database: Database) {
+    let bench = Bench::new(database).await;
+    let payment = bench.sending().await;
+    let late = bench.change(Subject::Event(payment.id, Event::Cancel));
+    let absurd = bench.change(Subject::Event(payment.id, Event::Absent { attempt: 1 }));
+
+    let refused = bench.store.commit(late).await;
+    let before = bench.store.count_alarms();
+    let impossible = bench.store.commit(absurd).await;
+
+    assert!(matches!(refused, Err(CommitError::Refused(it)) if !it.is_impossible));
+    assert!(matches!(impossible, Err(CommitError::Refused(it)) if it.is_impossible));
+    assert_eq!((before, bench.store.count_alarms()), (0, 1));
 }
 
 // S1.1

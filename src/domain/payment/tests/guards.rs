@@ -12,7 +12,7 @@ fn a_job_that_comes_too_early_begins_nothing() {
     let early = waiting.apply(event.clone(), plan(), moment - TimeDelta::microseconds(1));
     let timely = waiting.apply(event, plan(), moment).unwrap().unwrap();
 
-    assert_eq!(early, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
+    assert_eq!(early, Err(Refused { phase: Phase::Retrying, event: Kind::Due, is_impossible: false }));
     assert_eq!(timely.payment.attempt.map(|attempt| attempt.n), Some(2));
 }
 
@@ -58,7 +58,7 @@ fn a_request_made_for_another_attempt_begins_nothing() {
 
     for n in [1, 3] {
         let late = waiting.apply(due(n, 2), plan(), moment);
-        assert_eq!(late, Err(Refused { phase: Phase::Retrying, event: Kind::Due }));
+        assert_eq!(late, Err(Refused { phase: Phase::Retrying, event: Kind::Due, is_impossible: false }));
     }
 }
 
