@@ -3,8 +3,12 @@
 
 use super::{FlowError, Flows, Worked};
 use crate::{
-    domain::{payment::Payment, table::Phase},
+    domain::{
+        payment::Payment,
+        table::{Open, Phase},
+    },
     failpoint::Point,
+    gateway::Account,
     store::{change::JobEnd, claim::Claimed},
 };
 use chrono::TimeDelta;
@@ -38,7 +42,9 @@ async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
         let orphans = flows.store.list_orphans(livemode, before).await?;
         flows.store.pass(Point::SweepListed).await?;
         for payment in orphans {
-            let Some(job) = missing_job(&payment) else { continue };
+            let Some(job) = missing_job(&payment).filter(|_| is_answerable(flows, &payment)) else {
+                continue;
+            };
             tracing::error!(payment.id = %payment.id, job.kind = job.kind(), "{} was an orphan", payment.id);
             let due = payment.waits_until().unwrap_or_else(|| flows.clock().now(livemode));
             flows.store.adopt(payment.livemode, &job, due).await?;
@@ -52,22 +58,28 @@ async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
     Ok(())
 }
 
+/// Whether anybody could tell what became of it: an attempt that was left to a person is nobody's to ask after (S2.10).
+fn is_answerable(flows: &Flows, payment: &Payment) -> bool {
+    let is_mute = |account: &Account| account.gateway.traits().runs_at_most_once();
+    let is_left = payment.status.review_reason().is_some() && payment.operation.is_none();
+    !(is_left && flows.account(payment).is_ok_and(is_mute))
+}
+
 /// The job that a payment in this phase must have.
 fn missing_job(payment: &Payment) -> Option<Job> {
     let charge = Job::Charge(Charge { payment: payment.id });
+    let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
     match payment.phase() {
-        Phase::Pending => Some(charge),
+        Phase::Pending | Phase::Open(Open::Sending | Open::Planned) | Phase::Review(Open::Sending) => {
+            Some(charge)
+        }
         Phase::Retrying => Some(Job::Retry(Retry { payment: payment.id, attempt: payment.next_attempt() })),
-        Phase::Open(open) => match open {
-            crate::domain::table::Open::Sending | crate::domain::table::Open::Planned => Some(charge),
-            crate::domain::table::Open::Unknown
-            | crate::domain::table::Open::Settling
-            | crate::domain::table::Open::Acting => {
-                let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-                Some(Job::Reconcile(Reconcile { payment: payment.id, attempt }))
-            }
-        },
-        Phase::Review(_)
+        // Asking goes on while a person looks (S1.10).
+        Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
+        | Phase::Review(Open::Unknown | Open::Settling | Open::Acting) => {
+            Some(Job::Reconcile(Reconcile { payment: payment.id, attempt }))
+        }
+        Phase::Review(Open::Planned)
         | Phase::Disputed
         | Phase::NeedsCustomer
         | Phase::Succeeded

@@ -22,6 +22,7 @@ mod letters;
 mod methods;
 mod moments;
 mod open;
+mod orphans;
 mod payments;
 mod recent;
 mod refunds;

@@ -216,22 +216,6 @@ impl Store {
              WHERE a.payment_id = h.payment_id AND a.status = 'unknown')";
         on!(&self.db, |db, _pick| Ok(sqlx::query_scalar(TEXT).fetch_one(db).await?))
     }
-
-    /// Payments that are not final and that nothing holds, untouched since a moment of their environment's
-    /// clock.
-    pub async fn list_orphans(&self, livemode: bool, before: Time) -> Result<Vec<Payment>, StoreError> {
-        const TEXT: &str = concat!(
-            payment_columns!(),
-            "WHERE p.status <> 'succeeded' AND p.status IN ('pending', 'processing', 'retrying') \
-             AND p.updated_at < $2 AND p.livemode = $1 AND NOT p.deferred \
-             AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';') \
-             ORDER BY p.updated_at LIMIT 500"
-        );
-        let rows: Vec<PaymentRow> = on!(&self.db, |db, _pick| {
-            sqlx::query_as(TEXT).bind(livemode).bind(At(before)).fetch_all(db).await?
-        });
-        rows.into_iter().map(Payment::try_from).collect()
-    }
 }
 
 /// Holds the payments as the tables have them, on PostgreSQL locked until the end of the transaction. What is
