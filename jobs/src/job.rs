@@ -14,6 +14,8 @@ pub enum Job {
     Retry(Retry),
     /// Find out what became of an attempt that is still open.
     Reconcile(Reconcile),
+    /// Cancel at the gateway what a payer could still complete there, once nobody waits for it any more.
+    Withdraw(Withdraw),
     /// Carry a refund to its end: send it, or find out what became of it.
     Refund(Refund),
     /// Look over the tables for what a correct program would not leave there.
@@ -47,6 +49,16 @@ pub struct Reconcile {
     /// The payment whose attempt is open.
     pub payment: PaymentId,
     /// The number of the open attempt.
+    pub attempt: u32,
+}
+
+/// See [`Job::Withdraw`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdraw {
+    /// The payment whose operation is canceled at the gateway.
+    pub payment: PaymentId,
+    /// The number of the attempt that left it there.
     pub attempt: u32,
 }
 
@@ -92,7 +104,7 @@ pub enum SweepName {
 pub enum Lane {
     /// Charges, retries and refunds.
     Payments,
-    /// Questions about attempts whose outcome is not known, and what gateways tell unasked.
+    /// Questions about attempts whose outcome is not known, what is canceled at gateways, and what they tell unasked.
     Reconcile,
     /// Sweeps and other housekeeping.
     Upkeep,
@@ -120,7 +132,8 @@ impl fmt::Display for Lane {
 
 impl Job {
     /// Every kind's stored name. A worker claims these only, and leaves kinds that it does not know.
-    pub const KINDS: [&'static str; 6] = ["charge", "retry", "reconcile", "refund", "sweep", "gateway_event"];
+    pub const KINDS: [&'static str; 7] =
+        ["charge", "retry", "reconcile", "withdraw", "refund", "sweep", "gateway_event"];
 
     /// The kind's stored name.
     pub fn kind(&self) -> &'static str {
@@ -128,6 +141,7 @@ impl Job {
             Self::Charge(_) => "charge",
             Self::Retry(_) => "retry",
             Self::Reconcile(_) => "reconcile",
+            Self::Withdraw(_) => "withdraw",
             Self::Refund(_) => "refund",
             Self::Sweep(_) => "sweep",
             Self::GatewayEvent(_) => "gateway_event",
@@ -138,7 +152,7 @@ impl Job {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Charge(_) | Self::Retry(_) | Self::Refund(_) => Lane::Payments,
-            Self::Reconcile(_) | Self::GatewayEvent(_) => Lane::Reconcile,
+            Self::Reconcile(_) | Self::Withdraw(_) | Self::GatewayEvent(_) => Lane::Reconcile,
             Self::Sweep(_) => Lane::Upkeep,
         }
     }
@@ -149,6 +163,7 @@ impl Job {
             Self::Charge(job) => Some(job.payment),
             Self::Retry(job) => Some(job.payment),
             Self::Reconcile(job) => Some(job.payment),
+            Self::Withdraw(job) => Some(job.payment),
             Self::Refund(job) => Some(job.payment),
             Self::Sweep(_) | Self::GatewayEvent(_) => None,
         }
@@ -161,6 +176,7 @@ impl Job {
             Self::Charge(job) => format!("{}:charge", job.payment),
             Self::Retry(job) => format!("{}:retry:{}", job.payment, job.attempt),
             Self::Reconcile(job) => format!("{}:reconcile:{}", job.payment, job.attempt),
+            Self::Withdraw(job) => format!("{}:withdraw:{}", job.payment, job.attempt),
             Self::Refund(job) => format!("{}:refund:{}", job.payment, job.refund),
             Self::Sweep(job) => match job.name {
                 SweepName::Orphans => "sweep:orphans".to_owned(),

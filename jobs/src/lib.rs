@@ -27,7 +27,7 @@ pub use id::{
     AttemptId, ChangeId, CustomerId, EventId, ExchangeId, IdError, JobId, KeyId, LetterId, MethodId,
     PaymentId, RefundId, RequestId, TenantId,
 };
-pub use job::{Charge, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName};
+pub use job::{Charge, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw};
 pub use money::{Currency, Money, MoneyError};
 #[cfg(feature = "schema")]
 pub use new_payment::metadata_schema;

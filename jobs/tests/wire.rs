@@ -1,7 +1,9 @@
 //! The wire: how jobs are stored and sent. These lines are for ever; a change here breaks what is already queued.
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
-use dunlin_jobs::{Charge, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName};
+use dunlin_jobs::{
+    Charge, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw,
+};
 
 const PAYMENT: &str = "pay_0190000000007000800000000000000a";
 const REFUND: &str = "rfd_0190000000007000800000000000000c";
@@ -10,7 +12,7 @@ fn payment() -> PaymentId {
     PAYMENT.parse().unwrap()
 }
 
-fn golden() -> [(Job, String, String); 6] {
+fn golden() -> [(Job, String, String); 7] {
     let text = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}",{rest}}}"#);
     [
         (
@@ -27,6 +29,11 @@ fn golden() -> [(Job, String, String); 6] {
             Job::Reconcile(Reconcile { payment: payment(), attempt: 3 }),
             text("reconcile", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
             format!("{PAYMENT}:reconcile:3"),
+        ),
+        (
+            Job::Withdraw(Withdraw { payment: payment(), attempt: 3 }),
+            text("withdraw", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
+            format!("{PAYMENT}:withdraw:3"),
         ),
         (
             Job::Refund(Refund { payment: payment(), refund: REFUND.parse().unwrap() }),

@@ -1,19 +1,24 @@
 //! Cancel: stops a payment. Where an attempt of it is open at the gateway, the gateway cancels first, for the
 //! payer might still complete it (S1.19).
 
-use super::{FlowError, Flows, exchange::About, verdict::Verdict};
+use super::{FlowError, Flows, evidence, exchange::About, verdict::Verdict};
 use crate::{
     domain::{
-        attempt::AttemptStatus,
+        attempt::{AttemptStatus, ExchangeKind},
+        exchange_result::ExchangeResult,
         payment::{Event, Payment, Status},
     },
-    gateway::{Account, Call, Cancellation, Reply, client::SendError},
+    gateway::{Account, Cancellation, Reply, client::SendError},
     store::{
         Owner,
-        change::{Change, CommitError, ExchangeWrite, Subject},
+        change::{Change, CommitError, Exchange, ExchangeWrite, Subject},
     },
 };
-use dunlin_jobs::PaymentId;
+use chrono::TimeDelta;
+use dunlin_jobs::{Job, PaymentId, Reconcile};
+
+/// How soon is asked what became of a cancel that got no answer.
+const ASK_AFTER: TimeDelta = TimeDelta::seconds(5);
 
 impl Flows {
     /// Stops a payment.
@@ -37,21 +42,18 @@ impl Flows {
     async fn cancel_at_gateway(&self, payment: Payment, attempt: u32) -> Result<Payment, FlowError> {
         let account = self.account(&payment)?;
         let by_key = account.gateway.traits().cancel_by_key;
-        let call = account.gateway.cancel(&payment, attempt);
-        let Some(call) = call.filter(|_| by_key || payment.operation.is_some()) else {
+        if !by_key && payment.operation.is_none() {
             let detail = "the outcome of its attempt is not known yet, and neither is what to cancel at the \
                           gateway, which is being asked: try again in a while";
             return Err(not_cancelable(&payment, detail.to_owned()));
-        };
-        let (cancellation, closing) = self.ask_to_cancel(account, &payment, attempt, &call).await?;
+        }
+        let (cancellation, closing) = self.ask_to_cancel(account, &payment, attempt).await?;
         let event = match cancellation {
             Cancellation::Canceled => Event::Canceled { attempt },
             Cancellation::Answered(answer) => Event::Answered { attempt, answer },
-            Cancellation::Unknown(why) => {
+            Cancellation::Unknown(why) | Cancellation::StoredError(why) => {
                 self.keep(closing).await?;
-                return Err(FlowError::Later(format!(
-                    "the gateway did not confirm the cancellation ({why}), and is asked what became of it"
-                )));
+                return self.leave_open(&payment, attempt, &why).await;
             }
         };
         let mut change = self.change("api", Subject::Event(payment.id, event));
@@ -59,20 +61,39 @@ impl Flows {
         self.settle_cancel(&payment, change).await
     }
 
+    /// The caller is told that it may be canceled, or not; what became of it is asked at once, not by the schedule.
+    async fn leave_open(&self, payment: &Payment, attempt: u32, why: &str) -> Result<Payment, FlowError> {
+        tracing::warn!(payment.id = %payment.id, gateway.name = %payment.account,
+            "{} can still be paid: its gateway did not confirm that it is canceled ({why})", payment.id);
+        let question = Job::Reconcile(Reconcile { payment: payment.id, attempt });
+        self.store.hurry(&question, self.now(payment) + ASK_AFTER).await?;
+        Err(FlowError::Later(format!(
+            "the gateway did not confirm the cancellation ({why}), and is asked what became of it"
+        )))
+    }
+
     async fn ask_to_cancel(
         &self,
         account: &Account,
         payment: &Payment,
         attempt: u32,
-        call: &Call,
     ) -> Result<(Cancellation, ExchangeWrite), FlowError> {
-        let exchange = self.exchange(account, About::Attempt(payment.id, attempt), call);
-        self.keep(ExchangeWrite::Open(exchange.clone())).await?;
-        // It moves no money, and whoever else works on the payment may be canceled upon: no lease is needed.
-        let reply = self.client.send(account, call, &exchange.api_version).await;
-        let cancellation = read(account, payment, &reply);
-        let closing = self.closing(account, &exchange, &reply, cancellation.verdict());
-        Ok((cancellation, closing))
+        let about = About::Attempt(payment.id, attempt);
+        let (first, last) = generations(&self.list_exchanges(about).await?);
+        for generation in first..=last {
+            let Some(call) = account.gateway.cancel(payment, attempt, generation) else { break };
+            let exchange = self.exchange(account, about, &call);
+            self.keep(ExchangeWrite::Open(exchange.clone())).await?;
+            // It moves no money, and whoever else works on the payment may be canceled upon: no lease is needed.
+            let reply = self.client.send(account, &call, &exchange.api_version).await;
+            let cancellation = read(account, payment, &reply);
+            let closing = self.closing(account, &exchange, &reply, cancellation.verdict());
+            if generation == last || !matches!(cancellation, Cancellation::StoredError(_)) {
+                return Ok((cancellation, closing));
+            }
+            self.keep(closing).await?;
+        }
+        Err(not_cancelable(payment, "its gateway cannot cancel it".to_owned()))
     }
 
     async fn settle_cancel(&self, payment: &Payment, change: Change) -> Result<Payment, FlowError> {
@@ -97,6 +118,16 @@ impl Flows {
 
 fn not_cancelable(payment: &Payment, detail: String) -> FlowError {
     FlowError::Conflict { code: "payment_not_cancelable", detail, payment: Some(payment.id) }
+}
+
+/// The generations of keys that one try may cancel under. An answer that is of no use and that the gateway keeps under a
+/// key must not stand in the way for as long as the key lives: a cancel moves no money, so it goes under the next one,
+/// which is counted from what is on record (S1.6).
+pub(super) fn generations(exchanges: &[Exchange]) -> (u32, u32) {
+    let cancels = evidence::ended(exchanges).filter(|(exchange, _)| exchange.kind == ExchangeKind::Cancel);
+    let useless = cancels.filter(|(_, result)| *result == Some(ExchangeResult::StoredError)).count();
+    let first = u32::try_from(useless).unwrap_or(u32::MAX - 1);
+    (first, first.saturating_add(1))
 }
 
 pub(super) fn read(account: &Account, payment: &Payment, reply: &Result<Reply, SendError>) -> Cancellation {

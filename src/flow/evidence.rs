@@ -37,7 +37,10 @@ impl Evidence<'_> {
     pub(super) fn may_resend(&self, first_sent_at: Time) -> bool {
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        let is_useless = ended(self.exchanges).any(|(_, result)| result == Some(ExchangeResult::StoredError));
+        // An error under the key of a cancel says nothing about the key of a send.
+        let sent = ended(self.exchanges).filter(|(exchange, _)| exchange.kind.moves_money());
+        let is_useless =
+            sent.map(|(_, result)| result).any(|result| result == Some(ExchangeResult::StoredError));
         self.traits.key_supported && self.now - first_sent_at < limit && !is_useless
     }
 
@@ -177,7 +180,9 @@ mod tests {
     fn nothing_goes_again_once_the_gateway_keeps_an_error_under_the_key() {
         let kept = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::StoredError))];
         let lost = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::Unknown))];
+        let of_a_cancel = [exchange(ExchangeKind::Cancel, at(0), Some(ExchangeResult::StoredError))];
 
+        assert!(may_resend(&traits(), &of_a_cancel, at(1)));
         assert!(!may_resend(&traits(), &kept, at(1)));
         assert!(may_resend(&traits(), &lost, at(1)));
     }

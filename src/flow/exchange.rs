@@ -106,20 +106,28 @@ impl Talk<'_> {
         Ok(None)
     }
 
-    /// Asks the gateway to cancel what it has open of the payment.
+    /// Asks the gateway to cancel what it has open of attempt `n`, which it must be able to.
     pub(super) async fn cancel(
         &self,
         payment: &Payment,
-        call: &Call,
+        n: u32,
     ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
-        if !self.is_our_turn().await? {
-            return Ok(None);
+        let (first, last) = cancel::generations(&self.flows.list_exchanges(self.about).await?);
+        for generation in first..=last {
+            if !self.is_our_turn().await? {
+                return Ok(None);
+            }
+            let Some(call) = self.account.gateway.cancel(payment, n, generation) else { break };
+            let exchange = self.flows.exchange(self.account, self.about, &call);
+            let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
+            let cancellation = cancel::read(self.account, payment, &reply);
+            let closing = self.flows.closing(self.account, &exchange, &reply, cancellation.verdict());
+            if generation == last || !matches!(cancellation, Cancellation::StoredError(_)) {
+                return Ok(Some((cancellation, closing)));
+            }
+            self.flows.keep(closing).await?;
         }
-        let exchange = self.flows.exchange(self.account, self.about, call);
-        let Some(reply) = self.call(&exchange).await? else { return Ok(None) };
-        let cancellation = cancel::read(self.account, payment, &reply);
-        let closing = self.flows.closing(self.account, &exchange, &reply, cancellation.verdict());
-        Ok(Some((cancellation, closing)))
+        Ok(None)
     }
 
     /// False when the job was put back, for the account may not be called so soon.

@@ -30,6 +30,7 @@ pub mod sweep;
 mod trail;
 mod turns;
 mod verdict;
+pub mod withdraw;
 
 use crate::{
     domain::{

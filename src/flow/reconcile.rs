@@ -6,16 +6,16 @@ use super::{
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk},
     inquiry::Inquiry,
+    withdraw,
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus, ExchangeKind, Outcome},
+        attempt::{Attempt, AttemptStatus},
         clock::Time,
-        exchange_result::ExchangeResult,
-        payment::{Event, Payment, Status},
+        payment::{Event, Payment},
     },
     failpoint::Point,
-    gateway::{Account, Call, Cancellation, Finding, Reading, Reply, Send},
+    gateway::{Account, Finding, Reading, Reply, Send},
     store::{
         change::{CommitError, Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -23,9 +23,6 @@ use crate::{
 };
 use chrono::TimeDelta;
 use dunlin_jobs::Reconcile;
-
-/// After this long a person is told of an operation that cannot be canceled.
-const STUCK_AFTER: TimeDelta = TimeDelta::days(7);
 
 /// Works on a reconcile job.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(), FlowError> {
@@ -37,6 +34,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
+    if withdraw::is_due(flows, &payment, &attempt) {
+        flows.withdraw(&payment, attempt.n).await?;
+    }
     match attempt.status {
         AttemptStatus::Unknown if look.cannot_be_asked()? => look.leave_to_a_person().await,
         AttemptStatus::Unknown => {
@@ -44,19 +44,10 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.resolve().await
         }
         AttemptStatus::Pending | AttemptStatus::RequiresAction => {
-            if let Some(call) = abandoned::call(flows, &payment, &attempt)? {
-                return look.cancel_abandoned(&call).await;
-            }
             look.review_if_overdue().await?;
             look.ask(&[], attempt.first_sent_at).await
         }
         AttemptStatus::Sending => look.soon().await,
-        // Canceled while no attempt was open at the gateway, which may still hold an operation of ours.
-        AttemptStatus::Declined | AttemptStatus::Rejected | AttemptStatus::Canceled
-            if payment.status == Status::Canceled =>
-        {
-            look.withdraw().await
-        }
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
         | AttemptStatus::Succeeded
@@ -109,64 +100,6 @@ impl Look<'_> {
             format!("the outcome of attempt {} is unknown, and the gateway cannot be asked", self.attempt.n);
         self.review(reason).await?;
         self.flows.end_job(&self.claimed.lease, JobEnd::Done).await
-    }
-
-    /// Cancels what a canceled payment has left open at the gateway, until the gateway confirms it.
-    async fn withdraw(&self) -> Result<(), FlowError> {
-        let account = self.flows.account(self.payment)?;
-        let exchanges = self.flows.store.list_exchanges(self.payment.id).await?;
-        let is_over = evidence::ended(&exchanges).any(|(_, result)| result == Some(ExchangeResult::Canceled));
-        let call = account.gateway.cancel(self.payment, self.attempt.n).filter(|_| !is_over);
-        let Some(call) = call else {
-            return self.flows.end_job(&self.claimed.lease, JobEnd::Done).await;
-        };
-        self.alert_if_stuck(&exchanges);
-        let canceled = self.talk(account).cancel(self.payment, &call).await?;
-        let Some((cancellation, closing)) = canceled else { return Ok(()) };
-        match cancellation {
-            Cancellation::Canceled => {
-                self.note(closing).await?;
-                self.flows.end_job(&self.claimed.lease, JobEnd::Done).await
-            }
-            Cancellation::Answered(answer) if answer.outcome != Outcome::Pending => {
-                self.conclude(Event::Answered { attempt: self.attempt.n, answer }, closing).await
-            }
-            Cancellation::Answered(_) | Cancellation::Unknown(_) => {
-                self.note(closing).await?;
-                self.again().await
-            }
-        }
-    }
-
-    /// Cancels what its customer has abandoned; without the gateway's word it goes on being asked after.
-    async fn cancel_abandoned(&self, call: &Call) -> Result<(), FlowError> {
-        let n = self.attempt.n;
-        let account = self.flows.account(self.payment)?;
-        let canceled = self.talk(account).cancel(self.payment, call).await?;
-        let Some((cancellation, closing)) = canceled else { return Ok(()) };
-        match cancellation {
-            Cancellation::Canceled => self.conclude(Event::Canceled { attempt: n }, closing).await,
-            Cancellation::Answered(answer) => {
-                self.conclude(Event::Answered { attempt: n, answer }, closing).await
-            }
-            Cancellation::Unknown(_) => {
-                self.note(closing).await?;
-                self.review_if_overdue().await?;
-                self.ask(&[], self.attempt.first_sent_at).await
-            }
-        }
-    }
-
-    /// What the payer could still complete is not left to the looks alone for ever.
-    fn alert_if_stuck(&self, exchanges: &[Exchange]) {
-        let cancels = exchanges.iter().filter(|exchange| exchange.kind == ExchangeKind::Cancel);
-        let Some(first) = cancels.map(|exchange| exchange.opened_at).min() else { return };
-        let age = self.flows.now(self.payment) - first;
-        if age >= STUCK_AFTER {
-            tracing::error!(payment.id = %self.payment.id, gateway.name = %self.payment.account,
-                "{} is canceled, but its operation at the gateway could not be for {} days",
-                self.payment.id, age.num_days());
-        }
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.

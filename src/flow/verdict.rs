@@ -89,6 +89,9 @@ impl Verdict for Cancellation {
             Self::Canceled => Ended::new(ExchangeResult::Canceled, "canceled"),
             Self::Answered(answer) => answer.verdict(),
             Self::Unknown(why) => Ended::new(ExchangeResult::Unknown, &format!("unknown: {why}")),
+            Self::StoredError(why) => {
+                Ended::new(ExchangeResult::StoredError, &format!("stored error: {why}"))
+            }
         }
     }
 }

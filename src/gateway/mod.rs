@@ -114,6 +114,8 @@ pub enum Cancellation {
     Answered(Answer),
     /// It may have been canceled, or not.
     Unknown(String),
+    /// The same, and under this key the gateway says it again and again.
+    StoredError(String),
 }
 
 /// What an answer to a question proves.
@@ -159,8 +161,10 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn query_refund(&self, refund: &Refund) -> Call;
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer>;
-    /// The call that cancels the payment's operation; `None` while the gateway's id of it is needed and not known.
-    fn cancel(&self, payment: &Payment, n: u32) -> Option<Call>;
+
+    /// The call that cancels the payment's operation; `None` while the gateway's id of it is needed and not known. Each
+    /// generation has a key of its own: it moves no money, so an answer that is of no use need not be met again.
+    fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call>;
 
     fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation;
 

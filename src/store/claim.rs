@@ -73,7 +73,7 @@ macro_rules! arm {
     ($name:literal, $where:literal, $order:literal, $lock:literal $(, $now:literal)?) => {
         concat!(
             "SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 AND state = 'live' \
-             AND kind IN ('charge', 'retry', 'reconcile', 'refund', 'sweep', 'gateway_event') AND ",
+             AND kind IN ('charge', 'retry', 'reconcile', 'withdraw', 'refund', 'sweep', 'gateway_event') AND ",
             $where, $($now,)? " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name
         )
     };

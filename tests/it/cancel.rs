@@ -20,7 +20,6 @@ both! {
     a_payment_that_waits_after_a_decline_leaves_no_open_operation
     what_waits_for_its_payer_is_canceled_at_the_gateway_first
     a_lost_answer_to_a_cancellation_is_found_by_the_next_look
-    what_cannot_be_canceled_for_a_week_is_told_to_a_person
     what_the_payer_has_completed_is_not_canceled
     an_attempt_that_the_gateway_has_no_id_of_is_not_canceled
 }
@@ -103,28 +102,6 @@ async fn a_lost_answer_to_a_cancellation_is_found_by_the_next_look(database: Dat
 
     assert_eq!(world.payment(payment.id).await.status, Status::Canceled);
     assert_eq!(intent(&world, &payment)["status"], "canceled");
-}
-
-async fn what_cannot_be_canceled_for_a_week_is_told_to_a_person(database: Database) {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let subscriber = tracing_subscriber::fmt().with_writer(Arc::new(log.reopen().unwrap())).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let told = || std::fs::read_to_string(log.path()).unwrap().contains("could not be for");
-    let mut world = World::new(database).await;
-    let payment = world.pay("pm_card_visa_chargeDeclinedInsufficientFunds").await;
-    world.run_due_jobs().await;
-    world.flows.client = Client::in_process(Arc::new(|_| {
-        std::future::ready(Err(SendError::Lost("no answer".to_owned()))).boxed()
-    }));
-    world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
-
-    world.travel(TimeDelta::days(6)).await;
-    let early = told();
-    world.travel(TimeDelta::days(3)).await;
-
-    assert!(!early);
-    assert!(told());
-    assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap().len(), 1);
 }
 
 async fn what_the_payer_has_completed_is_not_canceled(database: Database) {

@@ -29,3 +29,4 @@ mod support;
 mod tidy;
 mod torture;
 mod webhooks;
+mod withdrawals;

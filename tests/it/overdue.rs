@@ -141,8 +141,8 @@ impl Gateway for Bare {
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer> {
         self.0.read_refund_query(refund, call, reply)
     }
-    fn cancel(&self, payment: &Payment, n: u32) -> Option<Call> {
-        self.0.cancel(payment, n)
+    fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call> {
+        self.0.cancel(payment, n, generation)
     }
     fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation {
         self.0.read_cancel(payment, reply)

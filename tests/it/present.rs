@@ -17,7 +17,6 @@ both! {
     an_event_of_the_gateway_brings_what_the_customer_did
     a_present_customers_decline_waits_for_them_and_is_canceled_with_its_payment
     what_asks_the_customer_is_sent_again_byte_for_byte
-    a_cancellation_of_what_was_abandoned_is_asked_for_until_it_is_confirmed
     who_pays_in_the_last_moment_has_paid
     a_charge_that_did_not_leave_while_the_customer_was_there_never_leaves
     a_charge_that_waits_for_credentials_until_its_customer_has_left_is_not_begun
@@ -102,30 +101,6 @@ async fn what_asks_the_customer_is_sent_again_byte_for_byte(database: Database) 
     world.travel(TimeDelta::hours(1)).await;
     assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
     assert_eq!(world.captures(payment.id), 1);
-}
-
-// S1.19
-async fn a_cancellation_of_what_was_abandoned_is_asked_for_until_it_is_confirmed(database: Database) {
-    let mut world = World::with_settings(database, |settings| settings.action_expires_s = 60).await;
-    let payment = asked(&world).await;
-    let bank = Arc::clone(&world.bank);
-    let answering = world.flows.client.clone();
-    world.flows.client = Client::in_process(Arc::new(move |call| {
-        let lost = Err(SendError::Lost("no answer".to_owned()));
-        let is_cancel = call.kind == ExchangeKind::Cancel;
-        std::future::ready(if is_cancel { lost } else { world::answer(&bank, call) }).boxed()
-    }));
-
-    world.travel(TimeDelta::minutes(10)).await;
-    let waiting = world.payment(payment.id).await;
-    world.flows.client = answering;
-    world.travel(TimeDelta::minutes(10)).await;
-
-    assert_eq!(waiting, payment);
-    assert_eq!(status(&world.payment(payment.id).await), ("canceled", AttemptStatus::Canceled));
-    world.travel(TimeDelta::days(2)).await;
-    assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap(), []);
-    assert_eq!(world.captures(payment.id), 0);
 }
 
 async fn who_pays_in_the_last_moment_has_paid(database: Database) {

@@ -18,9 +18,8 @@ use dunlin::{
         RefundFilter,
         change::{Change, JobEnd, Priority, Subject},
     },
-    worker,
 };
-use dunlin_jobs::{ChangeId, Job, Lane, PaymentId, Sweep, SweepName};
+use dunlin_jobs::{ChangeId, PaymentId};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -286,9 +285,7 @@ async fn a_refund_that_nothing_holds_is_found_by_the_sweep(database: Database) {
     world.travel(TimeDelta::days(1)).await;
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Pending);
 
-    let sweep = Job::Sweep(Sweep { name: SweepName::Orphans });
-    world.flows.store.plant(&sweep, world.flows.clock().now(true)).await.unwrap();
-    worker::run_due_jobs(&world.flows, Lane::Upkeep, true).await.unwrap();
+    world.sweep().await;
     world.run_due_jobs().await;
 
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Succeeded);

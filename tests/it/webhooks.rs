@@ -296,7 +296,7 @@ async fn a_look_that_proves_nothing_ends_after_ten(database: Database) {
     let before = world.flows.store.list_exchanges(payment.id).await.unwrap().len();
 
     world.tell("evt_1", "payment_intent.succeeded", &payment).await.unwrap();
-    world.travel(TimeDelta::minutes(2)).await;
+    world.travel(TimeDelta::minutes(3)).await;
     let soon = world.flows.store.list_exchanges(payment.id).await.unwrap().len() - before;
     world.travel(TimeDelta::days(2)).await;
 

@@ -7,7 +7,7 @@ use crate::domain::{
     decline::{Decided, Decision, Decline, Tried},
     event::EventType,
 };
-use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry};
+use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry, Withdraw};
 use sha2::{Digest, Sha256};
 
 /// A payment on its way to its next version.
@@ -124,7 +124,7 @@ impl Next<'_> {
 
     /// Canceled by us, with nothing open. What earlier attempts have left at the gateway is canceled by a job.
     pub(super) fn cancel(self) -> Step {
-        let withdraw = self.withdraw().map(|job| Effect::Enqueue(job, self.now));
+        let withdraw = self.withdraw().map(|job| Effect::Hasten(job, self.now));
         let mut step = self.canceled_there();
         step.effects.extend(withdraw);
         step
@@ -133,7 +133,7 @@ impl Next<'_> {
     /// The job that cancels what the gateway may still have open of it.
     pub(super) fn withdraw(&self) -> Option<Job> {
         let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-        let job = Job::Reconcile(Reconcile { payment: self.payment.id, attempt });
+        let job = Job::Withdraw(Withdraw { payment: self.payment.id, attempt });
         self.payment.operation.as_ref().map(|_| job)
     }
 

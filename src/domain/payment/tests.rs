@@ -14,7 +14,7 @@ use crate::domain::{
     event::EventType,
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, Retry};
+use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, Retry, Withdraw};
 use std::sync::LazyLock;
 
 /// The shipped policy, read once.
@@ -294,8 +294,8 @@ fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
 #[test]
 fn a_payment_without_an_open_attempt_is_canceled_at_once() {
     let declined = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let reconcile = Job::Reconcile(Reconcile { payment: declined.id, attempt: 1 });
-    let withdraw = Effect::Enqueue(reconcile, declined.updated_at + TimeDelta::seconds(1));
+    let job = Job::Withdraw(Withdraw { payment: declined.id, attempt: 1 });
+    let withdraw = Effect::Hasten(job, declined.updated_at + TimeDelta::seconds(1));
 
     // What a decline has left at the gateway is canceled there too.
     for (payment, jobs) in [(pending(), vec![]), (declined, vec![withdraw])] {

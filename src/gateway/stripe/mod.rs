@@ -122,13 +122,15 @@ impl Gateway for Stripe {
         classify(&self.traits, send, read::charge(payment, reply))
     }
 
-    fn cancel(&self, payment: &Payment, n: u32) -> Option<Call> {
+    fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call> {
         let intent = payment.operation.as_ref()?;
+        let first = self.key(payment, n, ExchangeKind::Cancel);
+        let key = if generation == 0 { first } else { format!("{first}:{generation}") };
         Some(Call {
             kind: ExchangeKind::Cancel,
             method: "POST",
             path: format!("/v1/payment_intents/{intent}/cancel"),
-            idempotency_key: Some(self.key(payment, n, ExchangeKind::Cancel)),
+            idempotency_key: Some(key),
             body: String::new(),
         })
     }

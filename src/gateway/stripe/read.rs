@@ -166,7 +166,10 @@ pub(super) fn cancel(payment: &Payment, reply: &Reply) -> Cancellation {
     let ours = intent.filter(|intent| {
         Some(&intent.id) == payment.operation.as_ref() && intent.livemode == payment.livemode
     });
-    let unknown = |what: &str| Cancellation::Unknown(say(reply.status, error.as_ref(), what));
+    let unknown = |what: &str| {
+        let why = say(reply.status, error.as_ref(), what);
+        if is_replayed(reply) { Cancellation::StoredError(why) } else { Cancellation::Unknown(why) }
+    };
     let Some(intent) = ours else { return unknown("the cancellation was not confirmed") };
     match intent.status.as_str() {
         "canceled" => Cancellation::Canceled,

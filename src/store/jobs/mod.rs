@@ -197,7 +197,7 @@ impl JobRow {
     /// A job of an environment. What a payment brings about later waits behind what somebody waits for now.
     pub(super) fn new(clock: &Clock, livemode: bool, job: &Job, at: Time) -> Self {
         let priority = match job {
-            Job::Retry(_) => Priority::Bulk,
+            Job::Retry(_) | Job::Withdraw(_) => Priority::Bulk,
             Job::Charge(_) | Job::Reconcile(_) | Job::Refund(_) | Job::Sweep(_) | Job::GatewayEvent(_) => {
                 Priority::Interactive
             }

@@ -107,7 +107,7 @@ struct ViewRow {
 impl JobView {
     pub const STATES: [&'static str; 2] = ["live", "parked"];
     /// The kinds that are about a payment; the others are nobody's.
-    pub const KINDS: [&'static str; 4] = ["charge", "retry", "reconcile", "refund"];
+    pub const KINDS: [&'static str; 5] = ["charge", "retry", "reconcile", "withdraw", "refund"];
 }
 
 impl From<ViewRow> for JobView {

@@ -113,7 +113,7 @@ async fn what_is_asked_of_jobs_wrongly_is_refused_by_name() {
         ("limit=x", "limit", ""),
         ("cursor=pay_1", "cursor", "next_cursor"),
         ("state=done", "state", "live, parked"),
-        ("kind=sweep", "kind", "charge, retry, reconcile, refund"),
+        ("kind=sweep", "kind", "charge, retry, reconcile, withdraw, refund"),
         ("payment=job_1", "payment", "payment id"),
         ("due_before=tomorrow", "due_before", ""),
         ("due_before=%2B10000-01-01T00:00:00Z", "due_before", "9999"),

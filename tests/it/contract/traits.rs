@@ -100,9 +100,9 @@ pub(super) async fn an_operation_is_canceled_by_what_is_declared(house: House) {
     let gateway = &house.account().gateway;
     let (payment, call) = house.first_call(house.sandbox.cards().declined_once).await;
     let reading = gateway.read_charge(&payment, Send::First, &house.send(&call).await.unwrap());
-    assert_eq!(gateway.cancel(&payment, 1).is_some(), gateway.traits().cancel_by_key);
+    assert_eq!(gateway.cancel(&payment, 1, 0).is_some(), gateway.traits().cancel_by_key);
     let payment = answered(payment, &reading);
-    let cancel = gateway.cancel(&payment, 1).expect("its id is known");
+    let cancel = gateway.cancel(&payment, 1, 0).expect("its id is known");
 
     let canceled = gateway.read_cancel(&payment, &house.send(&cancel).await.unwrap());
     let again = gateway.read_cancel(&payment, &house.send(&cancel).await.unwrap());

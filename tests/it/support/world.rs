@@ -20,12 +20,12 @@ use dunlin::{
     },
     store::{
         KeyHolder, Owner, Store,
-        change::{Key, Priority},
+        change::{JobEnd, Key, Priority},
         claim::{Claimed, Order},
     },
     worker,
 };
-use dunlin_jobs::{KeyId, Lane, PaymentId, RefundId};
+use dunlin_jobs::{Job, KeyId, Lane, PaymentId, RefundId, Sweep, SweepName};
 use dunlin_sandbox::{Bank, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -165,6 +165,37 @@ impl World {
         let reply = answer(&self.bank, &call).unwrap();
         assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
         serde_json::from_slice(&reply.body).unwrap()
+    }
+
+    /// What the gateway says of the payment's operation.
+    pub(crate) fn intent(&self, id: &str) -> Value {
+        let path = format!("/v1/payment_intents/{id}");
+        let call = Call {
+            kind: ExchangeKind::Query,
+            method: "GET",
+            path,
+            idempotency_key: None,
+            body: String::new(),
+        };
+        serde_json::from_slice(&answer(&self.bank, &call).unwrap().body).unwrap()
+    }
+
+    /// The next question of all goes away without a trace when it is due; its job's kind.
+    pub(crate) async fn lose_next_job(&self) -> &'static str {
+        let due = self.flows.store.find_next_due(false).await.unwrap().unwrap();
+        self.move_clock(due - self.flows.clock().now(false));
+        let (owner, lease) = ("a worker that forgets".to_owned(), Duration::from_mins(1));
+        let order = Order { lane: Lane::Reconcile, livemode: false, owner, lease, limit: 1 };
+        let claimed = self.flows.store.claim(order).await.unwrap().remove(0);
+        self.flows.end_job(&claimed.lease, JobEnd::Done).await.unwrap();
+        claimed.job.kind()
+    }
+
+    /// Runs the sweep for orphans.
+    pub(crate) async fn sweep(&self) {
+        let sweep = Job::Sweep(Sweep { name: SweepName::Orphans });
+        self.flows.store.plant(&sweep, self.flows.clock().now(true)).await.unwrap();
+        worker::run_due_jobs(&self.flows, Lane::Upkeep, true).await.unwrap();
     }
 
     pub(crate) fn clear_faults(&self) {

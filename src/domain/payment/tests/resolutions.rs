@@ -82,7 +82,7 @@ fn what_two_agree_was_not_charged_ends() {
 #[test]
 fn what_the_gateway_may_have_open_of_it_is_canceled_there_now() {
     let ended = agreed(&disputed(), Ruling::Canceled, false);
-    let withdraw = Job::Reconcile(Reconcile { payment: ended.payment.id, attempt: 1 });
+    let withdraw = Job::Withdraw(Withdraw { payment: ended.payment.id, attempt: 1 });
     let now = ended.payment.updated_at;
 
     assert_eq!(ended.effects, [Effect::Hasten(withdraw, now), Effect::Emit(EventType::Canceled)]);

@@ -144,7 +144,7 @@ fn the_listing_reaches_from_the_first_send_to_well_after_the_last() {
 fn an_intent_is_canceled_by_its_id_under_a_key_of_its_own() {
     let payment = second();
 
-    let call = stripe().cancel(&payment, 1).unwrap();
+    let call = stripe().cancel(&payment, 1, 0).unwrap();
 
     let key = format!("dunlin:test:{}:{}:1:cancel", payment.tenant, payment.id);
     assert_eq!(
@@ -152,7 +152,7 @@ fn an_intent_is_canceled_by_its_id_under_a_key_of_its_own() {
         (ExchangeKind::Cancel, "POST", "/v1/payment_intents/pi_1/cancel")
     );
     assert_eq!(call.idempotency_key, Some(key));
-    assert_eq!(stripe().cancel(&super::payment(), 1), None);
+    assert_eq!(stripe().cancel(&super::payment(), 1, 0), None);
 }
 
 // S1.8
@@ -189,7 +189,7 @@ fn a_cancellation_counts_only_where_the_intent_is_named_as_it_stands() {
         let name = match read {
             Cancellation::Canceled => "canceled",
             Cancellation::Answered(_) => "answered",
-            Cancellation::Unknown(_) => "unknown",
+            Cancellation::Unknown(_) | Cancellation::StoredError(_) => "unknown",
         };
         assert_eq!(name, expected, "HTTP {status} {body}");
     }
@@ -207,5 +207,18 @@ fn a_refusal_that_the_key_has_kept_tells_only_of_ends() {
 
     assert_eq!(replayed("canceled"), Cancellation::Canceled);
     assert!(matches!(replayed("succeeded"), Cancellation::Answered(_)));
-    assert!(matches!(replayed("processing"), Cancellation::Unknown(_)));
+    assert!(matches!(replayed("processing"), Cancellation::StoredError(_)));
+}
+
+// S1.6
+#[test]
+fn an_answer_that_a_key_keeps_and_that_is_of_no_use_is_met_under_that_key_alone() {
+    let mut kept = reply(500, &error("api_error", ""));
+    let fresh = stripe().read_cancel(&second(), &kept);
+    kept.headers.insert("idempotent-replayed".to_owned(), "true".to_owned());
+
+    assert!(matches!(fresh, Cancellation::Unknown(_)));
+    assert!(matches!(stripe().read_cancel(&second(), &kept), Cancellation::StoredError(_)));
+    let key = |generation| stripe().cancel(&second(), 1, generation).unwrap().idempotency_key.unwrap();
+    assert_eq!((key(1), key(2)), (format!("{}:1", key(0)), format!("{}:2", key(0))));
 }

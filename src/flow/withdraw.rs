@@ -1,0 +1,171 @@
+//! Withdraw: cancels at the gateway what a payer could still complete there, once nobody waits for that money any more
+//! (S1.19). It goes by a short schedule of its own, not by that of questions: until the gateway confirms, they may pay.
+
+use super::{
+    FlowError, Flows, Worked, abandoned, evidence,
+    exchange::{About, Talk},
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, Outcome},
+        clock::Time,
+        exchange_result::ExchangeResult,
+        payment::{Event, Payment},
+        table::{Open, Phase},
+    },
+    failpoint::Point,
+    gateway::Cancellation,
+    store::{
+        change::{CommitError, ExchangeWrite, JobEnd},
+        claim::Claimed,
+    },
+};
+use chrono::TimeDelta;
+use dunlin_jobs::{Job, Withdraw};
+
+/// When a cancel that the gateway did not confirm is tried again: each delay from the try before, the last one repeats.
+const AGAIN_S: [i64; 5] = [5, 30, 120, 600, 1800];
+/// The try from which on a person is told, and then about once a day.
+const STUCK: u32 = 5;
+const TOLD_EVERY: u32 = 48;
+/// A payment that changed during the call is looked at again after this long.
+const SOON: TimeDelta = TimeDelta::seconds(2);
+
+impl Flows {
+    /// Has what the payment left at the gateway canceled now, unless that is being done.
+    pub(super) async fn withdraw(&self, payment: &Payment, attempt: u32) -> Result<(), FlowError> {
+        let job = Job::Withdraw(Withdraw { payment: payment.id, attempt });
+        self.store.adopt(payment.livemode, &job, self.now(payment)).await.map_err(FlowError::from)
+    }
+}
+
+/// Whether nobody waits any more for what the attempt has left at the gateway.
+pub(super) fn is_due(flows: &Flows, payment: &Payment, attempt: &Attempt) -> bool {
+    until(flows, payment, attempt).is_some_and(|at| at <= flows.now(payment))
+}
+
+/// Until when it may be completed; none where nothing is left, or where only its end can tell.
+fn until(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Option<Time> {
+    payment.operation.as_ref()?;
+    match payment.phase() {
+        Phase::Canceled => Some(payment.updated_at),
+        Phase::Open(Open::Acting | Open::Unknown) | Phase::Review(Open::Acting | Open::Unknown) => {
+            abandoned::deadline(flows, payment, attempt.first_sent_at)
+        }
+        // What is settling cannot be canceled; what is sent, or may be, comes to its own end; and where an attempt
+        // is still to come, it needs the operation (S1.17).
+        Phase::Open(Open::Sending | Open::Planned | Open::Settling)
+        | Phase::Review(Open::Sending | Open::Planned | Open::Settling)
+        | Phase::Pending
+        | Phase::Retrying
+        | Phase::NeedsCustomer
+        | Phase::Disputed
+        | Phase::Succeeded
+        | Phase::Failed => None,
+    }
+}
+
+/// Works on a withdrawal. Its first act is to look.
+pub async fn run(flows: &Flows, claimed: &Claimed, job: Withdraw) -> Result<(), FlowError> {
+    let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
+        return flows.end_job(&claimed.lease, super::not_there("its payment does not exist")).await;
+    };
+    flows.store.pass(Point::DoubtLooked).await?;
+    let done = || flows.end_job(&claimed.lease, JobEnd::Done);
+    let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt) else {
+        return done().await;
+    };
+    let try_it = Withdrawal { flows, claimed, payment: &payment, attempt };
+    match until(flows, &payment, attempt) {
+        Some(at) if at > flows.now(&payment) => flows.end_job(&claimed.lease, JobEnd::Again(at)).await,
+        Some(_) if try_it.is_over().await? => done().await,
+        Some(_) => try_it.go().await,
+        None => done().await,
+    }
+}
+
+/// One try to cancel what one attempt has left.
+struct Withdrawal<'a> {
+    flows: &'a Flows,
+    claimed: &'a Claimed,
+    payment: &'a Payment,
+    attempt: &'a Attempt,
+}
+
+impl Withdrawal<'_> {
+    /// Whether the gateway has said already that it is canceled there, and we have nothing left to conclude from it.
+    async fn is_over(&self) -> Result<bool, FlowError> {
+        if self.payment.phase() != Phase::Canceled {
+            return Ok(false);
+        }
+        let exchanges = self.flows.list_exchanges(self.about()).await?;
+        Ok(evidence::ended(&exchanges).any(|(_, result)| result == Some(ExchangeResult::Canceled)))
+    }
+
+    async fn go(&self) -> Result<(), FlowError> {
+        let Self { flows, claimed, payment, attempt } = *self;
+        let account = flows.account(payment)?;
+        let talk = Talk { flows, claimed, account, about: self.about() };
+        let Some((cancellation, closing)) = talk.cancel(payment, attempt.n).await? else { return Ok(()) };
+        let is_open = payment.open_attempt().is_some();
+        let n = attempt.n;
+        match cancellation {
+            Cancellation::Canceled if is_open => self.conclude(Event::Canceled { attempt: n }, closing).await,
+            Cancellation::Canceled => self.commit(Worked::note(JobEnd::Done), closing).await,
+            // Nobody waits for it, and whether it was paid shows only when it has settled.
+            Cancellation::Answered(answer) if answer.outcome == Outcome::Pending && !is_open => {
+                self.again("it is settling", closing).await
+            }
+            Cancellation::Answered(answer) => {
+                self.conclude(Event::Answered { attempt: n, answer }, closing).await
+            }
+            Cancellation::Unknown(why) | Cancellation::StoredError(why) => self.again(&why, closing).await,
+        }
+    }
+
+    /// The gateway's word decides, and the withdrawal is over.
+    async fn conclude(&self, event: Event, closing: ExchangeWrite) -> Result<(), FlowError> {
+        self.flows.store.pass(Point::Concluding).await?;
+        self.commit(Worked::event(self.payment, event, JobEnd::Done), closing).await?;
+        self.flows.store.pass(Point::Concluded).await.map_err(FlowError::from)
+    }
+
+    /// It can still be paid.
+    async fn again(&self, why: &str, closing: ExchangeWrite) -> Result<(), FlowError> {
+        let (id, account) = (self.payment.id, &self.payment.account);
+        let tries = self.claimed.failures.saturating_add(1);
+        if tries >= STUCK && (tries - STUCK).is_multiple_of(TOLD_EVERY) {
+            tracing::error!(payment.id = %id, gateway.name = %account,
+                "{id} can still be paid at {account}, where it could not be canceled {tries} times ({why}): cancel \
+                 it there");
+        } else {
+            tracing::warn!(payment.id = %id, gateway.name = %account,
+                "{id} can still be paid at {account}, which did not confirm that it is canceled ({why})");
+        }
+        let index = usize::try_from(self.claimed.failures).unwrap_or(usize::MAX);
+        let delay = AGAIN_S.get(index).or(AGAIN_S.last()).copied().unwrap_or(60);
+        let at = self.flows.now(self.payment) + TimeDelta::seconds(delay);
+        self.commit(Worked::note(JobEnd::Failed(at, why.to_owned())), closing).await
+    }
+
+    async fn commit(&self, worked: Worked, closing: ExchangeWrite) -> Result<(), FlowError> {
+        match self.flows.happen(self.claimed, worked.with(closing.clone())).await {
+            Ok(committed) => {
+                super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
+                Ok(())
+            }
+            Err(CommitError::LeaseLost) => self.flows.keep(closing).await,
+            // It has changed since we looked; the next look sees it as it is.
+            Err(CommitError::Refused(_)) => {
+                self.flows.keep(closing).await?;
+                let soon = self.flows.now(self.payment) + SOON;
+                self.flows.end_job(&self.claimed.lease, JobEnd::Again(soon)).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn about(&self) -> About {
+        About::Attempt(self.payment.id, self.attempt.n)
+    }
+}
