@@ -13,7 +13,9 @@
 
 mod envelope;
 mod id;
+mod identifier;
 mod job;
+mod moment;
 mod money;
 mod new_payment;
 #[cfg(feature = "postgres")]
@@ -27,7 +29,9 @@ pub use id::{
     AttemptId, ChangeId, CustomerId, EventId, ExchangeId, IdError, JobId, KeyId, LetterId, MethodId,
     PaymentId, RefundId, RequestId, TenantId,
 };
+pub use identifier::{NotIdentifier, is_unseen, read_identifier};
 pub use job::{Charge, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw};
+pub use moment::{NotMoment, optional_moment, read_moment};
 pub use money::{Currency, Money, MoneyError};
 #[cfg(feature = "schema")]
 pub use new_payment::metadata_schema;

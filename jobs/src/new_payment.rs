@@ -1,7 +1,7 @@
 //! What a payment is made from: the body of `POST /v1/payments`, and what an envelope carries.
 
 use crate::{
-    Currency, Money,
+    Currency, Money, NotIdentifier, optional_moment, read_identifier,
     strict::{minor_units, optional_object, said},
 };
 use chrono::{DateTime, Utc};
@@ -40,7 +40,7 @@ pub struct NewPayment {
     #[serde(default, skip_serializing_if = "is_now")]
     pub capture: Capture,
     /// When it is charged, at most 366 days ahead; a time that has passed is now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_moment", skip_serializing_if = "Option::is_none")]
     pub process_at: Option<DateTime<Utc>>,
     /// The gateway account; else that of the customer's method, or the environment's first one.
     #[serde(default)]
@@ -92,6 +92,34 @@ impl NewPayment {
             description: None,
             metadata: BTreeMap::new(),
         }
+    }
+
+    /// Brings its identifiers into the form in which they are compared ([`read_identifier`]).
+    ///
+    /// # Errors
+    /// Which field is wrong, and why.
+    pub fn tidy(&mut self) -> Result<(), (&'static str, NotIdentifier)> {
+        fn tidy(text: &mut String) -> Result<(), NotIdentifier> {
+            let read = read_identifier(text)?;
+            if read != *text {
+                *text = read.into_owned();
+            }
+            Ok(())
+        }
+        let method = self.method.as_mut();
+        let (token, owner) =
+            method.map(|method| (&mut method.payment_method, &mut method.gateway_customer)).unzip();
+        let fields = [
+            ("gateway", self.gateway.as_mut()),
+            ("customer", self.customer.as_mut()),
+            ("reference", self.reference.as_mut()),
+            ("method.payment_method", token),
+            ("method.gateway_customer", owner.and_then(Option::as_mut)),
+        ];
+        for (field, text) in fields {
+            text.map_or(Ok(()), tidy).map_err(|why| (field, why))?;
+        }
+        Ok(())
     }
 
     /// One that the sandbox takes, as JSON.

@@ -5,9 +5,11 @@ mod table;
 
 use super::{Format, Refusal};
 use crate::domain::card::looks_like_card_number;
+use dunlin_jobs::{NotIdentifier, read_identifier};
 use lines::Lines;
 use serde_json::Value;
 use std::{
+    borrow::Cow,
     collections::{HashSet, hash_map::RandomState},
     hash::BuildHasher,
     io::Read,
@@ -78,30 +80,35 @@ impl<R: Read> Rows<R> {
     }
 
     fn admit(&mut self, draft: Draft) -> Result<Item, Refusal> {
-        let Draft { line, reference, payment } = draft;
-        let hash = self.seen.hasher.hash_one(&reference);
-        let payment = check(&reference).and_then(|()| {
-            if self.seen.hashes.contains(&hash) {
-                return Err("reference: it stands in an earlier row already".to_owned());
-            }
-            let mut payment = payment?;
-            payment["idempotency_key"] = format!("file:{reference}").into();
-            Ok(payment)
-        });
-        let payment = payment.map_err(|reason| refusal(line, &reference, reason))?;
+        let Draft { line, reference: written, payment } = draft;
+        let refuse = |reason| refusal(line, &written, reason);
+        let reference = read(&written).map_err(refuse)?;
+        let hash = self.seen.hasher.hash_one(&*reference);
+        if self.seen.hashes.contains(&hash) {
+            return Err(refuse("reference: it stands in an earlier row already".to_owned()));
+        }
+        let mut payment = payment.map_err(refuse)?;
+        payment["idempotency_key"] = format!("file:{reference}").into();
+        payment["reference"] = reference.clone().into();
         self.seen.hashes.insert(hash);
-        Ok(Item { line, reference, payment: payment.to_string() })
+        Ok(Item { line, reference: reference.into_owned(), payment: payment.to_string() })
     }
 }
 
-fn check(reference: &str) -> Result<(), String> {
-    if reference.is_empty() {
-        return Err("reference: it is empty; each row needs one of its own".to_owned());
-    }
+/// The reference as it is compared (S2.14): the key is made from it, so what looks the same must be the same.
+fn read(written: &str) -> Result<Cow<'_, str>, String> {
+    let reference = read_identifier(written).map_err(|error| match error {
+        NotIdentifier::Empty => "reference: it is empty; each row needs one of its own".to_owned(),
+        NotIdentifier::Control { .. }
+        | NotIdentifier::Space { .. }
+        | NotIdentifier::Unseen { .. }
+        | NotIdentifier::SpreadsheetError(_)
+        | NotIdentifier::ShortenedNumber => format!("reference: {error}"),
+    })?;
     if reference.len() > LONGEST_REFERENCE {
         return Err(format!("reference: at most {LONGEST_REFERENCE} bytes"));
     }
-    Ok(())
+    Ok(reference)
 }
 
 /// A card number in the file is not repeated in what is told of it.
@@ -111,8 +118,9 @@ fn refusal(line: u64, reference: &str, reason: String) -> Refusal {
     } else {
         reason
     };
-    let reference: String = reference.chars().take(LONGEST_REFERENCE).collect();
-    let reference = Some(reference).filter(|text| !looks_like_card_number(text)).unwrap_or_default();
+    let reference = if looks_like_card_number(reference) { "" } else { reference.trim() };
+    let reference =
+        reference.chars().filter(|character| !character.is_control()).take(LONGEST_REFERENCE).collect();
     Refusal { line, reference, reason }
 }
 
@@ -192,6 +200,58 @@ mod tests {
         assert!(error("reference;amount;currency;method\n").contains("with commas between"));
         assert!(error("reference,amount,currency,method,amount\n").contains("\"amount\" stands there twice"));
         assert!(Rows::open(format!("\u{feff}{HEADER}").as_bytes(), Format::Csv).is_ok());
+    }
+
+    #[test]
+    fn references_that_look_the_same_are_one() {
+        let csv = format!(
+            "{HEADER}INV-77,1,EUR,m,\nINV-77\u{a0},1,EUR,m,\nINV-77\u{200b},1,EUR,m,\nM\u{fc}ller,1,EUR,m,\nMu\u{308}ller,1,EUR,m,\n\
+             2.4952E+19,1,EUR,m,\n#REF!,1,EUR,m,\n"
+        );
+        let line = |reference: &str| format!("{{\"reference\":\"{reference}\",\"amount\":1}}");
+        let jsonl = [
+            "INV-77",
+            "INV-77\u{a0}",
+            "INV-77\u{200b}",
+            "M\u{fc}ller",
+            "Mu\u{308}ller",
+            "2.4952E+19",
+            "#REF!",
+        ];
+        let jsonl = jsonl.map(line).join("\n");
+
+        for (file, format, first) in [(csv, Format::Csv, 2), (jsonl, Format::Jsonl, 1)] {
+            let told = told(file.as_bytes(), format);
+            let again = |line: u64| told[usize::try_from(line).unwrap()].clone();
+            assert_eq!(told[0], format!("{first} INV-77"));
+            assert!(
+                again(1).ends_with("(INV-77): reference: it stands in an earlier row already"),
+                "{}",
+                again(1)
+            );
+            assert!(again(2).contains("U+200B (zero width space) as its character 7"), "{}", again(2));
+            assert_eq!(told[3], format!("{} M\u{fc}ller", first + 3));
+            assert!(again(4).ends_with("it stands in an earlier row already"), "{}", again(4));
+            assert!(again(5).contains("a spreadsheet shortens it"), "{}", again(5));
+            assert!(again(6).contains("#REF! is what a spreadsheet shows"), "{}", again(6));
+        }
+    }
+
+    #[test]
+    fn a_row_may_name_the_gateways_own_customer() {
+        let file = "reference,amount,currency,method,gateway_customer\nA,1,EUR,pm_1,cus_9\nB,1,EUR,pm_1,\n";
+        let mut rows = Rows::open(file.as_bytes(), Format::Csv).unwrap();
+        let mut next =
+            || serde_json::from_str::<Value>(&rows.next().unwrap().unwrap().unwrap().payment).unwrap();
+
+        assert_eq!(
+            next()["method"],
+            serde_json::json!({ "type": "card", "payment_method": "pm_1", "gateway_customer": "cus_9" })
+        );
+        assert_eq!(next()["method"], serde_json::json!({ "type": "card", "payment_method": "pm_1" }));
+        let alone = "reference,amount,currency,customer,method,gateway_customer\nA,1,EUR,u-1,,cus_9\n";
+        let told = told(alone.as_bytes(), Format::Csv);
+        assert!(told[0].contains("gateway_customer: it goes with a token"), "{}", told[0]);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use tokio::sync::watch;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A CSV file has a header. Columns: reference (unique in the file), amount (in major units, such as \
-    12.50), currency, customer, method (the gateway's token), description. A JSON Lines file has one object a line, as \
+    12.50), currency, customer, method (the gateway's token), gateway_customer (its id of whom the token is of),
+    description. A JSON Lines file has one object a line, as \
     POST /v1/payments takes it, with a reference. A row that is refused is reported with its line; mend it and run the \
     whole file again: what was accepted before is not charged again."
 )]

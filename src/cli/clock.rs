@@ -26,7 +26,7 @@ pub(super) struct Advance {
     #[arg(value_name = "TIME", value_parser = span)]
     by: Option<TimeDelta>,
     /// To when, such as 2027-01-01T00:00:00Z.
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = dunlin_jobs::read_moment)]
     to: Option<Time>,
     #[command(flatten)]
     place: Where,

@@ -36,7 +36,7 @@ pub(super) struct List {
     #[arg(long)]
     payment: Option<PaymentId>,
     /// Only those that are due before this moment, such as 2027-01-01T00:00:00Z.
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = dunlin_jobs::read_moment)]
     due_before: Option<Time>,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]

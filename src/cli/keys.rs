@@ -19,7 +19,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
-use dunlin_jobs::KeyId;
+use dunlin_jobs::{KeyId, read_identifier};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "expires_at")]
     expires_in: Option<TimeDelta>,
     /// Until when it is good, such as 2027-01-01T00:00:00Z.
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = dunlin_jobs::read_moment)]
     expires_at: Option<Time>,
     #[command(flatten)]
     place: Place,
@@ -174,7 +174,8 @@ impl Keys {
             }
             other => other?,
         };
-        let tenant = match (place.tenant.as_deref(), config.environment) {
+        let tenant = place.tenant.as_deref().map(read_identifier).transpose().context("--tenant")?;
+        let tenant = match (tenant.as_deref(), config.environment) {
             (Some(name), _) => name,
             (None, Environment::Development) => app::DEVELOPMENT_TENANT,
             (None, Environment::Production) => "default",

@@ -47,10 +47,10 @@ pub(super) struct List {
     #[arg(long, value_name = "MET_ID")]
     payment_method: Option<MethodId>,
     /// Only those made at this moment or later, such as 2027-01-01T00:00:00Z.
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = dunlin_jobs::read_moment)]
     created_from: Option<Time>,
     /// Only those made before this moment.
-    #[arg(long, value_name = "MOMENT")]
+    #[arg(long, value_name = "MOMENT", value_parser = dunlin_jobs::read_moment)]
     created_before: Option<Time>,
     /// At most so many.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]

@@ -5,6 +5,7 @@ use crate::{
     domain::{
         customer::{Customer, Profile, ProfileChange},
         email::Email,
+        update::Update,
         wallet::Wallet,
     },
     store::{CustomerFilter, Owner, StoreError, change::Key},
@@ -19,6 +20,23 @@ impl Flows {
         profile: Profile,
         key: Option<Key>,
     ) -> Result<(Customer, bool), FlowError> {
+        match self.make_customer(owner, profile, key.as_ref()).await {
+            Ok(customer) => Ok((customer, true)),
+            Err(error) => {
+                let Some(key) = key else { return Err(error) };
+                let made = self.store.find_customer_made(owner, &key.key).await?;
+                let id = recall(made, &key, Named::Customer)?.ok_or(error)?;
+                Ok((self.load_customer(owner, id).await?, false))
+            }
+        }
+    }
+
+    async fn make_customer(
+        &self,
+        owner: Owner,
+        profile: Profile,
+        key: Option<&Key>,
+    ) -> Result<Customer, FlowError> {
         check(&profile)?;
         let now = self.clock().now(owner.livemode);
         let customer = Customer {
@@ -31,17 +49,9 @@ impl Flows {
             created_at: now,
             updated_at: now,
         };
-        match self.store.create_customer(&customer, key.as_ref()).await {
-            Ok(()) => Ok((customer, true)),
-            Err(error) => {
-                if let Some(key) = key {
-                    let made = self.store.find_customer_made(owner, &key.key).await?;
-                    if let Some(id) = recall(made, &key, Named::Customer)? {
-                        return Ok((self.load_customer(owner, id).await?, false));
-                    }
-                }
-                Err(self.explain_taken(owner, &customer.profile, error.into()).await)
-            }
+        match self.store.create_customer(&customer, key).await {
+            Ok(()) => Ok(customer),
+            Err(error) => Err(self.explain_taken(owner, &customer.profile, error.into()).await),
         }
     }
 
@@ -64,6 +74,13 @@ impl Flows {
         id: CustomerId,
         change: ProfileChange,
     ) -> Result<Customer, FlowError> {
+        let change = match change.external_id {
+            Update::Set(text) => {
+                let external_id = payments::identifier("external_id", Some(text))?;
+                ProfileChange { external_id: external_id.map_or(Update::Clear, Update::Set), ..change }
+            }
+            Update::Keep | Update::Clear => change,
+        };
         let mut wanted = Profile::default();
         let decide = |wallet: &mut Wallet| {
             wallet.customer.profile.change(change);

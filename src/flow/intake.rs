@@ -11,7 +11,7 @@ use crate::{
     },
     store::{Owner, StoreError},
 };
-use dunlin_jobs::{Envelope, LetterId, Order, PaymentId, TenantId};
+use dunlin_jobs::{Envelope, LetterId, Order, PaymentId, TenantId, read_identifier};
 use futures_util::FutureExt;
 use serde_json::Value;
 use std::{
@@ -19,8 +19,8 @@ use std::{
     panic::AssertUnwindSafe,
 };
 
-/// The scope of the keys, which are the envelopes' ids.
-const SCOPE: &str = "intake";
+/// Who takes them in, for the history.
+const BY: &str = "intake";
 
 /// What becomes of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +90,8 @@ impl Flows {
         if let Some(found) = known.get(name) {
             return Ok(*found);
         }
-        if name.chars().any(char::is_control) {
-            return Ok(None);
-        }
-        let found = self.store.find_tenant(name).await?.map(|tenant| tenant.id);
+        let Ok(read) = read_identifier(name) else { return Ok(None) };
+        let found = self.store.find_tenant(&read).await?.map(|tenant| tenant.id);
         known.insert(name.to_owned(), found);
         Ok(found)
     }
@@ -164,16 +162,14 @@ fn open(bytes: &[u8], max_bytes: usize) -> Result<Opened, Refusal> {
     let value = json::read(bytes)?;
     check_version(&value)?;
     let Envelope { id, tenant, livemode, order, traceparent } = json::part(value)?;
-    if let Some(mistake) = key::mistake(&id) {
-        return Err(refusal("idempotency_key_invalid", Some("id"), mistake));
-    }
+    let key = key::read(&id);
+    let key = key.map_err(|mistake| refusal("idempotency_key_invalid", Some("id"), &mistake))?;
     let request = match order {
-        Order::Charge(payment) => Request::under(SCOPE, id, payment),
+        Order::Charge(payment) => Request::under(key, payment),
         _ => return Err(refusal("invalid_field", Some("type"), "this kind is not known here")),
     };
-    let request = request.map_err(|error| refused(&error))?;
     let traceparent = traceparent.filter(|text| is_traceparent(text));
-    Ok(Opened { tenant, livemode, request: Request { traceparent, by: SCOPE, ..request } })
+    Ok(Opened { tenant, livemode, request: Request { traceparent, by: BY, ..request } })
 }
 
 /// Says that a version is another before any field of it is called unknown.
@@ -233,7 +229,8 @@ fn refused(error: &FlowError) -> Refusal {
 }
 
 fn unknown_tenant(name: &str) -> Refusal {
-    let name: String = name.chars().take(64).collect();
+    // The whole name is looked at before it is cut.
+    let name: String = card::shown(name.to_owned()).chars().take(100).collect();
     let reason =
         format!("there is no tenant {name:?}: `dunlin keys create --tenant` makes one with its first key");
     refusal("unknown_tenant", Some("tenant"), &reason)

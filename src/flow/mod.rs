@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod reconcile;
 pub mod refund;
 pub mod refunds;
+mod replays;
 pub mod resolve;
 pub mod sweep;
 mod trail;

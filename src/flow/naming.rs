@@ -34,7 +34,7 @@ pub(super) fn names<'a>(requests: impl Iterator<Item = &'a Request>) -> Names {
 }
 
 /// Whether the request means something else when what is known has changed.
-pub(super) fn is_needed(request: &Request) -> bool {
+fn is_needed(request: &Request) -> bool {
     request.method.is_none() || request.currency.is_none() || request.method_id().is_some()
 }
 

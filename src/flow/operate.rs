@@ -19,15 +19,26 @@ impl Flows {
         reason: Option<String>,
         key: Key,
     ) -> Result<(Payment, bool), FlowError> {
-        check_text("reason", reason.as_deref())?;
-        let payment = self.load_payment(by.owner, id).await?;
-        match self.wish(by, &payment, Event::Retry { reason }, key).await {
+        match self.retry(by, id, reason, key.clone()).await {
             Ok(wished) => {
                 tracing::info!(payment.id = %id, key.id = %by.key, "{id} is to be tried again now");
                 Ok(wished)
             }
-            Err(error) => Err(FlowError::from(error).with(id)),
+            Err(error) => self.recall_wish(by.owner, &key, error.with(id)).await,
         }
+    }
+
+    async fn retry(
+        &self,
+        by: &KeyHolder,
+        id: PaymentId,
+        reason: Option<String>,
+        key: Key,
+    ) -> Result<(Payment, bool), FlowError> {
+        check_text("reason", reason.as_deref())?;
+        let payment = self.load_payment(by.owner, id).await?;
+        self.account(&payment)?;
+        Ok(self.wish(by, &payment, Event::Retry { reason }, key).await?)
     }
 
     /// Makes the first attempt due now of a payment that waits for its time or for this, once under its key.
@@ -37,12 +48,20 @@ impl Flows {
         id: PaymentId,
         key: Key,
     ) -> Result<(Payment, bool), FlowError> {
-        let payment = self.load_payment(by.owner, id).await?;
-        match self.wish(by, &payment, Event::Process, key).await {
+        match self.process(by, id, key.clone()).await {
             Ok(wished) => {
                 tracing::info!(payment.id = %id, key.id = %by.key, "{id} is to be charged now");
                 Ok(wished)
             }
+            Err(error) => self.recall_wish(by.owner, &key, error).await,
+        }
+    }
+
+    async fn process(&self, by: &KeyHolder, id: PaymentId, key: Key) -> Result<(Payment, bool), FlowError> {
+        let payment = self.load_payment(by.owner, id).await?;
+        self.account(&payment)?;
+        match self.wish(by, &payment, Event::Process, key).await {
+            Ok(wished) => Ok(wished),
             Err(CommitError::Refused(_)) => {
                 let status = self.load_payment(by.owner, id).await?.status;
                 let detail =

@@ -30,6 +30,24 @@ impl Flows {
         new: NewMethod,
         key: Option<Key>,
     ) -> Result<(PaymentMethod, bool), FlowError> {
+        match self.attach(owner, customer, new, key.as_ref()).await {
+            Ok(method) => Ok((method, true)),
+            Err(error) => {
+                let Some(key) = key else { return Err(error) };
+                let made = self.store.find_method_made(owner, &key.key).await?;
+                let id = recall(made, &key, Named::Method)?.ok_or(error)?;
+                Ok((self.load_method(owner, id).await?, false))
+            }
+        }
+    }
+
+    async fn attach(
+        &self,
+        owner: Owner,
+        customer: CustomerId,
+        new: NewMethod,
+        key: Option<&Key>,
+    ) -> Result<PaymentMethod, FlowError> {
         let account = self.check(owner, &new)?;
         let now = self.clock().now(owner.livemode);
         let method = PaymentMethod {
@@ -46,15 +64,7 @@ impl Flows {
         };
         let id = method.id;
         let attach = |wallet: &mut Wallet| wallet.attach(method, new.default).map_err(|why| explain(&why));
-        match self.change_methods(owner, customer, key.as_ref(), attach).await {
-            Ok(wallet) => Ok((find(wallet, id)?, true)),
-            Err(error) => {
-                let Some(key) = key else { return Err(error) };
-                let made = self.store.find_method_made(owner, &key.key).await?;
-                let id = recall(made, &key, Named::Method)?.ok_or(error)?;
-                Ok((self.load_method(owner, id).await?, false))
-            }
-        }
+        find(self.change_methods(owner, customer, key, attach).await?, id)
     }
 
     pub async fn load_method(&self, owner: Owner, id: MethodId) -> Result<PaymentMethod, FlowError> {

@@ -1,9 +1,9 @@
 //! Payments: taking them in, and telling how they stand.
 
 use super::{
-    FlowError, Flows, Named,
-    named::recall,
+    FlowError, Flows,
     naming::{self, Found},
+    replays::Unmade,
 };
 use crate::{
     domain::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 use chrono::{SubsecRound, TimeDelta};
-use dunlin_jobs::{Currency, Money, MoneyError, NewPayment, PaymentId};
+use dunlin_jobs::{Currency, Money, MoneyError, NewPayment, PaymentId, read_identifier};
 use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,6 +63,15 @@ pub struct Request {
     pub traceparent: Option<String>,
     /// The part of the program that takes it in, for the history.
     pub by: &'static str,
+    /// What was found to be wrong with it when it was read.
+    pub mistake: Option<Mistake>,
+}
+
+/// What is wrong with a field of a request, with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub field: &'static str,
+    pub detail: String,
 }
 
 /// Everything about one payment.
@@ -82,10 +91,8 @@ impl Flows {
         request: Request,
         priority: Priority,
     ) -> Result<Committed, FlowError> {
-        self.store.pass(Point::Received).await?;
-        check(&request)?;
-        let known = self.store.find_known(owner, &naming::names(std::iter::once(&request))).await?;
-        self.take_in(owner, request, &known, priority).await
+        let taken = self.take_in_all(owner, vec![request], priority).await?;
+        taken.into_iter().next().ok_or(FlowError::NotFound("payment"))?
     }
 
     /// Takes in many payments, each for itself; whom all of them name is looked up at once.
@@ -94,13 +101,22 @@ impl Flows {
         owner: Owner,
         requests: Vec<Request>,
     ) -> Result<Vec<Result<Committed, FlowError>>, FlowError> {
+        self.take_in_all(owner, requests, Priority::Bulk).await
+    }
+
+    async fn take_in_all(
+        &self,
+        owner: Owner,
+        requests: Vec<Request>,
+        priority: Priority,
+    ) -> Result<Vec<Result<Committed, FlowError>>, FlowError> {
         self.store.pass(Point::Received).await?;
-        let checked: Vec<_> = requests.into_iter().map(|request| check(&request).map(|()| request)).collect();
+        let checked: Vec<_> = requests.into_iter().map(checked).collect();
         let known = self.store.find_known(owner, &naming::names(checked.iter().flatten())).await?;
-        let taken = checked
-            .into_iter()
-            .map(async |request| self.take_in(owner, request?, &known, Priority::Bulk).await);
-        Ok(join_all(taken).await)
+        let taken =
+            checked.into_iter().map(async |request| self.take_in(owner, request?, &known, priority).await);
+        let taken = join_all(taken).await;
+        self.recall_payments(owner, taken).await
     }
 
     async fn take_in(
@@ -109,37 +125,22 @@ impl Flows {
         request: Request,
         known: &AllKnown,
         priority: Priority,
-    ) -> Result<Committed, FlowError> {
-        let key = request.key.clone().filter(|_| naming::is_needed(&request));
+    ) -> Result<Committed, Unmade> {
+        let key = request.key.clone();
         let by = request.by;
         let found = naming::find(&request, known);
-        let create = match found.and_then(|found| self.prepare(owner, request, found, priority)) {
-            Ok(create) => create,
-            Err(error) => return self.replay(owner, key.as_ref(), error).await,
-        };
+        let create = found.and_then(|found| self.prepare(owner, request, found, priority));
+        let create = create.map_err(|error| Unmade { key: key.map(Box::new), error })?;
         let change = self.change(by, Subject::Create(Box::new(create)));
         let committed = match priority {
             // A caller with one payment can come back; a batch is in the line already.
             Priority::Interactive => self.store.offer(change).await,
             Priority::Bulk => self.store.commit(change).await,
         };
-        self.store.pass(Point::Accepted).await?;
-        committed.map_err(FlowError::from)
-    }
-
-    /// The payment that a key has made, also where it could not be made any more: what was found for it then is its
-    /// own (S2.2).
-    async fn replay(
-        &self,
-        owner: Owner,
-        key: Option<&Key>,
-        error: FlowError,
-    ) -> Result<Committed, FlowError> {
-        let Some(key) = key else { return Err(error) };
-        let made = self.store.find_payment_made(owner, key).await?;
-        let id = recall(made, key, Named::Payment)?.ok_or(error)?;
-        let payment = Some(self.load_payment(owner, id).await?);
-        Ok(Committed { payment, refund: None, fresh: false })
+        // The key was looked at in the commit.
+        let unmade = |error| Unmade { key: None, error };
+        self.store.pass(Point::Accepted).await.map_err(|error| unmade(error.into()))?;
+        committed.map_err(|error| unmade(error.into()))
     }
 
     fn prepare(
@@ -266,8 +267,18 @@ impl Flows {
     }
 }
 
+fn checked(request: Request) -> Result<Request, Unmade> {
+    match check(&request) {
+        Ok(()) => Ok(request),
+        Err(error) => Err(Unmade { key: request.key.map(Box::new), error }),
+    }
+}
+
 /// What is wrong with a request, if anything is: by field, with the remedy.
 fn check(request: &Request) -> Result<(), FlowError> {
+    if let Some(mistake) = &request.mistake {
+        return Err(mistake.clone().into());
+    }
     if request.amount.unsigned_abs() > Money::MAX_MINOR.unsigned_abs() {
         return Err(invalid("amount", MoneyError::Overflow.to_string()));
     }
@@ -289,6 +300,13 @@ fn start(request: &Request, now: Time) -> Result<Start, FlowError> {
         return Err(invalid("off_session", detail.to_owned()));
     }
     match request.start {
+        Start::At(at) if at < now - MAX_AHEAD => {
+            let days = MAX_AHEAD.num_days();
+            let detail = format!(
+                "this moment passed more than {days} days ago: leave process_at out to charge now, or send a moment to come"
+            );
+            Err(invalid("process_at", detail))
+        }
         Start::At(at) if at <= now => Ok(Start::Now),
         Start::At(at) if at > now + MAX_AHEAD => {
             let days = MAX_AHEAD.num_days();
@@ -306,6 +324,14 @@ fn start(request: &Request, now: Time) -> Result<Start, FlowError> {
 pub(super) fn check_method(before: &str, method: &Method) -> Result<(), FlowError> {
     text(&format!("{before}payment_method"), Some(&method.payment_method), MAX_REFERENCE)?;
     text(&format!("{before}gateway_customer"), method.gateway_customer.as_deref(), MAX_REFERENCE)
+}
+
+/// An id of a caller's own as it is compared (S2.14), where there is one.
+pub fn identifier(field: &str, value: Option<String>) -> Result<Option<String>, FlowError> {
+    let Some(value) = value else { return Ok(None) };
+    let read = read_identifier(&value).map_err(|why| invalid(field, why.to_string()))?;
+    text(field, Some(&read), MAX_REFERENCE)?;
+    Ok(Some(read.into_owned()))
 }
 
 /// What is wrong with a free text, if anything is.

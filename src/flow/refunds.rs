@@ -30,11 +30,22 @@ impl Flows {
         payment: PaymentId,
         request: Request,
     ) -> Result<(Refund, bool), FlowError> {
+        let key = request.key.clone();
+        match self.give_back(owner, payment, request).await {
+            Ok(refund) => Ok(refund),
+            Err(error) => self.recall_refund(owner, &key, error).await,
+        }
+    }
+
+    async fn give_back(
+        &self,
+        owner: Owner,
+        payment: PaymentId,
+        request: Request,
+    ) -> Result<(Refund, bool), FlowError> {
         payments::check_text("reason", request.reason.as_deref())?;
         payments::check_metadata(&request.metadata)?;
-        if let Some(amount) = request.amount.filter(|amount| *amount > 0) {
-            self.check_expressible(owner, payment, amount).await?;
-        }
+        self.check_possible(owner, payment, request.amount.filter(|amount| *amount > 0)).await?;
         let now = self.clock().now(owner.livemode);
         let order = Order {
             id: RefundId::mint(now, self.clock().random()),
@@ -51,18 +62,20 @@ impl Flows {
         Ok((refund, committed.fresh))
     }
 
-    /// Whether the gateway can give back that amount (S1.15).
-    async fn check_expressible(
+    /// Whether there is a gateway account to give it back, and that amount can be given back there (S1.15).
+    async fn check_possible(
         &self,
         owner: Owner,
         payment: PaymentId,
-        amount: i64,
+        amount: Option<i64>,
     ) -> Result<(), FlowError> {
         let payment = self.load_payment(owner, payment).await?;
+        let account = self.account(&payment)?;
+        let Some(amount) = amount else { return Ok(()) };
         let invalid = |detail: String| FlowError::Invalid { field: "amount".to_owned(), detail };
         let money =
             Money::new(amount, payment.money.currency()).map_err(|error| invalid(error.to_string()))?;
-        self.account(&payment)?.gateway.check_amount(money).map_err(invalid)
+        account.gateway.check_amount(money).map_err(invalid)
     }
 
     pub async fn load_refund(&self, owner: Owner, id: RefundId) -> Result<Refund, FlowError> {

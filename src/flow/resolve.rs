@@ -35,6 +35,19 @@ impl Flows {
         id: PaymentId,
         request: Request,
     ) -> Result<(Payment, bool), FlowError> {
+        let key = request.key.clone();
+        match self.resolve(by, id, request).await {
+            Ok(resolved) => Ok(resolved),
+            Err(error) => self.recall_wish(by.owner, &key, error).await,
+        }
+    }
+
+    async fn resolve(
+        &self,
+        by: &KeyHolder,
+        id: PaymentId,
+        request: Request,
+    ) -> Result<(Payment, bool), FlowError> {
         let payment = self.load_payment(by.owner, id).await?;
         let key = request.key.clone();
         let mut word = read(request)?;

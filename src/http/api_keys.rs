@@ -19,7 +19,7 @@ use crate::{
     flow::payments::MAX_REFERENCE,
 };
 use axum::extract::State;
-use dunlin_jobs::KeyId;
+use dunlin_jobs::{KeyId, optional_moment};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ struct Wanted {
     #[schemars(with = "Vec<Scope>", length(min = 1))]
     scopes: Scopes,
     /// A moment to come, of real time, for test keys too.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_moment")]
     expires_at: Option<Time>,
 }
 

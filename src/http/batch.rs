@@ -22,8 +22,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-const SCOPE: &str = "POST /v1/payments/batch";
-
 pub(super) fn routes() -> Routes {
     let create_says = says("Create many payments")
         .text("Each has its own key and its own result: what is wrong with one is told in its place.");
@@ -144,7 +142,7 @@ fn read(mut item: Value, allow_duplicate: bool) -> Result<Request, Problem> {
         // What is no object is told so where it is read.
         None => String::new(),
     };
-    let mut request = Request::under(SCOPE, key, json::part(item)?)?;
+    let mut request = Request::under(key, json::part(item)?);
     request.allow_duplicate = allow_duplicate;
     Ok(request)
 }

@@ -7,7 +7,7 @@ use super::{
     extract::{Body, Id, OptionalKey, Params, fingerprint},
     operation::says,
     page,
-    payments::{PLAIN, check_plain},
+    payments::{PLAIN, check_plain, identifier_param},
     problem::Problem,
     routes::{Routes, get, patch, post},
     told::{Created, Shown, Told},
@@ -20,7 +20,7 @@ use crate::{
         time_zone::TimeZone,
         update::Update,
     },
-    flow::payments::MAX_REFERENCE,
+    flow::payments::{MAX_REFERENCE, identifier},
     store::{CustomerFilter, change::Key},
 };
 use axum::{extract::State, http::StatusCode};
@@ -89,8 +89,9 @@ async fn create(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<CustomersWrite>,
     OptionalKey(key): OptionalKey,
-    Body(new): Body<NewCustomer>,
+    Body(mut new): Body<NewCustomer>,
 ) -> Result<Created<Customer>, Problem> {
+    new.external_id = identifier("external_id", new.external_id)?;
     let key = key.map(|key| Key { scope: SCOPE.to_owned(), key, fingerprint: fingerprint(SCOPE, &new) });
     let (customer, fresh) = api.flows.create_customer(owner, new.into(), key).await?;
     Ok(Created::of(&View::from(&customer)).fresh(fresh))
@@ -162,11 +163,10 @@ async fn list(
     Params(params): Params<Page>,
 ) -> Result<Told<Vec<Customer>>, Problem> {
     let limit = page::limit(params.limit)?;
-    check_plain("external_id", params.external_id.as_deref())?;
+    let external_id = identifier_param("external_id", params.external_id)?;
     check_plain("email", params.email.as_deref())?;
     let after = page::cursor(params.cursor.as_deref())?;
-    let filter =
-        CustomerFilter { external_id: params.external_id, email: params.email, after, limit: limit + 1 };
+    let filter = CustomerFilter { external_id, email: params.email, after, limit: limit + 1 };
     let customers = api.flows.list_customers(owner, &filter).await?;
     Ok(page::told(&customers, limit, View::from, |customer| customer.id))
 }

@@ -77,7 +77,7 @@ pub(super) struct Limit(pub(super) usize);
 
 /// Reads a body. One that is too large is read on for a while and thrown away, since a client that is cut off
 /// while it sends does not see the answer.
-async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
+pub(super) async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
     let mut chunks = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut size = 0;
@@ -277,10 +277,7 @@ fn takes_key(operation: &mut Operation<'_>, required: bool) {
 
 /// Takes a key as it was sent, or says what is wrong with it.
 pub(super) fn check_key(sent: &str, param: &str) -> Result<String, Problem> {
-    match key::mistake(sent) {
-        None => Ok(sent.to_owned()),
-        Some(detail) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param))
-        }
-    }
+    key::read(sent).map_err(|detail| {
+        Problem::new(StatusCode::BAD_REQUEST, "idempotency_key_invalid", detail).about(param)
+    })
 }

@@ -19,8 +19,7 @@ use crate::{
     },
 };
 use axum::{extract::State, http::StatusCode};
-use chrono::Datelike;
-use dunlin_jobs::{JobId, PaymentId};
+use dunlin_jobs::{JobId, PaymentId, optional_moment};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -64,6 +63,7 @@ struct Page {
     #[schemars(with = "PaymentId")]
     payment: Option<String>,
     /// Only those that are due before then.
+    #[serde(default, deserialize_with = "optional_moment")]
     due_before: Option<Time>,
 }
 
@@ -83,9 +83,6 @@ async fn list(
     }
     let payment = params.payment.as_deref().map(str::parse).transpose();
     let payment = payment.map_err(|error| page::refuse("payment", format!("{error}")))?;
-    if params.due_before.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
-        return Err(page::refuse("due_before", "the year must be from 1970 to 9999".to_owned()));
-    }
     let filter = JobFilter {
         state: params.state,
         kind: params.kind,

@@ -17,7 +17,10 @@ use crate::{
         payment_method::{PaymentMethod, View},
         wallet::MOST_METHODS,
     },
-    flow::{payment_methods, payments::MAX_REFERENCE},
+    flow::{
+        payment_methods,
+        payments::{MAX_REFERENCE, identifier},
+    },
     store::change::Key,
 };
 use axum::{extract::State, http::StatusCode};
@@ -86,8 +89,10 @@ async fn attach(
     Caller { owner, .. }: Caller<CustomersWrite>,
     Id(customer): Id<CustomerId>,
     OptionalKey(key): OptionalKey,
-    Body(new): Body<NewMethod>,
+    Body(mut new): Body<NewMethod>,
 ) -> Result<Created<PaymentMethod>, Problem> {
+    new.payment_method = identifier("payment_method", Some(new.payment_method))?.unwrap_or_default();
+    new.gateway_customer = identifier("gateway_customer", new.gateway_customer)?;
     let fingerprint = || fingerprint(SCOPE, &(customer, &new));
     let key = key.map(|key| Key { scope: SCOPE.to_owned(), key, fingerprint: fingerprint() });
     let NewMethod { kind, payment_method, gateway_customer, gateway, label, default } = new;

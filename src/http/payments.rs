@@ -23,8 +23,7 @@ use crate::{
     store::{Filter, Owner, change::Priority},
 };
 use axum::{extract::State, http::StatusCode};
-use chrono::Datelike;
-use dunlin_jobs::{IdError, MethodId, NewPayment, PaymentId};
+use dunlin_jobs::{IdError, MethodId, NewPayment, PaymentId, optional_moment, read_identifier};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -61,7 +60,7 @@ async fn create(
     wishes: Wishes,
     Body(new): Body<NewPayment>,
 ) -> Result<Created<Payment>, Problem> {
-    let mut request = Request::under("POST /v1/payments", key, new)?;
+    let mut request = Request::under(key, new);
     request.allow_duplicate = wishes.allow_duplicate;
     request.traceparent = wishes.traceparent;
     let committed = api.flows.create_payment(owner, request, Priority::Interactive).await?;
@@ -113,8 +112,10 @@ struct Page {
     #[schemars(with = "MethodId")]
     payment_method: Option<String>,
     /// Made then or later.
+    #[serde(default, deserialize_with = "optional_moment")]
     created_from: Option<Time>,
     /// Made before then.
+    #[serde(default, deserialize_with = "optional_moment")]
     created_before: Option<Time>,
     /// Payments by their ids, with commas between; no other parameter goes with it.
     #[schemars(regex(pattern = r"^pay_[0-9a-f]{32}(,pay_[0-9a-f]{32})*$"))]
@@ -129,6 +130,12 @@ pub(super) fn check_plain(param: &str, value: Option<&str>) -> Result<(), Proble
         return Err(page::refuse(param, "the text has control characters: remove them".to_owned()));
     }
     Ok(())
+}
+
+/// An id of the caller's own, as it is kept (S2.14).
+pub(super) fn identifier_param(param: &str, value: Option<String>) -> Result<Option<String>, Problem> {
+    let read = |value: String| read_identifier(&value).map(std::borrow::Cow::into_owned);
+    value.map(read).transpose().map_err(|why| page::refuse(param, why.to_string()))
 }
 
 /// How many payments can be named in one call.
@@ -146,20 +153,15 @@ async fn list(
     if let Some(status) = &params.status {
         payments::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
     }
-    check_plain("customer", params.customer.as_deref())?;
-    check_plain("reference", params.reference.as_deref())?;
-    for (param, time) in [("created_from", params.created_from), ("created_before", params.created_before)] {
-        if time.is_some_and(|time| !(1970..=9999).contains(&time.year())) {
-            return Err(page::refuse(param, "the year must be from 1970 to 9999".to_owned()));
-        }
-    }
+    let customer = identifier_param("customer", params.customer)?;
+    let reference = identifier_param("reference", params.reference)?;
     let method = params.payment_method.as_deref().map(str::parse).transpose();
     let method = method.map_err(|error: IdError| page::refuse("payment_method", error.to_string()))?;
     let after = page::cursor(params.cursor.as_deref())?;
     let filter = Filter {
         status: params.status,
-        customer: params.customer,
-        reference: params.reference,
+        customer,
+        reference,
         method,
         created_from: params.created_from,
         created_before: params.created_before,

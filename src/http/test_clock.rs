@@ -12,6 +12,7 @@ use super::{
 use crate::domain::clock::Time;
 use axum::{extract::State, http::StatusCode};
 use chrono::TimeDelta;
+use dunlin_jobs::optional_moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Routes {
 #[schemars(example = json!({ "by_s": 86400 }))]
 struct Advance {
     /// A moment, at most ten years ahead.
+    #[serde(default, deserialize_with = "optional_moment")]
     to: Option<Time>,
     /// Seconds; one of the two is sent.
     by_s: Option<u32>,

@@ -135,7 +135,7 @@ pub enum Priority {
 /// A caller's idempotency key, within its tenant and environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The method and route it was sent to.
+    /// The operation that is done under it, by whichever way it is asked for (S2.2).
     pub scope: String,
     pub key: String,
     /// SHA-256 over what was asked.

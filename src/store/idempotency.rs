@@ -1,7 +1,7 @@
 //! Idempotency keys: whoever inserts a key first makes the payment or the refund, and everybody else gets that one.
 
 use super::{
-    StoreError, Tx,
+    Owner as Caller, Store, StoreError, Tx,
     change::{Change, Key, Subject},
     row::{At, json},
     text::{Text, bulk, insert, on},
@@ -24,9 +24,9 @@ pub(super) enum Claim {
 
 /// What was made under a key: a payment, or a refund of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Made {
-    pub(super) payment: PaymentId,
-    pub(super) refund: Option<RefundId>,
+pub struct Made {
+    pub payment: PaymentId,
+    pub refund: Option<RefundId>,
 }
 
 impl Claim {
@@ -181,25 +181,58 @@ async fn insert_rows(tx: &mut Tx, rows: &[KeyRow<'_>]) -> Result<HashSet<Owner>,
 }
 
 async fn find_rows(tx: &mut Tx, rows: &[&KeyRow<'_>]) -> Result<HashMap<Owner, (String, Made)>, StoreError> {
-    type Row = (String, bool, String, String, String, String, Option<String>);
     if rows.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = json(&rows);
     let found: Vec<Row> =
         on!(tx, |tx, pick| sqlx::query_as(pick(FIND)).bind(rows).fetch_all(&mut **tx).await?);
-    found
-        .into_iter()
-        .map(|(tenant, livemode, scope, key, fingerprint, payment, refund)| {
-            let corrupt = |column, id: &str| StoreError::corrupt("idempotency_keys", column, id);
-            let made = Made {
-                payment: payment.parse().map_err(|_| corrupt("payment_id", &payment))?,
-                refund: match refund {
-                    Some(refund) => Some(refund.parse().map_err(|_| corrupt("refund_id", &refund))?),
-                    None => None,
-                },
-            };
-            Ok(((tenant, livemode, scope, key), (fingerprint, made)))
-        })
-        .collect()
+    found.into_iter().map(read).collect()
+}
+
+type Row = (String, bool, String, String, String, String, Option<String>);
+
+fn read(
+    (tenant, livemode, scope, key, fingerprint, payment, refund): Row,
+) -> Result<(Owner, (String, Made)), StoreError> {
+    let corrupt = |column, id: &str| StoreError::corrupt("idempotency_keys", column, id);
+    let made = Made {
+        payment: payment.parse().map_err(|_| corrupt("payment_id", &payment))?,
+        refund: match refund {
+            Some(refund) => Some(refund.parse().map_err(|_| corrupt("refund_id", &refund))?),
+            None => None,
+        },
+    };
+    Ok(((tenant, livemode, scope, key), (fingerprint, made)))
+}
+
+impl Store {
+    /// What was made under keys of one operation, and what was asked for then, by the key.
+    pub async fn find_made(
+        &self,
+        owner: Caller,
+        keys: &[Key],
+    ) -> Result<HashMap<String, (Made, String)>, StoreError> {
+        #[derive(Serialize)]
+        struct Asked<'a> {
+            tenant_id: String,
+            livemode: bool,
+            scope: &'a str,
+            idempotency_key: &'a str,
+        }
+        let asked = keys.iter().map(|key| Asked {
+            tenant_id: owner.tenant.to_string(),
+            livemode: owner.livemode,
+            scope: &key.scope,
+            idempotency_key: &key.key,
+        });
+        let rows = json(&asked.collect::<Vec<_>>());
+        let found: Vec<Row> =
+            on!(&self.db, |db, pick| sqlx::query_as(pick(FIND)).bind(rows).fetch_all(db).await?);
+        let made = found.into_iter().map(read).map(|made| {
+            let ((_, _, _, key), (fingerprint, made)) = made?;
+            Ok((key, (made, fingerprint)))
+        });
+        made.collect()
+    }
 }

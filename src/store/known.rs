@@ -2,12 +2,11 @@
 
 use super::{
     Owner, Store, StoreError,
-    change::Key,
     row::json,
     text::{Text, on},
 };
 use crate::domain::payment::Method;
-use dunlin_jobs::{Currency, CustomerId, MethodId, PaymentId};
+use dunlin_jobs::{Currency, CustomerId, MethodId};
 use std::collections::{BTreeSet, HashMap};
 
 /// What some payments name.
@@ -130,30 +129,6 @@ impl Store {
             }
         }
         Ok(all)
-    }
-
-    /// The payment that was made under a key, and what was asked for then.
-    pub async fn find_payment_made(
-        &self,
-        owner: Owner,
-        key: &Key,
-    ) -> Result<Option<(PaymentId, String)>, StoreError> {
-        const TEXT: &str = "SELECT payment_id, fingerprint FROM idempotency_keys WHERE tenant_id = $1 \
-             AND livemode = $2 AND scope = $3 AND idempotency_key = $4";
-        let found: Option<(String, String)> = on!(&self.db, |db, _pick| {
-            sqlx::query_as(TEXT)
-                .bind(owner.tenant.to_string())
-                .bind(owner.livemode)
-                .bind(&key.scope)
-                .bind(&key.key)
-                .fetch_optional(db)
-                .await?
-        });
-        let read = |(id, fingerprint): (String, String)| {
-            let corrupt = |_| StoreError::corrupt("idempotency_keys", "payment_id", &id);
-            Ok((id.parse().map_err(corrupt)?, fingerprint))
-        };
-        found.map(read).transpose()
     }
 }
 

@@ -38,6 +38,7 @@ pub use batch::floor::Specimen;
 pub use customers::CustomerFilter;
 pub use environment::Tenant;
 pub use history::Transition;
+pub use idempotency::Made;
 pub use intake::{Bag, Waiting};
 pub use keys::{KeyHolder, MadeKey};
 pub use known::{AllKnown, Known, KnownMethod, Names};

@@ -14,7 +14,7 @@ use std::{
 const REQUIRED: [&str; 3] = ["reference", "amount", "currency"];
 /// Of these two, one at least: a customer who is known to the server has a method of their own.
 const PAYER: [&str; 2] = ["method", "customer"];
-const OPTIONAL: [&str; 1] = ["description"];
+const OPTIONAL: [&str; 2] = ["gateway_customer", "description"];
 
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -25,6 +25,8 @@ struct Row {
     customer: Option<String>,
     #[serde(default)]
     method: Option<String>,
+    #[serde(default)]
+    gateway_customer: Option<String>,
     #[serde(default)]
     description: Option<String>,
 }
@@ -45,11 +47,13 @@ impl<R: Read> Table<R> {
         let needed = format!("{}, and {}", REQUIRED.join(", "), PAYER.join(" or "));
         ensure!(!header.is_empty(), "the file is empty: it needs a header with {needed}");
         let mut columns = HashSet::new();
-        for column in &header {
+        for (place, column) in header.iter().enumerate() {
+            // It is not repeated: where there is no header, it is the first row's.
             if ![&REQUIRED[..], &PAYER, &OPTIONAL].concat().contains(&column) {
-                let shown: String = column.chars().take(40).collect();
                 bail!(
-                    "line 1: there is no column {shown:?}; there are {needed}, and {} if you like, with commas between",
+                    "line 1: field {} is no column's name; it must be a header with {needed}, and {} if you like, with \
+                     commas between",
+                    place + 1,
                     OPTIONAL.join(" and ")
                 );
             }
@@ -134,10 +138,18 @@ fn payment(row: &Row) -> Result<Value, String> {
         "customer": text(&row.customer),
         "description": text(&row.description),
     });
-    match (text(&row.method), text(&row.customer)) {
-        (Some(method), _) => payment["method"] = json!({ "type": "card", "payment_method": method }),
-        (None, Some(_)) => {}
-        (None, None) => {
+    match (text(&row.method), text(&row.customer), text(&row.gateway_customer)) {
+        (Some(method), _, None) => payment["method"] = json!({ "type": "card", "payment_method": method }),
+        (Some(method), _, Some(owner)) => {
+            payment["method"] =
+                json!({ "type": "card", "payment_method": method, "gateway_customer": owner });
+        }
+        (None, Some(_), None) => {}
+        (None, _, Some(_)) => {
+            return Err("gateway_customer: it goes with a token of the gateway's: give a method too, or leave it empty"
+                .to_owned());
+        }
+        (None, None, None) => {
             return Err("method: it is empty; give one, or a customer who has one on the server".to_owned());
         }
     }

@@ -204,7 +204,7 @@ fn create(context: &Context, specimen: &Specimen) -> Change {
         ..specimen.payment.clone()
     };
     let fingerprint = hex::encode([0_u8; 32]);
-    let key = Key { scope: "POST /v1/payments".to_owned(), key: payment.id.to_string(), fingerprint };
+    let key = Key { scope: "payment.create".to_owned(), key: payment.id.to_string(), fingerprint };
     let create =
         Create { payment, key: Some(key), twin_since: None, priority: Priority::Bulk, traceparent: None };
     change(context, "api", Subject::Create(Box::new(create)))

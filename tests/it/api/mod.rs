@@ -19,6 +19,7 @@ mod payment_methods;
 mod present;
 mod reading;
 mod refunds;
+mod replays;
 mod requests;
 mod resolve;
 mod retries;

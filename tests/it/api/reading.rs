@@ -197,13 +197,16 @@ async fn query_parameters_are_checked_by_name() {
         ("created_from=-9999-01-01T00:00:00Z", "created_from"),
         ("created_before=0000-01-01T00:00:00Z", "created_before"),
         ("customer=a%00b", "customer"),
+        ("reference=a%0Ab", "reference"),
         ("reference=%0A", "reference"),
+        ("reference=INV%E2%80%8B-77", "reference"),
+        ("customer=%FF", "customer"),
         ("payment_method=pm_card_visa", "payment_method"),
     ] {
         let refused = api.caller.get(&format!("/v1/payments?{query}")).await;
         assert_problem(&refused, 400, "invalid_parameter", Some(param));
     }
-    for query in ["limit=1", "limit=200", "customer=%FF"] {
+    for query in ["limit=1", "limit=200", "customer=%C3%BF"] {
         assert_eq!(api.caller.get(&format!("/v1/payments?{query}")).await.status, 200, "{query}");
     }
 }

@@ -274,7 +274,7 @@ fn euros(minor: i64) -> Money {
 }
 
 fn key(key: &str, fingerprint: &str) -> Key {
-    Key { scope: "POST /v1/payments".to_owned(), key: key.to_owned(), fingerprint: fingerprint.to_owned() }
+    Key { scope: "payment.create".to_owned(), key: key.to_owned(), fingerprint: fingerprint.to_owned() }
 }
 
 fn answered(charge: &str, outcome: Outcome) -> Event {

@@ -325,6 +325,7 @@ pub(crate) fn request(method: &str) -> Request {
         metadata: BTreeMap::new(),
         key: None,
         allow_duplicate: false,
+        mistake: None,
         traceparent: None,
         by: "test",
     }
