@@ -69,7 +69,12 @@ impl FromStr for ReturnUrl {
         if looks_like_card_number(text) {
             return Err(NoReturnUrl::CardNumber);
         }
-        Ok(Self(text.to_owned()))
+        // As it was parsed, so that whoever gets it reads the same in it, and no quote or bracket stands in a page.
+        let url = String::from(url);
+        if url.len() > MAX_URL {
+            return Err(NoReturnUrl::TooLong);
+        }
+        Ok(Self(url))
     }
 }
 
@@ -82,14 +87,24 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_address_is_kept_as_it_was_written() {
-        for text in [
-            "https://shop.example/thanks?order=7&x=%20#end",
-            "HTTP://localhost:3000",
-            "https://[::1]/back",
-            &format!("https://shop.example/{}", "a".repeat(2027)),
+    fn an_absolute_address_is_kept_as_a_browser_reads_it() {
+        let long = format!("https://shop.example/{}", "a".repeat(2027));
+        for (text, kept) in [
+            (
+                "https://shop.example/thanks?order=7&x=%20#end",
+                "https://shop.example/thanks?order=7&x=%20#end",
+            ),
+            ("HTTP://localhost:3000", "http://localhost:3000/"),
+            ("https://[::1]/back", "https://[::1]/back"),
+            ("https://Shop.Example:443/a/../b", "https://shop.example/b"),
+            (
+                "https://shop.example/?a=\"><script>alert('1')</script>",
+                "https://shop.example/?a=%22%3E%3Cscript%3Ealert(%271%27)%3C/script%3E",
+            ),
+            ("https://shop.example/\"><b>#\"><i>", "https://shop.example/%22%3E%3Cb%3E#%22%3E%3Ci%3E"),
+            (&long, &long),
         ] {
-            assert_eq!(Session::On(read(text).unwrap()).return_url(), Some(text));
+            assert_eq!(Session::On(read(text).unwrap()).return_url(), Some(kept));
         }
     }
 
@@ -113,7 +128,9 @@ mod tests {
             ("https://me:secret@shop.example", NoReturnUrl::Credentials),
             ("https://me@shop.example", NoReturnUrl::Credentials),
             ("https://shop.example/?card=4242424242424242", NoReturnUrl::CardNumber),
+            ("https://shop.example/?card=4242%204242%204242%204242", NoReturnUrl::CardNumber),
             (&format!("https://shop.example/{}", "a".repeat(2028)), NoReturnUrl::TooLong),
+            (&format!("https://shop.example/?{}", "\"".repeat(1000)), NoReturnUrl::TooLong),
         ] {
             assert_eq!(read(text), Err(why), "{text}");
         }

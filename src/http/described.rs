@@ -57,7 +57,9 @@ impl<T> Input for Extension<T> {
 
 /// A gateway's headers, which are its own.
 impl Input for HeaderMap {
-    fn describe(_: &mut Operation<'_>) {}
+    fn describe(operation: &mut Operation<'_>) {
+        operation.is_foreign();
+    }
 }
 
 impl<T: Output> Output for Result<T, Problem> {

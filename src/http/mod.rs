@@ -29,6 +29,7 @@ mod retries;
 mod routes;
 mod starts;
 mod story;
+mod strict;
 mod test_clock;
 mod told;
 mod wishes;

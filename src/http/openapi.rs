@@ -3,14 +3,14 @@
 use super::{
     described::Output,
     docs,
-    operation::{Operation, Schemas, says},
+    operation::{Operation, Schemas, Taken, says},
     routes::{Call, Routes, get},
 };
 use crate::domain::event::API_VERSION;
 use axum::{
     Extension,
     body::Bytes,
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::json_schema;
@@ -28,6 +28,27 @@ pub(super) fn routes() -> Routes {
 pub(super) struct Document {
     json: Bytes,
     page: Bytes,
+}
+
+/// What each call takes, by its path and its method.
+#[derive(Debug, Default)]
+pub(super) struct Takes(Vec<(&'static str, &'static str, Taken)>);
+
+impl Takes {
+    pub(super) fn of(&self, path: &str, method: &Method) -> Option<Taken> {
+        let is_it = |known: &str, by: &str| known == path && by.eq_ignore_ascii_case(method.as_str());
+        self.0.iter().find(|(known, by, _)| is_it(known, by)).map(|(_, _, taken)| *taken)
+    }
+
+    pub(super) fn by(calls: &[Call]) -> Self {
+        let mut schemas = Schemas::new();
+        let taken = calls.iter().filter_map(|call| {
+            let mut operation = Operation::new(call.path, &mut schemas);
+            (call.describe)(&mut operation);
+            Some((call.path, call.method, operation.taken()?))
+        });
+        Self(taken.collect())
+    }
 }
 
 impl Document {

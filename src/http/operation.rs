@@ -71,6 +71,15 @@ pub(super) struct Operation<'a> {
     problems: BTreeMap<u16, BTreeSet<&'static str>>,
     /// Headers that a success may have.
     headers: Map<String, Value>,
+    /// Whether its callers follow no description of ours.
+    foreign: bool,
+}
+
+/// What a call takes beside its path and its headers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) body: bool,
+    pub(super) query: bool,
 }
 
 impl<'a> Operation<'a> {
@@ -84,7 +93,20 @@ impl<'a> Operation<'a> {
             answers: BTreeMap::new(),
             problems: BTreeMap::new(),
             headers: Map::new(),
+            foreign: false,
         }
+    }
+
+    /// Its callers send what they like beside the body.
+    pub(super) fn is_foreign(&mut self) {
+        self.foreign = true;
+    }
+
+    /// What it takes; none where nobody is held to it.
+    pub(super) fn taken(&self) -> Option<Taken> {
+        let query = self.parameters.iter().any(|parameter| parameter["in"] == "query");
+        let is_held = !self.foreign && self.path.starts_with("/v1/");
+        is_held.then_some(Taken { body: self.body.is_some(), query })
     }
 
     pub(super) fn needs(&mut self, scope: Scope) {
@@ -161,6 +183,15 @@ impl<'a> Operation<'a> {
             self.refuses(*status, &[code]);
         }
         self.refuses(StatusCode::SERVICE_UNAVAILABLE, &["timeout"]);
+        if let Some(Taken { body, .. }) = self.taken() {
+            self.refuses(StatusCode::BAD_REQUEST, &["invalid_parameter"]);
+            if !body {
+                self.refuses(StatusCode::BAD_REQUEST, &["invalid_json", "json_too_deep", "body_cut_off"]);
+                self.refuses(StatusCode::PAYLOAD_TOO_LARGE, &["body_too_large"]);
+                let codes = &["invalid_field", "unknown_field", "duplicate_field"];
+                self.refuses(StatusCode::UNPROCESSABLE_ENTITY, codes);
+            }
+        }
         let answers = self.all_answers();
         let text: Vec<_> = Some(words.text.to_owned())
             .into_iter()
@@ -238,6 +269,11 @@ fn security(scope: Option<Scope>) -> Value {
 
 /// A query says nothing by leaving out, never by `null`.
 fn never_null(schema: &mut Value) {
+    if schema.get("default") == Some(&Value::Null)
+        && let Some(schema) = schema.as_object_mut()
+    {
+        schema.remove("default");
+    }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
         if let [only] = types.as_slice() {

@@ -4,12 +4,14 @@
 use super::{
     Api,
     described::Described,
-    openapi::{self, Document},
+    openapi::{self, Document, Takes},
     operation::{Operation, Words},
+    strict,
 };
 use axum::{
     Extension, Router,
     handler::Handler,
+    middleware,
     routing::{self, MethodRouter},
 };
 use std::sync::Arc;
@@ -103,6 +105,8 @@ impl Routes {
     pub(super) fn finish(self) -> Router<Api> {
         let all = self.merge(openapi::routes());
         let document = Document::of(&all.calls);
-        all.router.layer(Extension(Arc::new(document)))
+        let takes = Takes::by(&all.calls);
+        let strict = middleware::from_fn(strict::check);
+        all.router.route_layer(strict).layer(Extension(Arc::new(takes))).layer(Extension(Arc::new(document)))
     }
 }

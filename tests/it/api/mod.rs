@@ -24,6 +24,7 @@ mod requests;
 mod resolve;
 mod retries;
 mod storm;
+mod strict;
 mod webhooks;
 
 use crate::support::{

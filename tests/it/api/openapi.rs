@@ -53,7 +53,7 @@ impl Api {
 
 impl Described {
     /// What the one thing in its path is, by the start of its id.
-    fn named(&self) -> Option<&str> {
+    pub(super) fn named(&self) -> Option<&str> {
         let parameter =
             self.told["parameters"].as_array()?.iter().find(|parameter| parameter["in"] == "path")?;
         let pattern = parameter["schema"]["pattern"].as_str().unwrap_or(r"^any_");
