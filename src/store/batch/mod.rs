@@ -17,7 +17,8 @@ use super::{
     jobs::{self, JobRow, JobWrites, Wanted},
     methods, payments,
     recent::Recent,
-    refunds, trail, twins,
+    refunds, trail,
+    twins::OtherNames,
 };
 use crate::{
     domain::{
@@ -90,7 +91,8 @@ pub(super) async fn run(
         ..Work::new(context)
     };
     context.failpoints.pass(Point::Locked).await?;
-    twins::serialize_customers(tx, changes).await?;
+    work.names = OtherNames::of(tx, changes).await?;
+    work.names.serialize_customers(tx, changes).await?;
     let mut answers = Vec::with_capacity(changes.len());
     for (index, change) in changes.iter().enumerate() {
         let beside = work.look_beside(tx, change, keys.get(&index)).await?;
@@ -144,6 +146,8 @@ struct Work<'a> {
     leases: HashMap<JobId, Lease>,
     /// Jobs that people want something of.
     wanted: HashMap<JobId, Wanted>,
+    /// By which other names customers may have been charged a moment ago.
+    names: OtherNames,
     /// Those of the wanted methods that can be charged.
     attached: BTreeSet<MethodId>,
     /// Payments to write, with the version that the table holds; none for new ones.
@@ -182,6 +186,7 @@ impl<'a> Work<'a> {
             refunds: HashMap::new(),
             leases: HashMap::new(),
             wanted: HashMap::new(),
+            names: OtherNames::default(),
             attached: BTreeSet::new(),
             written: BTreeMap::new(),
             amended: BTreeSet::new(),
@@ -206,7 +211,7 @@ impl Work<'_> {
         let key = key.copied();
         match &change.subject {
             Subject::Create(create) => {
-                let twin = twins::find(tx, create).await?.or_else(|| self.find_twin(create));
+                let twin = self.names.find(tx, create).await?.or_else(|| self.find_twin(create));
                 Ok(Beside { key, twin, ..Beside::default() })
             }
             Subject::Event(id, event)
@@ -231,7 +236,8 @@ impl Work<'_> {
         payment.customer.as_ref()?;
         let alike = |other: &&Payment| {
             (other.tenant, other.livemode, other.money) == (payment.tenant, payment.livemode, payment.money)
-                && (&other.customer, &other.reference) == (&payment.customer, &payment.reference)
+                && self.names.is_of(create, other.customer.as_ref())
+                && other.reference == payment.reference
                 && other.created_at >= since
                 && !matches!(other.status, Status::Failed | Status::Canceled)
         };

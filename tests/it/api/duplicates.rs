@@ -10,6 +10,7 @@ both! {
     of_alike_payments_sent_at_once_exactly_one_is_made
     of_alike_payments_in_one_batch_exactly_one_is_made
     what_was_canceled_or_failed_stands_in_nobodys_way
+    a_customer_is_the_same_by_either_of_their_names
 }
 
 fn watchful(database: Database) -> Api {
@@ -111,4 +112,42 @@ async fn what_was_canceled_or_failed_stands_in_nobodys_way(database: Database) {
     assert_problem(&beside, 409, "duplicate_payment", None);
     assert_eq!(canceled.body["status"], "canceled", "{}", canceled.body);
     assert_eq!(instead.status, 201, "{}", instead.body);
+}
+
+async fn a_customer_is_the_same_by_either_of_their_names(database: Database) {
+    let api = watchful(database);
+    let ours = api.customer(&json!({ "external_id": "u-1" })).await;
+    let other = api.customer(&json!({ "external_id": "u-2" })).await;
+    let of = |customer: &str, reference: &str| {
+        let mut body = payment("pm_card_visa");
+        body["customer"] = json!(customer);
+        body["reference"] = json!(reference);
+        body
+    };
+
+    for (n, (first, second)) in
+        [("u-1", ours.as_str()), (&ours, "u-1"), (&ours, " u-1 ")].into_iter().enumerate()
+    {
+        let reference = format!("INV-{n}");
+        let taken = api.create(&format!("first-{n}"), &of(first, &reference)).await;
+        let refused = api.create(&format!("second-{n}"), &of(second, &reference)).await;
+        assert_eq!(taken.status, 201, "{}", taken.body);
+        assert_problem(&refused, 409, "duplicate_payment", None);
+        assert_eq!(refused.body["payment"], taken.body["id"]);
+        for (n, another) in ["u-2", other.as_str(), "u-3"].into_iter().enumerate() {
+            let taken =
+                api.create(&format!("{reference}-{n}"), &of(another, &format!("{reference}-{n}"))).await;
+            assert_eq!(taken.status, 201, "{another}: {}", taken.body);
+        }
+    }
+    let items: Vec<_> = [("a", "u-1"), ("b", ours.as_str()), ("c", "u-2")]
+        .iter()
+        .map(|(key, customer)| {
+            let mut item = of(customer, "in one batch");
+            item["idempotency_key"] = json!(key);
+            item
+        })
+        .collect();
+    let answer = api.caller.post("/v1/payments/batch", None, &json!({ "payments": items })).await.body;
+    assert_eq!((&answer["accepted"], &answer["refused"]), (&json!(2), &json!(1)), "{answer}");
 }
