@@ -24,7 +24,7 @@ mod unknown;
 mod words;
 mod worker;
 
-use crate::{app::Role, config::Config, telemetry};
+use crate::{app::Role, config::Config, domain::card::looks_like_card_number, telemetry};
 use clap::{Parser, Subcommand};
 use std::{io::Write, path::PathBuf, process::ExitCode};
 use tokio::io::AsyncReadExt;
@@ -109,7 +109,18 @@ enum Ending {
 }
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Its words repeat what stood there.
+        Err(error) if error.use_stderr() && looks_like_card_number(&error.to_string()) => {
+            note(
+                "dunlin: the command line has what looks like a card number, which dunlin never takes, in an argument: give \
+                  the gateway's token instead",
+            );
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
@@ -162,8 +173,15 @@ fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Prints a line that is not the command's result.
+/// Prints a line that is not the command's result, without what looks like a card number.
 fn note(line: impl std::fmt::Display) {
+    let line = line.to_string();
+    let line = if looks_like_card_number(&line) {
+        "dunlin: what there is to say has what looks like a card number in it, and is not repeated: send the gateway's \
+         token instead"
+    } else {
+        &line
+    };
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -1,5 +1,6 @@
 //! JSON as it is taken: each name once, objects as objects, and nested no deeper than anything here is.
 
+use super::card::could_hold_part;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor},
@@ -79,7 +80,7 @@ fn unreadable(error: &serde_json::Error, path: &str) -> Misread {
 /// Serde names an unknown, missing or repeated field in the message.
 fn misread(told: &str, path: &str) -> Misread {
     let (code, name) = named_field(told);
-    let detail = if has_many_digits(told) {
+    let detail = if could_hold_part(told) {
         "what stands here cannot be taken, and is not repeated since it may be a card number: if it is, send \
          the gateway's token instead"
     } else {
@@ -102,19 +103,6 @@ pub fn named_field(told: &str) -> (&'static str, Option<&str>) {
         (_, Some(name), _) => ("duplicate_field", Some(name)),
         (_, _, name) => ("invalid_field", name),
     }
-}
-
-/// Whether a quotation could hold most of a card number, cut off or not.
-fn has_many_digits(text: &str) -> bool {
-    let mut run = 0;
-    text.chars().any(|character| {
-        run = match character {
-            '0'..='9' => run + 1,
-            ' ' | '-' | '.' | '\u{a0}' => run,
-            _ => 0,
-        };
-        run > 10
-    })
 }
 
 fn is_too_deep(body: &[u8]) -> bool {

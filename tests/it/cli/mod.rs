@@ -1,6 +1,7 @@
 //! The command line: what each command says, and how it ends.
 
 mod bench;
+mod cards;
 mod charge;
 mod completions;
 mod dead_letters;
