@@ -142,8 +142,8 @@ pub struct Key {
     pub fingerprint: String,
 }
 
-/// The right to work on a job until a moment of the database's clock, told apart from earlier ones by its epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The right to work on a job until a moment of the database's clock, told apart from every other by its epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub job: JobId,
     pub owner: String,

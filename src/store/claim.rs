@@ -6,19 +6,19 @@ use super::{
     gate,
     jobs::JobWrites,
     payments,
-    recent::Recent,
+    recent::{Recent, Stored},
     row::{At, count, json},
-    text::{Text, on},
+    text::{Text, bulk, on, rows},
 };
 use crate::{
     domain::{
         clock::{Clock, Time},
         hold_reason::HoldReason,
-        payment::Payment,
     },
     failpoint::Point,
 };
 use dunlin_jobs::{Job, JobId, Lane, PaymentId};
+use serde::Serialize;
 use std::{
     collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ pub struct Claimed {
     pub lease: Lease,
     pub job: Job,
     /// The payment that it is about, as it was at the claim, unless it is remembered anyway.
-    pub(super) payment: Option<Payment>,
+    pub(super) payment: Option<Stored>,
     pub livemode: bool,
     /// How often it came back because its holder vanished.
     pub rescues: u32,
@@ -92,7 +92,7 @@ macro_rules! claim {
             arm!("many", "lease_owner IS NULL AND priority = 1 AND due_at <= $3", "due_at, id", $lock),
             ") candidates LIMIT $4) UPDATE jobs SET lease_owner = $5, lease_until = ",
             $until,
-            ", epoch = epoch + 1, \
+            ", epoch = epoch + $7, \
              rescues = rescues + CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END \
              WHERE id IN (SELECT id FROM picked) \
              RETURNING id, payload, epoch, rescues, runs, failures, due_at, priority, traceparent"
@@ -115,19 +115,25 @@ const CLAIM: Text = Text {
 };
 
 const RENEW: Text = Text {
-    sqlite: "UPDATE jobs SET lease_until = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($3 / 1000.0) || ' seconds') \
-         WHERE lease_owner = $2 AND id IN (SELECT value FROM json_each($1))",
-    postgres: "UPDATE jobs SET lease_until = clock_timestamp() + $3 * interval '1 millisecond' WHERE id IN \
-         (SELECT id FROM jobs WHERE lease_owner = $2 AND id IN (SELECT json_array_elements_text($1::json)) \
-         ORDER BY id FOR UPDATE SKIP LOCKED)",
+    sqlite: concat!(
+        "UPDATE jobs SET lease_until = strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($2 / 1000.0) || ' seconds') FROM ",
+        rows!(sqlite id text, owner text, epoch bigint),
+        " WHERE jobs.id = r.id AND jobs.lease_owner = r.owner AND jobs.epoch = r.epoch"
+    ),
+    postgres: concat!(
+        "UPDATE jobs SET lease_until = clock_timestamp() + $2 * interval '1 millisecond' WHERE id IN \
+         (SELECT jobs.id FROM jobs JOIN ",
+        rows!(postgres id text, owner text, epoch bigint),
+        " ON jobs.id = r.id WHERE jobs.lease_owner = r.owner AND jobs.epoch = r.epoch ORDER BY jobs.id \
+         FOR UPDATE OF jobs SKIP LOCKED)"
+    ),
 };
 
-const RELEASE: Text = Text {
-    sqlite: "UPDATE jobs SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $2 \
-         AND id IN (SELECT value FROM json_each($1))",
-    postgres: "UPDATE jobs SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $2 \
-         AND id IN (SELECT json_array_elements_text($1::json))",
-};
+const RELEASE: Text = bulk!(
+    "UPDATE jobs SET lease_owner = NULL, lease_until = NULL FROM "
+    rows(id text, owner text, epoch bigint)
+    " WHERE jobs.id = r.id AND jobs.lease_owner = r.owner AND jobs.epoch = r.epoch"
+);
 
 const LOCK: Text = Text {
     sqlite: "SELECT id, lease_owner, epoch FROM jobs \
@@ -153,24 +159,21 @@ impl Store {
     }
 
     /// Prolongs the leases that are still held.
-    pub async fn renew(&self, owner: &str, jobs: &[JobId], lease: Duration) -> Result<(), StoreError> {
-        let millis = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let ids = json(&jobs);
+    pub async fn renew(&self, leases: &[Lease], length: Duration) -> Result<(), StoreError> {
+        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
+        let leases = rows_of(leases);
         on!(&self.writer, |db, pick| {
-            sqlx::query(pick(RENEW)).bind(ids).bind(owner).bind(millis).execute(db).await?.rows_affected()
+            sqlx::query(pick(RENEW)).bind(leases).bind(millis).execute(db).await?.rows_affected()
         });
         Ok(())
     }
 
     /// Gives back leases of jobs that were never started; it costs them nothing (S5.7).
-    pub async fn release(&self, owner: &str, jobs: &[JobId]) -> Result<(), StoreError> {
-        let ids = json(&jobs);
-        on!(&self.writer, |db, pick| sqlx::query(pick(RELEASE))
-            .bind(ids)
-            .bind(owner)
-            .execute(db)
-            .await?
-            .rows_affected());
+    pub async fn release(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        let leases = rows_of(leases);
+        on!(&self.writer, |db, pick| {
+            sqlx::query(pick(RELEASE)).bind(leases).execute(db).await?.rows_affected()
+        });
         Ok(())
     }
 
@@ -181,6 +184,27 @@ impl Store {
         on!(&self.writer, |db, _pick| sqlx::query(TEXT).execute(db).await?.rows_affected());
         Ok(())
     }
+}
+
+/// How far a claim moves the epochs. Where a crash or a failover takes a claim back, the next one begins from the same
+/// number, and must not come to the same lease: its owner may be the same process.
+fn step(clock: &Clock) -> i64 {
+    let [a, b, c, d, ..] = clock.random();
+    i64::from(u32::from_be_bytes([a, b, c, d])) + 1
+}
+
+/// Leases as a bulk statement reads them.
+fn rows_of(leases: &[Lease]) -> String {
+    #[derive(Serialize)]
+    struct LeaseRow<'a> {
+        id: JobId,
+        owner: &'a str,
+        epoch: i64,
+    }
+    fn row(lease: &Lease) -> LeaseRow<'_> {
+        LeaseRow { id: lease.job, owner: &lease.owner, epoch: lease.epoch }
+    }
+    json(&leases.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The claim itself, inside a transaction.
@@ -204,6 +228,7 @@ pub(super) async fn claim(
             .bind(i64::from(order.limit))
             .bind(&order.owner)
             .bind(millis)
+            .bind(step(clock))
             .fetch_all(&mut **tx)
             .await?
     });

@@ -211,6 +211,7 @@ async fn load(tx: &mut Tx, owner: Owner, id: CustomerId) -> Result<Option<Wallet
 }
 
 async fn write(tx: &mut Tx, before: &Wallet, after: &Wallet, key: Option<&Key>) -> Result<(), StoreError> {
+    // A version is enough here: it was read by the same transaction, under the customer's lock.
     const TEXT: &str = "UPDATE customers SET external_id = $3, name = $4, email = $5, country = $6, \
          time_zone = $7, currency = $8, metadata = $9, version = $10, updated_at = $11 \
          WHERE id = $1 AND version = $2";

@@ -49,11 +49,16 @@ impl Store {
         found.map(tenant).transpose()
     }
 
-    /// Reads how far test time is ahead, so that all replicas agree on it.
+    /// Reads how far test time is ahead, so that all replicas agree on it. Where the database is behind what it said
+    /// before, as after a failover, it is told again: test time never goes back.
     pub async fn refresh_clock(&self) -> Result<(), StoreError> {
         let offset: Option<i64> =
             on!(&self.db, |db, _pick| sqlx::query_scalar(OFFSET).fetch_optional(db).await?);
         follow(&self.clock, offset);
+        let ours = self.clock.offset();
+        if ours > TimeDelta::microseconds(offset.unwrap_or(0)) {
+            self.advance_clock(ours).await?;
+        }
         Ok(())
     }
 

@@ -161,8 +161,8 @@ impl Store {
     /// by itself only where the claim could not: a row that makes no sense is told here.
     pub async fn payment_of(&self, claimed: &Claimed, id: PaymentId) -> Result<Option<Payment>, StoreError> {
         let recent = || self.recent.find(id);
-        match claimed.payment.clone().filter(|payment| payment.id == id).or_else(recent) {
-            Some(payment) => Ok(Some(payment)),
+        match claimed.payment.clone().filter(|stored| stored.payment.id == id).or_else(recent) {
+            Some(stored) => Ok(Some(stored.payment)),
             None => self.find_payment(id).await,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError, Tx,
-    recent::Recent,
+    recent::{Recent, Revision, Stored},
     row::{At, AttemptRow, PaymentRow, count, json, payment_columns},
     text::{Text, bulk, insert, on},
 };
@@ -71,7 +71,7 @@ const FIND_MANY: Text = Text {
     ),
 };
 
-const LOCK: &str = "SELECT id, version FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
+const LOCK: &str = "SELECT id, version, change_id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
 const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, action_url, decline \
      FROM attempts WHERE payment_id = $1 ORDER BY n";
@@ -80,20 +80,21 @@ const INSERT: Text = insert!(
     "payments"
     (id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, method text, method_id text,
         return_url text, process_at timestamptz, deferred boolean, customer text, reference text, description text,
-        metadata text, account text, status text, version bigint, operation text, attempt_n bigint, declines bigint,
+        metadata text, account text, status text, version bigint, change_id text,
+        operation text, attempt_n bigint, declines bigint,
         refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz, review_reason text, created_at timestamptz, updated_at timestamptz)
     ""
 );
 
 const UPDATE: Text = bulk!(
-    "UPDATE payments SET status = r.status, version = r.version, operation = r.operation, \
+    "UPDATE payments SET status = r.status, version = r.version, change_id = r.change_id, operation = r.operation, \
      attempt_n = r.attempt_n, declines = r.declines, \
      refunded_minor = r.refunded_minor, refunding_minor = r.refunding_minor, next_attempt_at = r.next_attempt_at, \
      review_reason = r.review_reason, updated_at = r.updated_at FROM "
-    rows(id text, base bigint, status text, version bigint, operation text, attempt_n bigint, declines bigint,
+    rows(id text, base bigint, base_change text, status text, version bigint, change_id text, operation text, attempt_n bigint, declines bigint,
         refunded_minor bigint, refunding_minor bigint, next_attempt_at timestamptz,
         review_reason text, updated_at timestamptz)
-    " WHERE payments.id = r.id AND payments.version = r.base"
+    " WHERE payments.id = r.id AND payments.version = r.base AND payments.change_id = r.base_change"
 );
 
 // Apart from the above: nearly all payments and changes leave these alone, and should not carry them.
@@ -218,13 +219,13 @@ impl Store {
     }
 }
 
-/// Holds the payments as the tables have them, on PostgreSQL locked until the end of the transaction. What is
+/// Reads the payments as the tables have them, on PostgreSQL locked until the end of the transaction. What is
 /// remembered of them is not read again.
 pub(super) async fn lock(
     tx: &mut Tx,
     ids: &BTreeSet<PaymentId>,
     recent: &Recent,
-) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+) -> Result<HashMap<PaymentId, Stored>, StoreError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -232,13 +233,13 @@ pub(super) async fn lock(
         Tx::Sqlite(_) => ids.iter().filter_map(|id| Some((*id, recent.find(*id)?))).collect(),
         Tx::Postgres(tx) => {
             // By itself: a join that waits for a lock sees the new payment beside its old attempt.
-            let locked: Vec<(String, i64)> =
+            let locked: Vec<(String, i64, String)> =
                 sqlx::query_as(LOCK).bind(json(ids)).fetch_all(&mut **tx).await?;
-            let known = |(id, version): &(String, i64)| {
+            let known = |(id, version, change): (String, i64, String)| {
                 let id = id.parse().ok()?;
-                Some((id, recent.find_at(id, count(*version)?)?))
+                Some((id, recent.find_at(id, &Revision { version: count(version)?, change })?))
             };
-            locked.iter().filter_map(known).collect()
+            locked.into_iter().filter_map(known).collect()
         }
     };
     let others: BTreeSet<_> = ids.iter().filter(|id| !held.contains_key(id)).collect();
@@ -247,8 +248,8 @@ pub(super) async fn lock(
         let rows: Vec<PaymentRow> =
             on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(ids).fetch_all(&mut **tx).await?);
         for row in rows {
-            let payment = Payment::try_from(row)?;
-            held.insert(payment.id, payment);
+            let stored = Stored::try_from(row)?;
+            held.insert(stored.payment.id, stored);
         }
     }
     Ok(held)
@@ -258,14 +259,14 @@ pub(super) async fn lock(
 pub(super) async fn look_up(
     tx: &mut Tx,
     ids: &BTreeSet<PaymentId>,
-) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+) -> Result<HashMap<PaymentId, Stored>, StoreError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let rows: Vec<PaymentRow> =
         on!(tx, |tx, pick| sqlx::query_as(pick(FIND_MANY)).bind(json(&ids)).fetch_all(&mut **tx).await?);
-    let payments = rows.into_iter().filter_map(|row| Payment::try_from(row).ok());
-    Ok(payments.map(|payment| (payment.id, payment)).collect())
+    let payments = rows.into_iter().filter_map(|row| Stored::try_from(row).ok());
+    Ok(payments.map(|stored| (stored.payment.id, stored)).collect())
 }
 
 /// The attempts of a payment, as the transaction sees them.
@@ -292,19 +293,30 @@ pub(super) async fn find_charge(
     Ok(Some((id, count(n).ok_or_else(|| corrupt("n"))?)))
 }
 
-pub(super) async fn insert(tx: &mut Tx, payments: &[&Payment]) -> Result<(), StoreError> {
-    let rows: Vec<_> = payments.iter().map(|payment| PaymentRow::from(*payment)).collect();
+/// Writes new payments, each with the change that made it.
+pub(super) async fn insert(tx: &mut Tx, payments: &[(&Payment, &str)]) -> Result<(), StoreError> {
+    let rows: Vec<_> = payments.iter().map(|(payment, change)| PaymentRow::new(payment, change)).collect();
     tx.write(INSERT, &rows).await.map(drop)
 }
 
-/// Writes changed payments, each with the version that the table is expected to hold.
-pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> Result<(), StoreError> {
+/// A changed payment, the change that left it so, and what the table is expected to hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Update<'a> {
+    pub(super) payment: &'a Payment,
+    pub(super) change: &'a str,
+    pub(super) base: &'a Revision,
+}
+
+/// Writes changed payments.
+pub(super) async fn update(tx: &mut Tx, payments: &[Update<'_>]) -> Result<(), StoreError> {
     #[derive(Serialize)]
     struct Changed<'a> {
         id: PaymentId,
         base: u32,
+        base_change: &'a str,
         status: &'static str,
         version: u32,
+        change_id: &'a str,
         operation: Option<&'a str>,
         attempt_n: u32,
         declines: u32,
@@ -314,11 +326,13 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         review_reason: Option<&'a str>,
         updated_at: At,
     }
-    let row = |(payment, base): &(&'a Payment, u32)| Changed {
+    let row = |Update { payment, change, base }| Changed {
         id: payment.id,
-        base: *base,
+        base: base.version,
+        base_change: &base.change,
         status: payment.status.name(),
         version: payment.version,
+        change_id: change,
         operation: payment.operation.as_deref(),
         attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n),
         declines: payment.declines,
@@ -328,7 +342,7 @@ pub(super) async fn update<'a>(tx: &mut Tx, payments: &[(&'a Payment, u32)]) -> 
         review_reason: payment.status.review_reason(),
         updated_at: At(payment.updated_at),
     };
-    let rows: Vec<_> = payments.iter().map(row).collect();
+    let rows: Vec<_> = payments.iter().copied().map(row).collect();
     let changed = tx.write(UPDATE, &rows).await?;
     if usize::try_from(changed) == Ok(rows.len()) { Ok(()) } else { Err(StoreError::Conflict) }
 }

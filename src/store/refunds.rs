@@ -90,6 +90,7 @@ const INSERT: Text = insert!(
     ""
 );
 
+// A version is enough here: it was read by the same transaction, under the lock of the refund's payment.
 const UPDATE: Text = bulk!(
     "UPDATE refunds SET status = r.status, operation = r.operation, failure = r.failure, \
      review_reason = r.review_reason, first_sent_at = r.first_sent_at, version = r.version, \

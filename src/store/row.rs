@@ -1,6 +1,6 @@
 //! Rows: how domain values stand in the tables, and the one place where a row is doubted.
 
-use super::StoreError;
+use super::{StoreError, recent::Stored};
 use crate::domain::{
     attempt::{Attempt, AttemptStatus},
     clock::Time,
@@ -95,6 +95,7 @@ pub(super) struct PaymentRow {
     account: String,
     status: String,
     version: i64,
+    change_id: String,
     operation: Option<String>,
     attempt_n: i64,
     declines: i64,
@@ -130,7 +131,7 @@ macro_rules! payment_columns {
     () => {
         "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.method_id, p.return_url, \
          p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, \
-         p.version, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
+         p.version, p.change_id, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
@@ -140,8 +141,9 @@ macro_rules! payment_columns {
 }
 pub(super) use payment_columns;
 
-impl From<&Payment> for PaymentRow {
-    fn from(payment: &Payment) -> Self {
+impl PaymentRow {
+    /// The row of a payment that a change has left so.
+    pub(super) fn new(payment: &Payment, change: &str) -> Self {
         Self {
             id: payment.id.to_string(),
             tenant_id: payment.tenant.to_string(),
@@ -160,6 +162,7 @@ impl From<&Payment> for PaymentRow {
             account: payment.account.clone(),
             status: payment.status.name().to_owned(),
             version: payment.version.into(),
+            change_id: change.to_owned(),
             operation: payment.operation.clone(),
             attempt_n: payment.attempt.as_ref().map_or(0, |attempt| attempt.n.into()),
             declines: payment.declines.into(),
@@ -179,6 +182,15 @@ impl From<&Payment> for PaymentRow {
             action_url: None,
             decline: None,
         }
+    }
+}
+
+impl TryFrom<PaymentRow> for Stored {
+    type Error = StoreError;
+
+    fn try_from(mut row: PaymentRow) -> Result<Self, StoreError> {
+        let change = std::mem::take(&mut row.change_id);
+        Ok(Self { payment: row.try_into()?, change })
     }
 }
 

@@ -120,7 +120,7 @@ impl Claimer {
         if self.pool.flows.store.pass(crate::failpoint::Point::Claimed).await.is_err() {
             return;
         }
-        let holding = self.pool.held.hold(claimed.lease.job);
+        let holding = self.pool.held.hold(claimed.lease.clone());
         // The channel holds as many as there are slots, so this does not wait; closed, the lease runs out.
         let _ = self.jobs.send(Leased { claimed, holding, _slot: slot }).await;
     }

@@ -144,7 +144,7 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     let _ = pool.flows.store.pass(Point::Releasing).await;
     // Before what runs is waited for, and never to be started here: who claims it next must not find it begun.
     let unstarted = pool.held.give_back();
-    if let Err(error) = pool.flows.store.release(&pool.owner, &unstarted).await {
+    if let Err(error) = pool.flows.store.release(&unstarted).await {
         tracing::warn!(%error, "leases could not be given back; they run out by themselves");
     }
     let drain = Duration::from_secs(pool.settings.drain_timeout_s);
@@ -171,17 +171,17 @@ async fn renew(pool: &Pool) {
     let mut beat = tokio::time::interval(pool.settings.lease() / 3);
     loop {
         beat.tick().await;
-        let jobs = pool.held.all();
-        if jobs.is_empty() {
+        let leases = pool.held.all();
+        if leases.is_empty() {
             continue;
         }
         if pool.flows.store.pass(Point::Renewing).await.is_err() {
             continue;
         }
-        let renewal = pool.flows.store.renew(&pool.owner, &jobs, pool.settings.lease());
+        let renewal = pool.flows.store.renew(&leases, pool.settings.lease());
         let renewed = tokio::time::timeout(pool.settings.lease() / 3, renewal).await;
         if let Err(error) = renewed.unwrap_or(Err(StoreError::Unavailable)) {
-            tracing::warn!(jobs = jobs.len(), %error, "leases could not be renewed");
+            tracing::warn!(jobs = leases.len(), %error, "leases could not be renewed");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     idempotency,
     jobs::{self, JobRow, JobWrites, Wanted},
     methods, payments,
-    recent::Recent,
+    recent::{Recent, Revision, Stored},
     refunds, trail,
     twins::OtherNames,
 };
@@ -54,7 +54,7 @@ pub(super) struct Outcome {
     pub(super) mark: Option<Mark>,
     pub(super) enqueued: bool,
     /// The payments as the commit leaves them.
-    pub(super) written: Vec<Payment>,
+    pub(super) written: Vec<Stored>,
 }
 
 /// Applies and writes all changes in `tx`, which the caller commits.
@@ -80,15 +80,15 @@ pub(super) async fn run(
     let leases = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
     let wanted_jobs = operating::wanted_jobs(changes);
 
-    let held = payments::lock(tx, &wanted, recent).await?;
-    let mut work = Work {
+    let mut work = Work::new(context);
+    work.hold(payments::lock(tx, &wanted, recent).await?);
+    work = Work {
         refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
         // All of them at once: two statements would lock in two orders.
         leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
         wanted: jobs::load(tx, &wanted_jobs).await?,
-        attached: methods::lock(tx, &wanted_methods(changes, &held)).await?,
-        held,
-        ..Work::new(context)
+        attached: methods::lock(tx, &wanted_methods(changes, &work.held)).await?,
+        ..work
     };
     context.failpoints.pass(Point::Locked).await?;
     work.names = OtherNames::of(tx, changes).await?;
@@ -142,6 +142,8 @@ fn wanted_methods(changes: &[Change], held: &HashMap<PaymentId, Payment>) -> BTr
 struct Work<'a> {
     context: &'a Context,
     held: HashMap<PaymentId, Payment>,
+    /// The change that left each of them so.
+    held_by: HashMap<PaymentId, String>,
     refunds: HashMap<RefundId, Refund>,
     leases: HashMap<JobId, Lease>,
     /// Jobs that people want something of.
@@ -150,8 +152,8 @@ struct Work<'a> {
     names: OtherNames,
     /// Those of the wanted methods that can be charged.
     attached: BTreeSet<MethodId>,
-    /// Payments to write, with the version that the table holds; none for new ones.
-    written: BTreeMap<PaymentId, Option<u32>>,
+    /// Payments to write, with the revision that the table holds; none for new ones.
+    written: BTreeMap<PaymentId, Option<Revision>>,
     /// Those of them of which more has changed than what nearly all changes touch.
     amended: BTreeSet<PaymentId>,
     /// What people did, by tenant and environment.
@@ -183,6 +185,7 @@ impl<'a> Work<'a> {
         Self {
             context,
             held: HashMap::new(),
+            held_by: HashMap::new(),
             refunds: HashMap::new(),
             leases: HashMap::new(),
             wanted: HashMap::new(),
@@ -202,6 +205,13 @@ impl<'a> Work<'a> {
 }
 
 impl Work<'_> {
+    fn hold(&mut self, payments: HashMap<PaymentId, Stored>) {
+        for (id, Stored { payment, change }) in payments {
+            self.held.insert(id, payment);
+            self.held_by.insert(id, change);
+        }
+    }
+
     async fn look_beside(
         &self,
         tx: &mut Tx,
@@ -302,6 +312,7 @@ impl Work<'_> {
         }
         self.written.insert(payment.id, None);
         self.held.insert(payment.id, payment.clone());
+        self.held_by.insert(payment.id, change.id.to_string());
         Committed { payment: Some(payment.clone()), refund: None, fresh: true }
     }
 
@@ -362,14 +373,15 @@ impl Work<'_> {
         if let Some(refund) = refund {
             self.take_in(refund);
         }
-        self.write_payment(before.version, payment);
+        self.write_payment(change, before.version, payment);
     }
 
-    fn write_payment(&mut self, base: u32, payment: Payment) {
+    fn write_payment(&mut self, change: &Change, version: u32, payment: Payment) {
         if self.held.get(&payment.id).is_some_and(|before| payments::is_amended(before, &payment)) {
             self.amended.insert(payment.id);
         }
-        self.written.entry(payment.id).or_insert(Some(base));
+        let by = self.held_by.insert(payment.id, change.id.to_string()).unwrap_or_default();
+        self.written.entry(payment.id).or_insert(Some(Revision { version, change: by }));
         self.held.insert(payment.id, payment);
     }
 
@@ -404,15 +416,16 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn write(mut self, tx: &mut Tx) -> Result<Vec<Payment>, StoreError> {
-        let (new, changed): (Vec<_>, Vec<_>) = self
-            .written
-            .iter()
-            .map(|(id, base)| (&self.held[id], *base))
-            .partition(|(_, base)| base.is_none());
-        payments::insert(tx, &new.into_iter().map(|(payment, _)| payment).collect::<Vec<_>>()).await?;
-        let changed: Vec<_> =
-            changed.into_iter().filter_map(|(payment, base)| base.map(|base| (payment, base))).collect();
+    async fn write(mut self, tx: &mut Tx) -> Result<Vec<Stored>, StoreError> {
+        let (mut new, mut changed) = (Vec::new(), Vec::new());
+        for (id, base) in &self.written {
+            let (payment, change) = (&self.held[id], self.held_by[id].as_str());
+            match base {
+                None => new.push((payment, change)),
+                Some(base) => changed.push(payments::Update { payment, change, base }),
+            }
+        }
+        payments::insert(tx, &new).await?;
         payments::update(tx, &changed).await?;
         let amended: Vec<_> = self.amended.iter().map(|id| &self.held[id]).collect();
         payments::amend(tx, &amended).await?;
@@ -430,7 +443,10 @@ impl Work<'_> {
         for ((tenant, livemode), deeds) in std::mem::take(&mut self.deeds) {
             trail::append(tx, Owner { tenant, livemode }, deeds).await?;
         }
-        Ok(self.written.keys().filter_map(|id| self.held.remove(id)).collect())
+        let stored = self.written.keys().filter_map(|id| {
+            Some(Stored { payment: self.held.remove(id)?, change: self.held_by.remove(id)? })
+        });
+        Ok(stored.collect())
     }
 }
 

@@ -55,7 +55,7 @@ impl Work<'_> {
         let detail = format!("a refund of {} is asked for", refund.money);
         self.history.push(HistoryRow::of_refund(change, "refund_created", &payment, &refund, detail));
         self.take_in(refund.clone());
-        self.write_payment(before.version, payment.clone());
+        self.write_payment(change, before.version, payment.clone());
         Ok(Committed { payment: Some(payment), refund: Some(refund), fresh: true })
     }
 
@@ -116,7 +116,7 @@ impl Work<'_> {
         }
         self.refunds_written.entry(id).or_insert(Some(before.version));
         self.refunds.insert(id, step.refund.clone());
-        self.write_payment(held.version, after.clone());
+        self.write_payment(change, held.version, after.clone());
         Ok(Committed { payment: Some(after), refund: Some(step.refund), fresh: true })
     }
 

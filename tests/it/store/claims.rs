@@ -3,7 +3,7 @@
 use super::*;
 use crate::support::both;
 use dunlin_jobs::{Job, Sweep, SweepName};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, slice};
 
 both! {
     the_urgent_come_first_then_the_longest_due_then_the_oldest
@@ -122,12 +122,13 @@ async fn a_rescue_counts_and_begins_a_new_epoch(database: Database) {
     let bench = Bench::new(database).await;
     bench.paid_in().await;
     let mut last = bench.claim_one().await;
-    assert_eq!((last.lease.epoch, last.rescues), (1, 0));
+    assert_eq!(last.rescues, 0);
 
     for rescues in 1..4 {
         bench.store.expire_leases().await.unwrap();
         let next = bench.claim_one().await;
-        assert_eq!((next.lease.epoch, next.rescues), (last.lease.epoch + 1, rescues));
+        assert!(next.lease.epoch > last.lease.epoch, "{next:?}");
+        assert_eq!(next.rescues, rescues);
         last = next;
     }
 }
@@ -140,10 +141,14 @@ async fn a_renewal_keeps_what_is_held_and_nothing_else(database: Database) {
     bench.store.expire_leases().await.unwrap();
 
     let minute = Duration::from_mins(1);
-    bench.store.renew("worker", &[kept.lease.job], minute).await.unwrap();
-    bench.store.renew("somebody else", &[left.lease.job], minute).await.unwrap();
+    bench.store.renew(slice::from_ref(&kept.lease), minute).await.unwrap();
+    bench.store.renew(&[strangers(&left.lease)], minute).await.unwrap();
 
     assert_eq!(ids(&bench.claim(9).await), [left.lease.job]);
+}
+
+fn strangers(lease: &Lease) -> Lease {
+    Lease { owner: "somebody else".to_owned(), ..lease.clone() }
 }
 
 // S5.7
@@ -152,13 +157,14 @@ async fn a_released_job_has_lost_nothing(database: Database) {
     bench.paid_in().await;
     let claimed = bench.claim_one().await;
 
-    bench.store.release("somebody else", &[claimed.lease.job]).await.unwrap();
+    bench.store.release(&[strangers(&claimed.lease)]).await.unwrap();
     let held = bench.claim(1).await;
-    bench.store.release("worker", &[claimed.lease.job]).await.unwrap();
+    bench.store.release(slice::from_ref(&claimed.lease)).await.unwrap();
     let again = bench.claim_one().await;
 
     assert_eq!(held.len(), 0);
-    assert_eq!((again.rescues, again.runs, again.failures, again.lease.epoch), (0, 0, 0, 2));
+    assert_eq!((again.rescues, again.runs, again.failures), (0, 0, 0));
+    assert!(again.lease.epoch > claimed.lease.epoch, "{again:?}");
 }
 
 // S5.6

@@ -4,6 +4,7 @@ mod api_keys;
 mod changes;
 mod claims;
 mod constraints;
+mod failover;
 mod jobs;
 mod keys;
 mod lost;
