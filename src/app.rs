@@ -250,6 +250,15 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
         store.plant(&Job::Sweep(job), store.clock().now(true)).await?;
     }
     store.pass(Point::Planted).await?;
+    if let Some(restore) = store.find_restore().await? {
+        tracing::error!(
+            "nothing is sent to gateways: the database was restored at {} by {} from {}; compare it with the gateway, \
+             then run `dunlin restore --release`",
+            restore.at,
+            restore.by,
+            restore.source
+        );
+    }
     let turns = Turns::new(&config.gateway_rates);
     Ok(Flows { store, gateways, client, turns, redis, settings: config.payments.clone() })
 }

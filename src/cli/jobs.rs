@@ -3,7 +3,7 @@
 use super::{
     Ending,
     api::Where,
-    say, table,
+    note, say, table,
     words::{Paint, moment},
 };
 use crate::{config::Config, domain::clock::Time, store::jobs::JobView};
@@ -110,7 +110,14 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     ];
     let (json, api) = (place.json, place.api(config)?);
     let listed = api.list_some("/v1/jobs", &narrowed, usize::try_from(limit)?).await?;
-    listed.show(json, |found| lines(found, Paint::detect()))
+    listed.show(json, |found| lines(found, Paint::detect()))?;
+    // Why nothing of it moves, where that is so for all.
+    if let Ok(health) = api.get("/readyz").await {
+        let degraded = health["degraded"].as_array().into_iter().flatten();
+        let restored = degraded.filter(|what| what["code"] == "restored");
+        restored.filter_map(|what| what["detail"].as_str()).for_each(note);
+    }
+    Ok(())
 }
 
 fn lines(jobs: &[Value], paint: Paint) -> anyhow::Result<Vec<String>> {

@@ -2,17 +2,21 @@
 
 mod api;
 mod audit;
+mod backup;
 mod bench;
 mod charge;
 mod clock;
 mod completions;
 mod dead_letters;
 mod demo;
+mod dump;
 mod fleet;
 mod gateways;
 mod jobs;
 mod keys;
 mod payments;
+mod person;
+mod restore;
 mod sandbox;
 mod serve;
 mod setup;
@@ -64,8 +68,12 @@ enum Command {
     Bench(bench::Args),
     /// Bring the database's schema up to date.
     Migrate,
-    /// Check the configuration and say what is wrong with it.
+    /// Check the configuration, and the schema of its database, and say what is wrong.
     CheckConfig,
+    /// Write a backup of the database, while it is used.
+    Backup(backup::Args),
+    /// Put a backup in the place of the database; nothing is sent until you release it.
+    Restore(restore::Args),
     /// Payments: which there are, what became of one, and what a person can do about it.
     #[command(subcommand)]
     Payments(payments::Command),
@@ -149,7 +157,9 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Torture(args) => Box::pin(torture::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Migrate => setup::migrate(Config::load(config)?).await,
-        Command::CheckConfig => setup::check(&Config::load(config)?),
+        Command::CheckConfig => setup::check(&Config::load(config)?).await,
+        Command::Backup(args) => backup::run(args, &Config::load(config)?).await,
+        Command::Restore(args) => restore::run(args, &Config::load(config)?).await,
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
         Command::Jobs(command) => jobs::run(command, &Config::load(config)?).await,
         Command::Unknown(command) => unknown::run(command, &Config::load(config)?).await,

@@ -1,7 +1,7 @@
 //! Readiness: whether the database is there, has the schema that this version needs, and shares our time (S6.6).
 
 use super::Flows;
-use crate::domain::clock::Time;
+use crate::{domain::clock::Time, store::SchemaFault};
 use chrono::TimeDelta;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ pub enum Unready {
         "the database cannot write: look at the free space and the health of its disk; nothing that was taken is lost"
     )]
     Unwritable,
-    #[error("the database lacks migration {0}: run `dunlin migrate` with this version")]
-    OldSchema(i64),
+    #[error(transparent)]
+    Schema(#[from] SchemaFault),
     #[error(
         "the database's clock is {} ms from this machine's, more than {} ms: have both follow one source of time, \
          such as NTP",
@@ -34,6 +34,11 @@ pub enum Unready {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Degraded {
     #[error(
+        "nothing is charged, refunded or asked of gateways by itself: the database was restored at {0}, and the gateway knows \
+         more than it does; compare the two, then run `dunlin restore --release`"
+    )]
+    Restored(Time),
+    #[error(
         "Redis is away: nothing is lost, replicas poll and count calls to gateways each for itself; look whether it \
          runs, and whether redis.url leads to it"
     )]
@@ -44,6 +49,7 @@ impl Degraded {
     /// What to act on.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Restored(_) => "restored",
             Self::NoRedis => "redis_unavailable",
         }
     }
@@ -55,16 +61,21 @@ impl Unready {
         match self {
             Self::NoDatabase => "database_unavailable",
             Self::Unwritable => "database_unwritable",
-            Self::OldSchema(_) => "schema_outdated",
+            Self::Schema(SchemaFault::Outdated(_)) => "schema_outdated",
+            Self::Schema(_) => "schema_unknown",
             Self::Skewed(_) => "clock_skewed",
         }
     }
 }
 
 impl Flows {
-    /// What costs speed, and no more.
-    pub fn degraded(&self) -> Vec<Degraded> {
-        self.redis.iter().filter(|line| !line.is_up()).map(|_| Degraded::NoRedis).collect()
+    /// What waits or is slower, while requests are taken all the same.
+    pub async fn degraded(&self) -> Vec<Degraded> {
+        let restore = tokio::time::timeout(ANSWERS_WITHIN, self.store.find_restore()).await;
+        let restored =
+            restore.ok().and_then(Result::ok).flatten().map(|restore| Degraded::Restored(restore.at));
+        let slow = self.redis.iter().filter(|line| !line.is_up()).map(|_| Degraded::NoRedis);
+        restored.into_iter().chain(slow).collect()
     }
 
     /// Everything for which no work should be sent here.
@@ -76,7 +87,7 @@ impl Flows {
         let skew = vitals.now.map(|now| skew(now, asked_at, self.clock().now(true)));
         let skewed = skew.filter(|skew| *skew >= MAX_SKEW).map(Unready::Skewed);
         let unwritable = Some(Unready::Unwritable).filter(|_| !vitals.writes);
-        vitals.lacks.map(Unready::OldSchema).into_iter().chain(unwritable).chain(skewed).collect()
+        vitals.schema.map(Unready::Schema).into_iter().chain(unwritable).chain(skewed).collect()
     }
 }
 

@@ -16,14 +16,15 @@ pub(super) fn routes() -> Routes {
     let unready = StatusCode::SERVICE_UNAVAILABLE;
     let ready_says = says("Ask whether it should be sent work")
         .text(
-            "It should not while it stops, while the database does not answer, cannot write or lacks a migration, and while the \
+            "It should not while it stops, while the database does not answer, cannot write or has another schema, and while the \
              database's clock is two seconds or more from this machine's. `checks` names each of these with what to \
-             do; `code` is the first. Where Redis is away it should all the same, and `degraded` says so.",
+             do; `code` is the first. Where Redis is away, or nothing is sent because the database was restored, it should all the same, and `degraded` says so.",
         )
         .refuses(unready, "draining")
         .refuses(unready, "database_unavailable")
         .refuses(unready, "database_unwritable")
         .refuses(unready, "schema_outdated")
+        .refuses(unready, "schema_unknown")
         .refuses(unready, "clock_skewed");
     Routes::about("Health")
         .route("/livez", get(alive, says("Ask whether it runs")))
@@ -60,7 +61,7 @@ async fn ready(State(api): State<Api>) -> Result<Told<Health>, Problem> {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, first.code, first.detail.clone());
         return Err(Problem { checks: failing.into(), ..problem });
     }
-    let degraded = api.flows.degraded();
+    let degraded = api.flows.degraded().await;
     let degraded = degraded.iter().map(|what| Check { code: what.code(), detail: what.to_string() });
     Ok(Told::of(&Health { status: "ready", degraded: degraded.collect() }))
 }

@@ -6,7 +6,7 @@ mod postgres;
 mod redis;
 mod server;
 
-pub use postgres::{Postgres, Shutdown};
+pub use postgres::{Postgres, Shutdown, find_program};
 pub use redis::Redis;
 
 use std::path::PathBuf;

@@ -129,6 +129,12 @@ fn find_programs() -> Option<PathBuf> {
     newest.map(|folder| folder.join("bin")).or_else(initdb)
 }
 
+/// One of PostgreSQL's client programs: that of the PATH, else the newest of Debian's.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let beside_server = || Some(find_programs()?.join(name)).filter(|program| program.is_file());
+    on_path(name).or_else(beside_server)
+}
+
 fn command(server: &Server, programs: &Path, user: Option<User>) -> Command {
     let mut command = as_user(&programs.join("postgres"), &server.folder, user);
     command.arg("-D").arg(data(server)).args(["-p", &server.port.to_string()]);

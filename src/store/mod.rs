@@ -1,11 +1,13 @@
 //! The store: the only place that knows SQL, over two databases with one text.
 
 pub mod accounts;
+pub mod backup;
 mod batch;
 pub mod change;
 pub mod claim;
 mod committer;
 mod customers;
+mod direct;
 mod environment;
 mod events;
 mod exchanges;
@@ -26,6 +28,7 @@ mod orphans;
 mod payments;
 mod recent;
 mod refunds;
+pub mod restores;
 mod row;
 mod schema;
 pub mod scratch;
@@ -36,6 +39,7 @@ mod vitals;
 
 pub use batch::floor::Specimen;
 pub use customers::CustomerFilter;
+pub use direct::file_of;
 pub use environment::Tenant;
 pub use history::Transition;
 pub use idempotency::Made;
@@ -47,6 +51,7 @@ pub use moments::{Counters, Moment};
 pub use open::{OpenError, Options};
 pub use payments::{Filter, Owner};
 pub use refunds::RefundFilter;
+pub use schema::{SchemaFault, inspect};
 
 use crate::{
     domain::{clock::Clock, payment::Payment},

@@ -1,6 +1,11 @@
 //! Opening: connecting, and taking the SQLite file for oneself.
 
-use super::{Db, Pools, Store, batch, committer, recent::Recent, schema::prepare};
+use super::{
+    Db, Pools, Store, batch, committer, direct,
+    recent::Recent,
+    restores,
+    schema::{SchemaFault, prepare},
+};
 use crate::{
     domain::{clock::Clock, payment::Plan},
     failpoint::Failpoints,
@@ -20,7 +25,7 @@ use std::{
 };
 
 /// How long SQLite waits for a lock that another connection holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -45,6 +50,13 @@ pub enum OpenError {
     Scheme(String),
     #[error("{path} is in use by another dunlin process: stop that one, or give this one another store.url")]
     Locked { path: PathBuf },
+    #[error(
+        "a restore of {path} was cut short and cannot be carried to its end: look at the rights on its folder and at \
+         the files beside it"
+    )]
+    Restoring { path: PathBuf, source: std::io::Error },
+    #[error("there is no database at {path}: check store.url and data_dir")]
+    NoFile { path: PathBuf },
     #[error("the lock beside the database, {path}, cannot be taken")]
     Lock { path: PathBuf, source: std::io::Error },
     #[error(
@@ -56,11 +68,8 @@ pub enum OpenError {
          max_connections there, or the role's limit, or lower store.connections"
     )]
     Crowded { target: String, connections: u32, source: sqlx::Error },
-    #[error(
-        "the database has migration {version} ({name}), which took away what this version of dunlin needs: run the \
-         newer version, or restore an older backup"
-    )]
-    Newer { version: i64, name: String },
+    #[error(transparent)]
+    Schema(#[from] SchemaFault),
     #[error("the database is not up to date: run `dunlin migrate` first")]
     NotMigrated,
     #[error("a migration failed")]
@@ -79,6 +88,9 @@ impl Store {
             Some(("sqlite", path)) => {
                 let path = Path::new(path.trim_start_matches("//"));
                 let lock = take(path)?;
+                // A restore that was cut short is carried to its end: the files of two databases must not mix.
+                restores::file::finish(path)
+                    .map_err(|source| OpenError::Restoring { path: path.to_owned(), source })?;
                 let (db, writer) = open_sqlite(path, options, &failpoints).await?;
                 (db, writer, Some(Arc::new(lock)), 1)
             }
@@ -143,7 +155,7 @@ impl Store {
 }
 
 /// One process holds the file; a second is told so at once.
-fn take(path: &Path) -> Result<File, OpenError> {
+pub(super) fn take(path: &Path) -> Result<File, OpenError> {
     let lock_path = PathBuf::from(format!("{}.lock", path.display()));
     let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
     if let Some(folder) = path.parent() {
@@ -198,6 +210,7 @@ const LEAST_CONNECTIONS: u32 = 4;
 async fn open_postgres(options: &Options, failpoints: &Failpoints) -> Result<PgPool, OpenError> {
     let connect = PgConnectOptions::from_str(&options.url)
         .map_err(|source| OpenError::Connect { target: "store.url".to_owned(), source })?;
+    let connect = direct::named(connect);
     let target = format!("{}:{}", connect.get_host(), connect.get_port());
     // Every statement here knows its index. Without statistics, and bulk statements have none, the planner
     // would read whole tables instead.

@@ -1,10 +1,10 @@
 //! Vitals: what the database tells of itself, for whoever asks whether work should be sent here (S6.6).
 
 use super::{
-    Store, StoreError,
+    Db, Store, StoreError,
     row::At,
-    schema,
-    text::{Text, on},
+    schema::{self, SchemaFault},
+    text::on,
 };
 use crate::domain::clock::Time;
 use std::{
@@ -15,34 +15,32 @@ use std::{
 /// After this long without a change, work may be sent here again to see whether it can be written.
 const TRIED_AGAIN: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vitals {
-    /// The first migration that this version knows and the database has not; it may have more than we know.
-    pub lacks: Option<i64>,
+    /// What is wrong with its schema; it may have more than we know.
+    pub schema: Option<SchemaFault>,
     /// Whether it wrote when it last had to.
     pub writes: bool,
     /// The time of a database that has a clock of its own.
     pub now: Option<Time>,
 }
 
-const VITALS: Text = Text {
-    sqlite: "SELECT max(version), NULL FROM _sqlx_migrations WHERE success",
-    postgres: "SELECT max(version), clock_timestamp() FROM _sqlx_migrations WHERE success",
-};
+const NOW: &str = "SELECT clock_timestamp()";
 
 impl Store {
     /// Asks the database how it is; an error says that it does not answer.
     pub async fn vitals(&self) -> Result<Vitals, StoreError> {
-        let (has, now) = match self.read_vitals().await {
+        let now = match &self.db {
+            Db::Sqlite(_) => None,
+            Db::Postgres(pool) => Some(sqlx::query_scalar::<_, At>(NOW).fetch_one(pool).await?.0),
+        };
+        let applied = match self.read_migrations().await {
             // Where it answers other questions, it has no schema at all.
-            Err(StoreError::Sql(_)) => self.ping().await.map(|()| (None, None))?,
+            Err(StoreError::Sql(_)) => self.ping().await.map(|()| Vec::new())?,
             read => read?,
         };
-        let lacks = schema::known(&self.db)
-            .iter()
-            .map(|migration| migration.version)
-            .find(|version| has.is_none_or(|has| *version > has));
-        Ok(Vitals { lacks, writes: self.writes(), now: now.map(|At(now)| now) })
+        let schema = schema::judge(schema::known(&self.db), &applied).err();
+        Ok(Vitals { schema, writes: self.writes(), now })
     }
 
     /// Whether the last change could be written. A full disk is still read, and has room for something small.
@@ -59,8 +57,8 @@ impl Store {
         *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 
-    async fn read_vitals(&self) -> Result<(Option<i64>, Option<At>), StoreError> {
-        Ok(on!(&self.db, |db, pick| sqlx::query_as(pick(VITALS)).fetch_one(db).await?))
+    async fn read_migrations(&self) -> Result<Vec<schema::Applied>, StoreError> {
+        Ok(on!(&self.db, |db, _pick| sqlx::query_as(schema::APPLIED).fetch_all(db).await?))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use crate::{
     support::{
         both,
         database::{self, Database},
-        process::{Answer, Caller},
+        process::{Answer, Caller, dunlin},
         world::World,
     },
 };
@@ -17,7 +17,10 @@ use dunlin::{
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-both! { a_schema_that_has_become_too_old_is_named_with_the_remedy }
+both! {
+    a_schema_that_has_become_too_old_is_named_with_the_remedy
+    a_schema_that_lacks_a_migration_in_the_middle_is_named_and_nothing_starts_over_it
+}
 
 impl Api {
     async fn ready(&self) -> Answer {
@@ -58,6 +61,31 @@ async fn a_schema_that_has_become_too_old_is_named_with_the_remedy(database: Dat
     assert_unready(&old, &["schema_outdated"], "lacks migration 3: run `dunlin migrate`");
     assert_unready(&none, &["schema_outdated"], "lacks migration 1");
     assert_eq!(api.caller.get("/livez").await.status, 200);
+}
+
+async fn a_schema_that_lacks_a_migration_in_the_middle_is_named_and_nothing_starts_over_it(
+    database: Database,
+) {
+    let mut api = Api::start(database, &[]);
+    let (url, path) = (api.database.url.clone(), api.path.clone());
+    let command = |name: &str| {
+        let mut command = dunlin();
+        command.arg(name).env("DUNLIN_STORE__URL", &url).env("DUNLIN_DATA_DIR", &path);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(command("check-config").0, Some(0));
+
+    raw::execute(&api.database, "DELETE FROM _sqlx_migrations WHERE version = 5").await.unwrap();
+    let ready = api.ready().await;
+    let checked = command("check-config");
+    api.serve.kill();
+
+    assert_unready(&ready, &["schema_unknown"], "lacks migration 5 although it has");
+    for (code, said) in [checked, command("migrate"), command("serve")] {
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("lacks migration 5 although it has"), "{said}");
+    }
 }
 
 #[tokio::test]

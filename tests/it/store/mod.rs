@@ -1,5 +1,6 @@
 //! The conformance suite of the store: what every database must do, method by method.
 
+mod accounts;
 mod api_keys;
 mod changes;
 mod claims;
@@ -11,6 +12,7 @@ mod lost;
 mod people;
 pub(crate) mod raw;
 mod reads;
+mod restores;
 mod schema;
 mod trail;
 mod wallets;
