@@ -4,7 +4,7 @@
 use crate::{
     config::{Config, ConfigError},
     gateway::{Account, AccountConfig, Registry, client::Client},
-    sealing::{Keyring, Secrets},
+    sealing::{Keyring, Place, Secrets},
     store::{Store, accounts::KeptAccount},
 };
 use anyhow::{Context, bail};
@@ -34,9 +34,20 @@ pub async fn load(config: &Config, store: &Store) -> anyhow::Result<BTreeMap<Str
     Ok(accounts)
 }
 
+/// What the secrets of an account are bound to.
+pub fn place(kept: &KeptAccount) -> Place<'_> {
+    Place {
+        tenant: None,
+        account: &kept.name,
+        gateway: &kept.gateway,
+        livemode: kept.livemode,
+        base_url: &kept.base_url,
+    }
+}
+
 /// An account as the configuration would have it.
 pub fn open(keyring: &Keyring, kept: &KeptAccount) -> anyhow::Result<AccountConfig> {
-    let Secrets { secret_key, webhook_secret } = keyring.open(&kept.name, &kept.sealed)?;
+    let Secrets { secret_key, webhook_secret } = keyring.open(place(kept), &kept.sealed)?;
     let account = AccountConfig {
         gateway: kept.gateway.parse()?,
         livemode: kept.livemode,

@@ -1,12 +1,12 @@
 //! `dunlin gateways`: accounts at gateways whose secrets the database keeps, sealed.
 
-use super::{Ending, note, say};
+use super::{Ending, note, person::who, say};
 use crate::{
     accounts, app,
     config::{Config, SecretVariables},
     gateway::{AccountConfig, GatewayName, Registry, client::Client},
     sealing::{self, Keyring, Secrets},
-    store::{Store, accounts::KeptAccount},
+    store::{Store, StoreError, accounts::KeptAccount},
 };
 use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
@@ -73,14 +73,14 @@ async fn add(args: Add, config: &Config, store: &Store, keyring: &Keyring) -> an
     {
         bail!("{name} has been an account of another gateway or environment: use another name");
     }
+    let before = store.find_kept_account(&name).await?;
     let secrets = read_secrets()?;
-    let sealed = keyring.seal(&name, &secrets)?;
     let account = AccountConfig {
         gateway,
         livemode: live,
         base_url: base_url.unwrap_or_else(|| gateway.base_url().to_owned()),
-        secret_key: secrets.secret_key.into(),
-        webhook_secret: secrets.webhook_secret.map(Into::into),
+        secret_key: secrets.secret_key.clone().into(),
+        webhook_secret: secrets.webhook_secret.clone().map(Into::into),
         follows_test_clock: false,
     };
     if let Some(mistake) = account.mistake() {
@@ -94,9 +94,11 @@ async fn add(args: Add, config: &Config, store: &Store, keyring: &Keyring) -> an
         gateway: gateway.name().to_owned(),
         livemode: live,
         base_url: account.base_url.clone(),
-        sealed,
+        sealed: String::new(),
         sealed_at: store.clock().now(true),
+        sealed_by: who(),
     };
+    let kept = KeptAccount { sealed: keyring.seal(accounts::place(&kept), &secrets)?, ..kept };
     let registry = Registry::new(&BTreeMap::from([(name.clone(), account)]));
     let asked = registry.find(&name).context("the account was put there")?;
     let identity = accounts::identify(asked, &Client::new(&config.client)?)
@@ -104,9 +106,26 @@ async fn add(args: Add, config: &Config, store: &Store, keyring: &Keyring) -> an
         .with_context(|| format!("the gateway does not tell whose account the key of {name} is"))?;
     store.ensure_account(&name, gateway.name(), live).await?;
     accounts::hold_to(store, &name, &identity).await?;
-    store.keep_account(&kept).await?;
+    keep(store, &kept, before.as_ref()).await?;
     say(format_args!("{name} is {identity}; its secrets are sealed in the database"));
     Ok(())
+}
+
+/// Keeps the secrets unless somebody has changed them since they were looked at.
+async fn keep(store: &Store, kept: &KeptAccount, before: Option<&KeptAccount>) -> anyhow::Result<()> {
+    match store.keep_account(kept, before).await {
+        Err(StoreError::Conflict) => match store.find_kept_account(&kept.name).await? {
+            Some(other) => bail!(
+                "the secrets of {} were changed meanwhile, by {} at {} UTC, and stay as they are: look at \
+                 `dunlin gateways list`, and run it again",
+                other.name,
+                other.sealed_by,
+                other.sealed_at.format("%Y-%m-%d %H:%M:%S")
+            ),
+            None => bail!("the secrets of {} were removed meanwhile, and stay so: run it again", kept.name),
+        },
+        kept => Ok(kept?),
+    }
 }
 
 /// Never from the command line, which others can see and shells remember.
@@ -158,11 +177,11 @@ async fn rotate(store: &Store, keyring: &Keyring) -> anyhow::Result<()> {
     let accounts = store.list_kept_accounts().await?;
     for kept in &accounts {
         let context = || format!("the gateway account {}", kept.name);
-        let secrets = keyring.open(&kept.name, &kept.sealed).with_context(context)?;
-        let sealed = keyring.seal(&kept.name, &secrets).with_context(context)?;
-        store
-            .keep_account(&KeptAccount { sealed, sealed_at: store.clock().now(true), ..kept.clone() })
-            .await?;
+        let secrets = keyring.open(accounts::place(kept), &kept.sealed).with_context(context)?;
+        let sealed = keyring.seal(accounts::place(kept), &secrets).with_context(context)?;
+        let anew =
+            KeptAccount { sealed, sealed_at: store.clock().now(true), sealed_by: who(), ..kept.clone() };
+        keep(store, &anew, Some(kept)).await?;
     }
     say(format_args!("{} account(s) are sealed with the present key; earlier ones can go", accounts.len()));
     Ok(())

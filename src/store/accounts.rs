@@ -13,6 +13,8 @@ pub struct KeptAccount {
     /// The secrets, sealed.
     pub sealed: String,
     pub sealed_at: Time,
+    /// Who did it, as far as the command knew.
+    pub sealed_by: String,
 }
 
 /// What is known for ever of an account that was used here.
@@ -59,42 +61,55 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps an account's secrets, in the place of those that it had.
-    pub async fn keep_account(&self, account: &KeptAccount) -> Result<(), StoreError> {
-        const TEXT: &str = "UPDATE gateway_accounts SET base_url = $2, sealed = $3, sealed_at = $4 \
-             WHERE name = $1";
+    /// Keeps an account's secrets, in the place of those that it had when they were looked at; whoever has changed them
+    /// since must not be written over. What is sealed is never twice the same, so it tells one from the other.
+    pub async fn keep_account(
+        &self,
+        account: &KeptAccount,
+        before: Option<&KeptAccount>,
+    ) -> Result<(), StoreError> {
+        const TEXT: &str = "UPDATE gateway_accounts SET base_url = $2, sealed = $3, sealed_at = $4, sealed_by = $5 \
+             WHERE name = $1 AND coalesce(sealed, '') = $6";
         self.ensure_account(&account.name, &account.gateway, account.livemode).await?;
-        on!(&self.writer, |db, _pick| {
+        let changed = on!(&self.writer, |db, _pick| {
             sqlx::query(TEXT)
                 .bind(&account.name)
                 .bind(&account.base_url)
                 .bind(&account.sealed)
                 .bind(At(account.sealed_at))
+                .bind(&account.sealed_by)
+                .bind(before.map_or("", |before| before.sealed.as_str()))
                 .execute(db)
                 .await?
                 .rows_affected()
         });
-        Ok(())
+        if changed == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     /// The accounts whose secrets are kept here, by name.
     pub async fn list_kept_accounts(&self) -> Result<Vec<KeptAccount>, StoreError> {
-        const TEXT: &str = "SELECT name, gateway, livemode, base_url, sealed, sealed_at FROM gateway_accounts \
+        const TEXT: &str = "SELECT name, gateway, livemode, base_url, sealed, sealed_at, sealed_by FROM gateway_accounts \
              WHERE sealed IS NOT NULL ORDER BY name";
-        type Row = (String, String, bool, Option<String>, String, Option<At>);
+        type Row = (String, String, bool, Option<String>, String, Option<At>, Option<String>);
         let rows: Vec<Row> = on!(&self.writer, |db, _pick| sqlx::query_as(TEXT).fetch_all(db).await?);
-        let account = |(name, gateway, livemode, base_url, sealed, sealed_at): Row| {
+        let account = |(name, gateway, livemode, base_url, sealed, sealed_at, sealed_by): Row| {
             let corrupt = |column| StoreError::corrupt("gateway_accounts", column, &name);
             let base_url = base_url.ok_or_else(|| corrupt("base_url"))?;
             let sealed_at = sealed_at.ok_or_else(|| corrupt("sealed_at"))?.0;
-            Ok(KeptAccount { name: name.clone(), gateway, livemode, base_url, sealed, sealed_at })
+            let sealed_by = sealed_by.unwrap_or_else(|| "somebody".to_owned());
+            Ok(KeptAccount { name: name.clone(), gateway, livemode, base_url, sealed, sealed_at, sealed_by })
         };
         rows.into_iter().map(account).collect()
     }
 
+    /// The account of that name, if its secrets are kept here.
+    pub async fn find_kept_account(&self, name: &str) -> Result<Option<KeptAccount>, StoreError> {
+        Ok(self.list_kept_accounts().await?.into_iter().find(|kept| kept.name == name))
+    }
+
     /// Forgets an account's secrets; false if none are kept. Whose account it was stays known.
     pub async fn forget_account(&self, name: &str) -> Result<bool, StoreError> {
-        const TEXT: &str = "UPDATE gateway_accounts SET base_url = NULL, sealed = NULL, sealed_at = NULL \
+        const TEXT: &str = "UPDATE gateway_accounts SET base_url = NULL, sealed = NULL, sealed_at = NULL, sealed_by = NULL \
              WHERE name = $1 AND sealed IS NOT NULL";
         let changed =
             on!(&self.writer, |db, _pick| sqlx::query(TEXT).bind(name).execute(db).await?.rows_affected());

@@ -194,18 +194,24 @@ async fn a_live_account_that_is_kept_is_held_to_what_a_configured_one_is() {
     let point = ("failpoint.point", "charge.before_send".to_owned());
     let broken = Config::load_over(None, &[key, point]).unwrap();
     let secrets = Secrets { secret_key: "sk_live_one".to_owned(), webhook_secret: None };
-    let kept = |url: &str| KeptAccount {
-        name: "main".to_owned(),
-        gateway: "stripe".to_owned(),
-        livemode: true,
-        base_url: url.to_owned(),
-        sealed: Keyring::new(&config.sealing).unwrap().seal("main", &secrets).unwrap(),
-        sealed_at: store.clock().now(true),
+    let kept = |url: &str| {
+        let kept = KeptAccount {
+            name: "main".to_owned(),
+            gateway: "stripe".to_owned(),
+            livemode: true,
+            base_url: url.to_owned(),
+            sealed: String::new(),
+            sealed_at: store.clock().now(true),
+            sealed_by: "the test".to_owned(),
+        };
+        let sealed = Keyring::new(&config.sealing).unwrap().seal(accounts::place(&kept), &secrets).unwrap();
+        KeptAccount { sealed, ..kept }
     };
 
-    store.keep_account(&kept("http://127.0.0.1:1")).await.unwrap();
+    let first = kept("http://127.0.0.1:1");
+    store.keep_account(&first, None).await.unwrap();
     let plain = accounts::load(&config, &store).await.unwrap_err().to_string();
-    store.keep_account(&kept("https://127.0.0.1:1")).await.unwrap();
+    store.keep_account(&kept("https://127.0.0.1:1"), Some(&first)).await.unwrap();
     let broken = accounts::load(&broken, &store).await.unwrap_err().to_string();
     let good = accounts::load(&config, &store).await;
 
@@ -227,6 +233,35 @@ fn rotation_seals_anew_and_the_old_key_can_go() {
 
     assert_eq!((rotated.code, again.code), (Some(0), Some(0)), "{}{}", rotated.err, again.err);
     assert_ne!(list(&path), before);
+}
+
+// Whoever adds is asked for the secrets, and somebody else is faster meanwhile.
+#[tokio::test]
+async fn who_was_slower_is_told_who_was_faster_and_when() {
+    let database = Database::postgres().await;
+    let (_folder, path) = folder();
+    let url = gateway();
+    let place = ("DUNLIN_STORE__URL", database.url.as_str());
+    assert_eq!(add(&path, &url, &[KEY, place, SECRET]).code, Some(0));
+    let mut slow = dunlin()
+        .args(["gateways", "add", "main", "--gateway", "stripe", "--base-url", &url])
+        .env("DUNLIN_DATA_DIR", &path)
+        .envs([KEY, place])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut asks = String::new();
+    BufReader::new(slow.stderr.as_mut().unwrap()).read_line(&mut asks).unwrap();
+
+    let fast = add(&path, &url, &[KEY, place, ("DUNLIN_GATEWAY_SECRET_KEY", "sk_test_fast_one")]);
+    slow.stdin.take().unwrap().write_all(b"sk_test_slow_one\n").unwrap();
+    let slow = Ended::from(slow.wait_with_output().unwrap());
+
+    assert!(asks.contains("secret key"), "{asks}");
+    assert_eq!(fast.code, Some(0), "{}", fast.err);
+    slow.assert_failed(&["main were changed meanwhile, by ", " UTC", "run it again"]);
 }
 
 #[test]
