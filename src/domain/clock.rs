@@ -2,9 +2,12 @@
 //! clock hold it in their hand.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
 };
 
 /// A moment, in UTC, to the microsecond.
@@ -17,6 +20,10 @@ pub type Time = DateTime<Utc>;
 pub struct Clock {
     source: Source,
     offset_micros: Arc<AtomicI64>,
+    /// What the database's clock showed last, and when that was by a clock that nobody sets.
+    database: Arc<Mutex<Option<(Time, Instant)>>>,
+    /// How far a held clock is ahead of the database's.
+    drift: TimeDelta,
 }
 
 #[derive(Debug, Clone)]
@@ -34,13 +41,48 @@ struct Held {
 
 impl Clock {
     pub fn system() -> Self {
-        Self { source: Source::System, offset_micros: Arc::default() }
+        Self::of(Source::System)
     }
 
     /// A clock that moves only when told, with ids that repeat for a seed.
     pub fn held(now: Time, seed: u64) -> Self {
         let held = Held { now, state: seed };
-        Self { source: Source::Held(Arc::new(Mutex::new(held))), offset_micros: Arc::default() }
+        Self::of(Source::Held(Arc::new(Mutex::new(held))))
+    }
+
+    fn of(source: Source) -> Self {
+        let drift = TimeDelta::zero();
+        Self { source, offset_micros: Arc::default(), database: Arc::default(), drift }
+    }
+
+    /// The same held clock as a machine has it whose clock is ahead of the database's, or behind it.
+    #[must_use]
+    pub fn drifting(&self, by: TimeDelta) -> Self {
+        Self { drift: by, ..self.clone() }
+    }
+
+    /// Evidence time of the environment: that of the database's clock, by which the age of what was sent counts,
+    /// whichever machine has sent it. Before the database was asked, or where it is on this machine, it is the system's.
+    pub fn evidence(&self, livemode: bool) -> Time {
+        let offset = if livemode { TimeDelta::zero() } else { self.offset() };
+        self.database_now().unwrap_or_else(|| self.system_now()) + offset
+    }
+
+    fn database_now(&self) -> Option<Time> {
+        match &self.source {
+            Source::System => {
+                let noted = *self.database.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                noted.map(|(at, noted_at)| {
+                    truncate(at + TimeDelta::from_std(noted_at.elapsed()).unwrap_or(TimeDelta::MAX))
+                })
+            }
+            Source::Held(_) => Some(self.system_now() - self.drift),
+        }
+    }
+
+    /// Takes over what the database's clock showed at that moment.
+    pub fn note_database_time(&self, shown: Time, at: Instant) {
+        *self.database.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((shown, at));
     }
 
     /// Business time of the environment: what `due_at` is compared with.
@@ -85,7 +127,9 @@ impl Clock {
     fn system_now(&self) -> Time {
         match &self.source {
             Source::System => truncate(Utc::now()),
-            Source::Held(held) => held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).now,
+            Source::Held(held) => {
+                held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).now + self.drift
+            }
         }
     }
 }
@@ -119,6 +163,22 @@ mod tests {
 
         assert_eq!(clock.now(false), DateTime::UNIX_EPOCH + TimeDelta::days(3));
         assert_eq!(clock.now(true), DateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn evidence_time_is_the_databases_whatever_the_machine_shows() {
+        let held = Clock::held(DateTime::UNIX_EPOCH, 1);
+        let ahead = held.drifting(TimeDelta::hours(8));
+        let system = Clock::system();
+        system.note_database_time(DateTime::UNIX_EPOCH, Instant::now());
+
+        held.advance_to_offset(TimeDelta::days(1));
+
+        assert_eq!(ahead.now(true), DateTime::UNIX_EPOCH + TimeDelta::hours(8));
+        assert_eq!(ahead.evidence(true), DateTime::UNIX_EPOCH);
+        assert_eq!(ahead.evidence(false), DateTime::UNIX_EPOCH + TimeDelta::days(1));
+        let age = system.evidence(true) - DateTime::UNIX_EPOCH;
+        assert!((TimeDelta::zero()..TimeDelta::minutes(1)).contains(&age), "{age}");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum ExchangeResult {
     Unknown,
     /// It may have been executed, and the gateway keeps an error under the key.
     StoredError,
+    /// It was taken, by an answer that cannot be read but for the gateway's id: it is asked after by that.
+    Unreadable,
     /// It may have been executed, and the key was used for other bytes than ours.
     Mismatch,
     /// The gateway has canceled, or says that it has.
@@ -43,7 +45,7 @@ pub enum ExchangeResult {
 }
 
 impl ExchangeResult {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Succeeded,
         Self::Declined,
         Self::RequiresAction,
@@ -54,6 +56,7 @@ impl ExchangeResult {
         Self::NotSent,
         Self::Unknown,
         Self::StoredError,
+        Self::Unreadable,
         Self::Mismatch,
         Self::Canceled,
         Self::Absent,
@@ -74,6 +77,7 @@ impl ExchangeResult {
             Self::NotSent => "not_sent",
             Self::Unknown => "unknown",
             Self::StoredError => "stored_error",
+            Self::Unreadable => "unreadable",
             Self::Mismatch => "mismatch",
             Self::Canceled => "canceled",
             Self::Absent => "absent",
@@ -99,6 +103,7 @@ impl ExchangeResult {
             | Self::NotSent
             | Self::Unknown
             | Self::StoredError
+            | Self::Unreadable
             | Self::Mismatch
             | Self::Canceled
             | Self::Absent
@@ -119,6 +124,7 @@ impl ExchangeResult {
             | Self::Failed
             | Self::Unknown
             | Self::StoredError
+            | Self::Unreadable
             | Self::Mismatch
             | Self::Canceled
             | Self::Absent

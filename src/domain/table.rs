@@ -279,7 +279,8 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         (Open::Planned, Kind::Send) => Verdict::Resume,
         // Only the exchange on the wire can be proven not sent, and only absence undoes a doubt (S1.9).
         (Open::Sending, Kind::NotSent) | (Open::Unknown, Kind::Absent) => Verdict::Plan,
-        (Open::Sending | Open::Settling | Open::Acting, Kind::Lost) => Verdict::Doubt,
+        // A send that is not proven unsent after all is a doubt, however the attempt came to be planned.
+        (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Lost) => Verdict::Doubt,
         (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Answered) => Verdict::Conclude,
         // Proven not sent, and yet answered: one of the two is wrong.
         (Open::Planned, Kind::Answered) => Verdict::Compare,
@@ -310,7 +311,7 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         | (Open::Settling | Open::Acting, Kind::Absent)
         | (Open::Sending | Open::Planned, Kind::Canceled) => Verdict::Refuse,
         // Whoever says so has the lease of the one job that could have moved the attempt on, and has not.
-        (Open::Planned, Kind::NotSent | Kind::Lost)
+        (Open::Planned, Kind::NotSent)
         | (Open::Sending | Open::Planned, Kind::Absent)
         // A method that is gone is met before an attempt begins, and by nothing that is open.
         | (

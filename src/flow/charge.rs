@@ -1,8 +1,10 @@
 //! Charge: carries a payment through its next attempt.
 
 use super::{
-    FlowError, Flows, Worked, abandoned, evidence,
+    FlowError, Flows, Worked, abandoned,
+    evidence::{self, Evidence},
     exchange::{About, read_first},
+    second_look,
     verdict::Verdict,
 };
 use crate::{
@@ -77,6 +79,9 @@ impl Run<'_> {
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;
         }
+        if !second_look::allows(flows, self.claimed, payment).await? {
+            return Ok(());
+        }
         let account = flows.account(payment)?;
         if !flows.await_turn(self.claimed, account).await? {
             return Ok(());
@@ -93,9 +98,6 @@ impl Run<'_> {
 
     /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
     async fn resume(&self, payment: &Payment) -> Result<(), FlowError> {
-        if abandoned::is_gone(self.flows, payment) {
-            return self.give_up(payment).await;
-        }
         let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
             return self.end(JobEnd::Done).await;
         };
@@ -105,6 +107,19 @@ impl Run<'_> {
             return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await;
         };
         let account = self.flows.account(payment)?;
+        let evidence = Evidence {
+            traits: account.gateway.traits(),
+            exchanges: &exchanges,
+            now: self.flows.evidence_time(payment),
+        };
+        if !evidence.is_unsent() {
+            let reason = "an earlier send of the attempt is not proven unsent".to_owned();
+            tracing::error!(payment.id = %payment.id, "{} is asked after: {reason}", payment.id);
+            return self.finish(payment, Event::Lost { attempt, reason, operation: None }).await.map(drop);
+        }
+        if abandoned::is_gone(self.flows, payment) {
+            return self.give_up(payment).await;
+        }
         if !self.flows.await_turn(self.claimed, account).await? {
             return Ok(());
         }
@@ -123,7 +138,8 @@ impl Run<'_> {
     async fn lost_worker(&self, payment: &Payment) -> Result<(), FlowError> {
         self.flows.store.pass(Point::Rescuing).await?;
         let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-        let event = Event::Lost { attempt, reason: "the worker vanished while it was charging".to_owned() };
+        let reason = "the worker vanished while it was charging".to_owned();
+        let event = Event::Lost { attempt, reason, operation: None };
         self.finish(payment, event).await.map(drop)
     }
 
@@ -223,7 +239,10 @@ impl Run<'_> {
                 (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
             }
             Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
-                (Event::Lost { attempt, reason }, JobEnd::Done)
+                (Event::Lost { attempt, reason, operation: None }, JobEnd::Done)
+            }
+            Reading::Unreadable { operation, reason } => {
+                (Event::Lost { attempt, reason, operation: Some(operation) }, JobEnd::Done)
             }
         }
     }

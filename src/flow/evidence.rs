@@ -25,23 +25,42 @@ pub(super) struct Evidence<'a> {
 pub(super) enum Absence {
     /// The request may not have come to light yet.
     ProvesNothing,
-    /// It counts, and needs a second one that finds nothing, at that time or later.
-    First { again_at: Time },
+    /// It counts, and needs a second one that finds nothing, after that long or later.
+    First { again_in: TimeDelta },
     /// The gateway does not have it.
     Proven,
 }
 
 impl Evidence<'_> {
     /// Whether the same bytes may go again under their key, which the gateway must still remember, and whose answer
-    /// must not be an error that it has kept.
-    pub(super) fn may_resend(&self, first_sent_at: Time) -> bool {
+    /// must not be an error that it has kept. It is asked before each send, for much time may lie between two.
+    pub(super) fn may_resend(&self, born_at: Time) -> bool {
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
+        // A send that is dated in the future was so by a clock that is off, and its age is not known.
+        let is_young = |sent_at: Time| (TimeDelta::zero()..limit).contains(&(self.now - sent_at));
+        let first_sent_at = first_send(self.exchanges).map_or(born_at, |first| first.opened_at);
         // An error under the key of a cancel says nothing about the key of a send.
-        let sent = ended(self.exchanges).filter(|(exchange, _)| exchange.kind.moves_money());
-        let is_useless =
-            sent.map(|(_, result)| result).any(|result| result == Some(ExchangeResult::StoredError));
-        self.traits.key_supported && self.now - first_sent_at < limit && !is_useless
+        let mut sent = ended(self.exchanges).filter(|(exchange, _)| exchange.kind.moves_money());
+        // A kept error comes again, and what the gateway has named is asked after by its name.
+        let is_useless = sent.any(|(_, result)| {
+            matches!(result, Some(ExchangeResult::StoredError | ExchangeResult::Unreadable))
+        });
+        self.traits.key_supported && is_young(born_at) && is_young(first_sent_at) && !is_useless
+    }
+
+    /// Whether nothing that was sent can have been executed: each send was turned away, or came before looks that
+    /// prove that the gateway has nothing. Only then is the next send a first one (S1.8).
+    pub(super) fn is_unsent(&self) -> bool {
+        let proven =
+            ended(self.exchanges).filter(|(_, result)| *result == Some(ExchangeResult::ProvenAbsent));
+        let proven_at = proven.map(|(exchange, _)| exchange.opened_at).max();
+        let is_unexecuted = |send: &Exchange| {
+            let result = send.closed.as_ref().and_then(|closed| closed.result);
+            result.is_some_and(ExchangeResult::is_unexecuted)
+                || proven_at.is_some_and(|proven_at| send.opened_at < proven_at)
+        };
+        sends(self.exchanges).all(is_unexecuted)
     }
 
     /// When whoever looks must see what was sent last, if it was taken.
@@ -54,17 +73,20 @@ impl Evidence<'_> {
     /// What it proves that a look has found nothing now. It counts only late enough, and only twice (S1.9).
     pub(super) fn absence(&self, last_sent_at: Time) -> Absence {
         let counts_from = self.shows_from(last_sent_at);
-        if self.now < counts_from {
+        // What is dated in the future was so by a clock that is off, and when it was sent is not known.
+        let is_dated_well = |send: &Exchange| send.opened_at <= self.now;
+        if self.now < counts_from || !sends(self.exchanges).all(is_dated_well) {
             return Absence::ProvesNothing;
         }
         let counts = counts_from..=self.now - BETWEEN_ABSENCES;
         let before = |(exchange, result): (&Exchange, Option<ExchangeResult>)| {
-            result == Some(ExchangeResult::Absent) && counts.contains(&exchange.opened_at)
+            let is_absent = matches!(result, Some(ExchangeResult::Absent | ExchangeResult::ProvenAbsent));
+            is_absent && counts.contains(&exchange.opened_at)
         };
         if ended(self.exchanges).any(before) {
             return Absence::Proven;
         }
-        Absence::First { again_at: self.now + BETWEEN_ABSENCES }
+        Absence::First { again_in: BETWEEN_ABSENCES }
     }
 }
 
@@ -168,6 +190,72 @@ mod tests {
         assert!(!may_resend(&traits(), &[], at(8 * HOUR)));
     }
 
+    // S2.11
+    #[test]
+    fn the_keys_life_counts_from_the_first_send_that_is_on_record() {
+        let sent = |opened_at| [exchange(ExchangeKind::Create, opened_at, None)];
+
+        assert!(may_resend(&traits(), &sent(at(-1)), at(8 * HOUR - 2)));
+        assert!(!may_resend(&traits(), &sent(at(-1)), at(8 * HOUR - 1)));
+        assert!(!may_resend(&traits(), &sent(at(HOUR)), at(8 * HOUR)), "and from the attempt's birth");
+    }
+
+    #[test]
+    fn a_send_that_is_dated_in_the_future_proves_nothing() {
+        let sent = |opened_at| [exchange(ExchangeKind::Create, opened_at, None)];
+        let late =
+            [exchange(ExchangeKind::Create, at(0), None), exchange(ExchangeKind::Create, at(9 * HOUR), None)];
+
+        assert!(may_resend(&traits(), &sent(at(0)), at(0)));
+        assert!(!may_resend(&traits(), &[], at(-1)), "born in the future");
+        assert!(!may_resend(&traits(), &sent(at(HOUR)), at(HOUR - 1)), "sent in the future");
+        assert_eq!(absence(&late, at(9 * HOUR - 1)), Absence::ProvesNothing);
+        assert!(matches!(absence(&late, at(9 * HOUR)), Absence::First { .. }));
+    }
+
+    // S1.8
+    #[test]
+    fn nothing_was_sent_where_each_send_was_turned_away() {
+        let is_unsent =
+            |exchanges: &[Exchange]| Evidence { traits: &traits(), exchanges, now: at(9 * HOUR) }.is_unsent();
+        let sent = |result| exchange(ExchangeKind::Create, at(1), result);
+
+        assert!(is_unsent(&[]));
+        assert!(!is_unsent(&[sent(None)]), "it may be on the wire");
+        for result in ExchangeResult::ALL {
+            let turned_away =
+                [ExchangeResult::NotSent, ExchangeResult::Credentials, ExchangeResult::Rejected]
+                    .contains(&result);
+            let not_sent = sent(Some(ExchangeResult::NotSent));
+            assert_eq!(is_unsent(&[sent(Some(result))]), turned_away, "{result:?}");
+            assert_eq!(is_unsent(&[sent(Some(result)), not_sent]), turned_away, "{result:?}, then not sent");
+        }
+    }
+
+    // S1.9
+    #[test]
+    fn nothing_was_sent_before_an_absence_that_is_proven() {
+        let is_unsent =
+            |exchanges: &[Exchange]| Evidence { traits: &traits(), exchanges, now: at(9 * HOUR) }.is_unsent();
+        let sent = |opened_at, result| exchange(ExchangeKind::Create, opened_at, result);
+        let looked = |result| exchange(ExchangeKind::Query, at(2 * HOUR), Some(result));
+        let lost = sent(at(0), Some(ExchangeResult::Unknown));
+        let proven = looked(ExchangeResult::ProvenAbsent);
+
+        assert!(is_unsent(&[lost.clone(), proven.clone()]));
+        assert!(!is_unsent(&[lost.clone(), looked(ExchangeResult::Absent)]), "one look proves nothing");
+        assert!(!is_unsent(&[
+            lost.clone(),
+            proven.clone(),
+            sent(at(3 * HOUR), Some(ExchangeResult::Unknown))
+        ]));
+        assert!(
+            !is_unsent(&[proven.clone(), sent(at(2 * HOUR), None)]),
+            "it may have been sent after the look"
+        );
+        assert!(is_unsent(&[lost, proven, sent(at(3 * HOUR), Some(ExchangeResult::NotSent))]));
+    }
+
     // S2.10
     #[test]
     fn nothing_goes_again_where_the_gateway_knows_no_keys() {
@@ -179,11 +267,13 @@ mod tests {
     #[test]
     fn nothing_goes_again_once_the_gateway_keeps_an_error_under_the_key() {
         let kept = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::StoredError))];
+        let named = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::Unreadable))];
         let lost = [exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::Unknown))];
         let of_a_cancel = [exchange(ExchangeKind::Cancel, at(0), Some(ExchangeResult::StoredError))];
 
         assert!(may_resend(&traits(), &of_a_cancel, at(1)));
         assert!(!may_resend(&traits(), &kept, at(1)));
+        assert!(!may_resend(&traits(), &named, at(1)));
         assert!(may_resend(&traits(), &lost, at(1)));
     }
 
@@ -198,9 +288,7 @@ mod tests {
     // S1.9
     #[test]
     fn a_first_absence_asks_for_a_second_one_five_minutes_later() {
-        let again_at = at(HOUR + 5 * MINUTE);
-
-        assert_eq!(absence(&[], at(HOUR)), Absence::First { again_at });
+        assert_eq!(absence(&[], at(HOUR)), Absence::First { again_in: TimeDelta::minutes(5) });
     }
 
     // S1.9
@@ -209,7 +297,7 @@ mod tests {
         let looked = [absent(at(HOUR))];
         let early = at(HOUR + 5 * MINUTE - 1);
 
-        assert_eq!(absence(&looked, early), Absence::First { again_at: early + BETWEEN_ABSENCES });
+        assert_eq!(absence(&looked, early), Absence::First { again_in: BETWEEN_ABSENCES });
         assert_eq!(absence(&looked, at(HOUR + 5 * MINUTE)), Absence::Proven);
     }
 

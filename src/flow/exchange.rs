@@ -160,7 +160,7 @@ pub(super) fn read_first<A>(
 impl Flows {
     /// The row that must be committed before a byte of the call leaves (S1.5).
     pub(super) fn exchange(&self, account: &Account, about: About, call: &Call) -> Exchange {
-        let now = self.clock().now(account.livemode);
+        let now = self.clock().evidence(account.livemode);
         let (payment, attempt, refund) = match about {
             About::Attempt(payment, n) => (payment, n, None),
             About::Refund(payment, refund) => (payment, 0, Some(refund)),
@@ -184,7 +184,7 @@ impl Flows {
 
     /// A new exchange with the bytes, key and API version of an earlier one.
     pub(super) fn same_bytes(&self, account: &Account, first: &Exchange) -> Exchange {
-        let now = self.clock().now(account.livemode);
+        let now = self.clock().evidence(account.livemode);
         let id = ExchangeId::mint(now, self.clock().random());
         Exchange { id, resend: true, opened_at: now, closed: None, ..first.clone() }
     }

@@ -170,7 +170,7 @@ async fn look_again(
     payment: &Payment,
     attempt: &Attempt,
 ) -> Result<(), FlowError> {
-    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: flows.now(payment) };
+    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: flows.evidence_time(payment) };
     if !inquiry.is_possible()? {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     }

@@ -1,7 +1,7 @@
 //! Inquiry: asks a gateway what became of an attempt.
 
 use super::{
-    FlowError, Flows,
+    FlowError, Flows, evidence,
     exchange::{About, Talk},
 };
 use crate::{
@@ -33,14 +33,18 @@ impl Inquiry<'_> {
         let attempts = flows.store.list_attempts(payment.id).await?;
         // An attempt that was never charged has no charge; the last one that was is what the intent still names.
         let mut earlier = attempts.iter().rev().filter(|other| other.n < attempt.n);
+        let about = About::Attempt(payment.id, attempt.n);
+        let exchanges = flows.list_exchanges(about).await?;
+        // Whichever machine's clock was wrong, a listing that begins too late would find nothing.
+        let first = evidence::first_send(&exchanges).map_or(attempt.first_sent_at, |send| send.opened_at);
         let tried = Tried {
             payment,
             n: attempt.n,
-            first_sent_at: attempt.first_sent_at,
+            first_sent_at: first.min(attempt.first_sent_at),
             last_sent_at,
             earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
         };
-        let talk = Talk { flows, claimed, account, about: About::Attempt(payment.id, attempt.n) };
+        let talk = Talk { flows, claimed, account, about };
         let gateway = &account.gateway;
         talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
     }

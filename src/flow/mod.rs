@@ -27,6 +27,7 @@ pub mod refund;
 pub mod refunds;
 mod replays;
 pub mod resolve;
+mod second_look;
 pub mod sweep;
 mod trail;
 mod turns;
@@ -210,6 +211,11 @@ impl Flows {
     /// Business time of the payment's environment.
     fn now(&self, payment: &Payment) -> Time {
         self.clock().now(payment.livemode)
+    }
+
+    /// The time by which the age of what was sent to a gateway counts.
+    fn evidence_time(&self, payment: &Payment) -> Time {
+        self.clock().evidence(payment.livemode)
     }
 
     fn change(&self, actor: impl Into<Actor>, subject: Subject) -> Change {

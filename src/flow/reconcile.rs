@@ -74,10 +74,19 @@ impl Look<'_> {
         let may_resend = self.evidence(&exchanges)?.may_resend(first_sent_at);
         match evidence::first_send(&exchanges).filter(|_| may_resend) {
             Some(first) => {
+                // Where people want it charged again, the gateway's own word on the first send comes first.
+                let is_wanted = self.payment.wanted_again_at().is_some();
+                let last_sent_at = evidence::last_sent_at(&exchanges).unwrap_or(first_sent_at);
+                if is_wanted && self.is_settled_by_asking(last_sent_at).await? {
+                    return Ok(());
+                }
                 if self.resend(first).await? {
                     return Ok(());
                 }
-                self.ask(&exchanges, self.flows.now(self.payment)).await
+                if is_wanted {
+                    return self.again().await;
+                }
+                self.ask(&exchanges, self.flows.evidence_time(self.payment)).await
             }
             // Absence is evidence only well after the request last left.
             None => self.ask(&exchanges, evidence::last_sent_at(&exchanges).unwrap_or(first_sent_at)).await,
@@ -86,7 +95,7 @@ impl Look<'_> {
 
     fn evidence<'e>(&'e self, exchanges: &'e [Exchange]) -> Result<Evidence<'e>, FlowError> {
         let traits = self.flows.account(self.payment)?.gateway.traits();
-        Ok(Evidence { traits, exchanges, now: self.flows.now(self.payment) })
+        Ok(Evidence { traits, exchanges, now: self.flows.evidence_time(self.payment) })
     }
 
     /// S2.10: the gateway knows neither keys nor our reference, and its own id never reached us.
@@ -100,6 +109,26 @@ impl Look<'_> {
             format!("the outcome of attempt {} is unknown, and the gateway cannot be asked", self.attempt.n);
         self.review(reason).await?;
         self.flows.end_job(&self.claimed.lease, JobEnd::Done).await
+    }
+
+    /// Asks before anything is sent; true when that settled the matter, or the job has passed on.
+    async fn is_settled_by_asking(&self, last_sent_at: Time) -> Result<bool, FlowError> {
+        let Self { flows, claimed, payment, attempt } = *self;
+        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+        if !inquiry.is_possible()? {
+            return Ok(false);
+        }
+        let Some((finding, closing)) = inquiry.ask().await? else { return Ok(true) };
+        let attempt = attempt.n;
+        match finding {
+            Finding::Answered(answer) => {
+                self.conclude(Event::Answered { attempt, answer }, closing).await.map(|()| true)
+            }
+            Finding::Canceled => self.conclude(Event::Canceled { attempt }, closing).await.map(|()| true),
+            Finding::Absent | Finding::More(_) | Finding::Nothing(_) => {
+                self.note(closing).await.map(|()| false)
+            }
+        }
     }
 
     /// Sends the same bytes under the same key; true when that settled the matter.
@@ -119,7 +148,11 @@ impl Look<'_> {
                 self.conclude(Event::Rejected { attempt, rejection }, closing).await?;
                 Ok(true)
             }
-            Reading::NotSent(_) | Reading::Unknown(_) | Reading::StoredError(_) | Reading::Mismatch(_) => {
+            Reading::NotSent(_)
+            | Reading::Unknown(_)
+            | Reading::StoredError(_)
+            | Reading::Unreadable { .. }
+            | Reading::Mismatch(_) => {
                 reading.alert(self.payment);
                 self.note(closing).await?;
                 Ok(false)
@@ -158,9 +191,13 @@ impl Look<'_> {
         let may_count = self.attempt.status == AttemptStatus::Unknown && !evidence::was_accepted(exchanges);
         let evidence = self.evidence(exchanges)?;
         match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
-            Absence::Proven => self.conclude(Event::Absent { attempt: self.attempt.n }, closing).await,
-            Absence::First { again_at } => {
+            Absence::Proven => {
+                let attempt = self.attempt.n;
+                self.conclude(Event::Absent { attempt }, closing.proven_absent()).await
+            }
+            Absence::First { again_in } => {
                 self.note(closing).await?;
+                let again_at = self.flows.now(self.payment) + again_in;
                 self.flows.end_job(&self.claimed.lease, JobEnd::Again(again_at)).await
             }
             Absence::ProvesNothing => {
@@ -184,9 +221,9 @@ impl Look<'_> {
                 super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
                 Ok(())
             }
-            Err(CommitError::LeaseLost) => self.flows.keep(closing).await,
+            Err(CommitError::LeaseLost) => self.flows.keep(closing.unproven()).await,
             Err(CommitError::Refused(_)) => {
-                self.flows.keep(closing).await?;
+                self.flows.keep(closing.unproven()).await?;
                 self.again().await
             }
             Err(error) => Err(error.into()),
@@ -213,7 +250,12 @@ impl Look<'_> {
     /// After a day a person is told, whatever becomes of this look, and asking goes on (S1.10). What was accepted
     /// and never finished is no clearer than what was never answered.
     async fn review_if_overdue(&self) -> Result<(), FlowError> {
-        let age = self.flows.now(self.payment) - self.attempt.first_sent_at;
+        // What people have decided since gets its time too.
+        let since = self
+            .payment
+            .wanted_again_at()
+            .map_or(self.attempt.first_sent_at, |at| at.max(self.attempt.first_sent_at));
+        let age = self.flows.now(self.payment) - since;
         let limit = i64::try_from(self.flows.settings.review_after_s).unwrap_or(i64::MAX);
         if age.num_seconds() < limit || self.payment.status.review_reason().is_some() {
             return Ok(());

@@ -36,6 +36,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> 
     match refund.status {
         RefundStatus::Pending => run.send().await,
         RefundStatus::Sending => run.lost_worker().await,
+        RefundStatus::Unknown if account.gateway.traits().runs_at_most_once() && !run.may_be_asked() => {
+            run.leave_to_a_person().await
+        }
         RefundStatus::Unknown => {
             run.review_if_overdue().await?;
             run.resolve().await
@@ -66,7 +69,15 @@ impl Run<'_> {
         if !self.flows.may_begin(self.claimed) {
             return self.end(JobEnd::Again(self.now())).await;
         }
-        let exchange = match evidence::first_send(&self.exchanges().await?) {
+        let exchanges = self.exchanges().await?;
+        if !self.evidence(&exchanges).is_unsent() {
+            let reason = "an earlier send of the refund is not proven unsent".to_owned();
+            tracing::error!(refund.id = %self.refund.id, "{} is asked after: {reason}", self.refund.id);
+            return self
+                .conclude(Event::Lost { reason, operation: None }, JobEnd::Again(self.now()), None)
+                .await;
+        }
+        let exchange = match evidence::first_send(&exchanges) {
             // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
             Some(first) => self.flows.same_bytes(self.account, first),
             None => match self.account.gateway.refund(self.refund) {
@@ -102,7 +113,10 @@ impl Run<'_> {
                 (Event::NotSent { reason: reason.clone() }, JobEnd::Failed(at, reason))
             }
             Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
-                (Event::Lost { reason }, again)
+                (Event::Lost { reason, operation: None }, again)
+            }
+            Reading::Unreadable { operation, reason } => {
+                (Event::Lost { reason, operation: Some(operation) }, again)
             }
         };
         self.flows.store.pass(Point::Answered).await?;
@@ -113,7 +127,7 @@ impl Run<'_> {
     /// The worker that had it vanished while the request may have been on the wire (S5.6).
     async fn lost_worker(&self) -> Result<(), FlowError> {
         let reason = "the worker vanished while it was refunding".to_owned();
-        self.conclude(Event::Lost { reason }, JobEnd::Again(self.now()), None).await
+        self.conclude(Event::Lost { reason, operation: None }, JobEnd::Again(self.now()), None).await
     }
 
     /// A job that loses its worker again and again waits an hour each time, and a person is told (S5.6).
@@ -149,6 +163,7 @@ impl Run<'_> {
             | Reading::NotSent(_)
             | Reading::Unknown(_)
             | Reading::StoredError(_)
+            | Reading::Unreadable { .. }
             | Reading::Mismatch(_) => {
                 self.flows.keep(closing).await?;
                 self.ask(&self.exchanges().await?).await
@@ -156,8 +171,28 @@ impl Run<'_> {
         }
     }
 
+    /// Whether there is anything to ask by: the gateway's own id, or our reference in its listings (S2.9).
+    fn may_be_asked(&self) -> bool {
+        self.account.gateway.traits().query_by_reference || self.refund.operation.is_some()
+    }
+
+    /// S2.10: the gateway knows neither keys nor our reference, and its own id never reached us. A person looks, and
+    /// what the gateway tells unasked still counts.
+    async fn leave_to_a_person(&self) -> Result<(), FlowError> {
+        if self.refund.review_reason.is_none() {
+            let reason =
+                format!("the outcome of {} is unknown, and the gateway cannot be asked", self.refund.id);
+            tracing::error!(refund.id = %self.refund.id, "{} needs a look: {reason}", self.refund.id);
+            self.conclude(Event::Review { reason }, JobEnd::Keep, None).await?;
+        }
+        self.later().await
+    }
+
     /// Asks the gateway by its own id, or by a complete listing.
     async fn ask(&self, exchanges: &[Exchange]) -> Result<(), FlowError> {
+        if !self.may_be_asked() {
+            return self.later().await;
+        }
         let gateway = &self.account.gateway;
         let read = |call: &Call, reply: &Reply| gateway.read_refund_query(self.refund, call, reply);
         let asked = self.talk().ask(gateway.query_refund(self.refund), read).await?;
@@ -185,10 +220,13 @@ impl Run<'_> {
             evidence::last_sent_at(exchanges).or(self.refund.first_sent_at).unwrap_or(evidence.now);
         let may_count = self.refund.status == RefundStatus::Unknown;
         match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
-            Absence::Proven => self.conclude(Event::Absent, JobEnd::Again(evidence.now), Some(closing)).await,
-            Absence::First { again_at } => {
+            Absence::Proven => {
+                let closing = Some(closing.proven_absent());
+                self.conclude(Event::Absent, JobEnd::Again(self.now()), closing).await
+            }
+            Absence::First { again_in } => {
                 self.flows.keep(closing).await?;
-                self.end(JobEnd::Again(again_at)).await
+                self.end(JobEnd::Again(self.now() + again_in)).await
             }
             Absence::ProvesNothing => {
                 self.flows.keep(closing).await?;
@@ -218,7 +256,7 @@ impl Run<'_> {
             }
             Err(error @ (CommitError::LeaseLost | CommitError::RefundRefused(_))) => {
                 if let Some(closing) = closing {
-                    self.flows.keep(closing).await?;
+                    self.flows.keep(closing.unproven()).await?;
                 }
                 // Another worker has it, or it has changed since we looked; the next look sees it as it is.
                 let is_ours = matches!(error, CommitError::RefundRefused(_));
@@ -244,7 +282,11 @@ impl Run<'_> {
     }
 
     fn evidence<'e>(&'e self, exchanges: &'e [Exchange]) -> Evidence<'e> {
-        Evidence { traits: self.account.gateway.traits(), exchanges, now: self.now() }
+        Evidence {
+            traits: self.account.gateway.traits(),
+            exchanges,
+            now: self.flows.clock().evidence(self.refund.livemode),
+        }
     }
 
     async fn exchanges(&self) -> Result<Vec<Exchange>, FlowError> {

@@ -74,7 +74,7 @@ impl Flows {
         };
         let exchanges = self.list_exchanges(About::Attempt(payment.id, attempt.n)).await?;
         let traits = self.account(payment)?.gateway.traits();
-        let evidence = Evidence { traits, exchanges: &exchanges, now: self.now(payment) };
+        let evidence = Evidence { traits, exchanges: &exchanges, now: self.evidence_time(payment) };
         if ruling == Ruling::ChargeAgain && evidence.may_resend(attempt.first_sent_at) {
             return Ok(true);
         }

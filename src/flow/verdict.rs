@@ -3,6 +3,7 @@
 use crate::{
     domain::{attempt, exchange_result::ExchangeResult, refund},
     gateway::{Cancellation, Finding, Reading},
+    store::change::{Closing, ExchangeWrite},
 };
 
 /// How an exchange ended.
@@ -16,6 +17,30 @@ pub(super) struct Ended {
 impl Ended {
     pub(super) fn new(result: ExchangeResult, words: &str) -> Self {
         Self { result, words: words.to_owned() }
+    }
+}
+
+impl ExchangeWrite {
+    /// The end of a look that found nothing, and with those before it proves that there is nothing.
+    pub(super) fn proven_absent(self) -> Self {
+        self.with(ExchangeResult::ProvenAbsent)
+    }
+
+    /// The same where what it proves was not committed with it: something may have been sent since.
+    pub(super) fn unproven(self) -> Self {
+        match self {
+            Self::Close(Closing { result: Some(ExchangeResult::ProvenAbsent), .. }) => {
+                self.with(ExchangeResult::Absent)
+            }
+            Self::Close(_) | Self::Open(_) => self,
+        }
+    }
+
+    fn with(self, result: ExchangeResult) -> Self {
+        match self {
+            Self::Close(closing) => Self::Close(Closing { result: Some(result), ..closing }),
+            Self::Open(_) => self,
+        }
     }
 }
 
@@ -66,6 +91,7 @@ impl<A: Verdict> Verdict for Reading<A> {
             Self::StoredError(reason) => {
                 Ended::new(ExchangeResult::StoredError, &format!("stored error: {reason}"))
             }
+            Self::Unreadable { reason, .. } => Ended::new(ExchangeResult::Unreadable, reason),
             Self::Mismatch(reason) => Ended::new(ExchangeResult::Mismatch, &format!("mismatch: {reason}")),
         }
     }

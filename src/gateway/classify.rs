@@ -22,6 +22,8 @@ pub(super) enum Said<A> {
     Mismatch(String),
     /// The gateway broke.
     Failed(String),
+    /// A result that cannot be read but for the gateway's id of it.
+    Unreadable { operation: String, why: String },
     /// Nothing that is about this call.
     Nothing(String),
 }
@@ -66,6 +68,9 @@ pub(super) fn classify<A: Answered>(traits: &Traits, send: Send, heard: Heard<A>
         (Said::Limited(why), Send::First) if traits.limiter_before_idempotency => Reading::NotSent(why),
         (Said::Failed(why), Send::First | Send::Again) if traits.replays_errors && replayed => {
             Reading::StoredError(why)
+        }
+        (Said::Unreadable { operation, why }, Send::First | Send::Again) => {
+            Reading::Unreadable { operation, reason: why }
         }
         (Said::Mismatch(why), Send::First | Send::Again) => Reading::Mismatch(why),
         (

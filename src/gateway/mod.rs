@@ -101,6 +101,11 @@ pub enum Reading<A = Answer> {
     Unknown(String),
     /// It may have been executed, and sending it again brings the same error.
     StoredError(String),
+    /// The gateway has it under this id, and what it said of it besides cannot be read.
+    Unreadable {
+        operation: String,
+        reason: String,
+    },
     /// It may have been executed; the key was used for other bytes than ours, which a person should know.
     Mismatch(String),
 }

@@ -1,12 +1,22 @@
 //! The surroundings of payments: tenants, and the test clock.
 
-use super::{Store, StoreError, row::At, text::on};
+use super::{
+    Store, StoreError,
+    row::At,
+    text::{Text, on},
+};
 use crate::domain::clock::Clock;
 use chrono::TimeDelta;
 use dunlin_jobs::TenantId;
+use std::time::Instant;
 
 /// How far test time is ahead.
 pub(super) const OFFSET: &str = "SELECT offset_us FROM clocks WHERE environment = 'test'";
+
+const CLOCKS: Text = Text {
+    sqlite: "SELECT (SELECT offset_us FROM clocks WHERE environment = 'test'), NULL",
+    postgres: "SELECT (SELECT offset_us FROM clocks WHERE environment = 'test'), clock_timestamp()",
+};
 
 /// Has a clock go by what stands in the database.
 pub(super) fn follow(clock: &Clock, offset: Option<i64>) {
@@ -49,12 +59,18 @@ impl Store {
         found.map(tenant).transpose()
     }
 
-    /// Reads how far test time is ahead, so that all replicas agree on it. Where the database is behind what it said
-    /// before, as after a failover, it is told again: test time never goes back.
+    /// Reads how far test time is ahead, and the time of a database that has a clock of its own, so that all replicas
+    /// agree on both. Where the database is behind what it said of test time before, as after a failover, it is told
+    /// again: test time never goes back.
     pub async fn refresh_clock(&self) -> Result<(), StoreError> {
-        let offset: Option<i64> =
-            on!(&self.db, |db, _pick| sqlx::query_scalar(OFFSET).fetch_optional(db).await?);
+        let asked_at = Instant::now();
+        let (offset, now): (Option<i64>, Option<At>) =
+            on!(&self.db, |db, pick| sqlx::query_as(pick(CLOCKS)).fetch_one(db).await?);
         follow(&self.clock, offset);
+        if let Some(At(now)) = now {
+            // It was read between the question and the answer.
+            self.clock.note_database_time(now, asked_at + asked_at.elapsed() / 2);
+        }
         let ours = self.clock.offset();
         if ours > TimeDelta::microseconds(offset.unwrap_or(0)) {
             self.advance_clock(ours).await?;

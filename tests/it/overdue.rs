@@ -26,6 +26,7 @@ both! {
     what_settles_for_too_long_comes_before_a_person_and_ends_by_its_result
     what_was_accepted_is_never_sent_anew_though_the_gateway_forgets_it
     where_a_gateway_can_be_asked_in_no_way_a_doubt_goes_to_a_person_and_is_never_sent_again
+    where_a_gateway_can_be_asked_in_no_way_a_refund_goes_to_a_person_and_is_never_sent_again
 }
 
 // S1: pending -> unknown (overdue)
@@ -192,4 +193,32 @@ async fn where_a_gateway_can_be_asked_in_no_way_a_doubt_goes_to_a_person_and_is_
     let exchanges = world.flows.store.list_exchanges(payment.id).await.unwrap();
     let kinds: Vec<_> = exchanges.iter().map(|exchange| exchange.kind).collect();
     assert_eq!(kinds, [ExchangeKind::Create]);
+}
+
+// S2.10
+async fn where_a_gateway_can_be_asked_in_no_way_a_refund_goes_to_a_person_and_is_never_sent_again(
+    database: Database,
+) {
+    let mut world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await.id;
+    world.run_due_jobs().await;
+    let account = world.flows.gateways.default_for(false).unwrap().clone();
+    let gateway: Arc<dyn Gateway> = Arc::new(Bare::over(&account.gateway));
+    world.flows.gateways = Registry::of_accounts([Account { gateway, ..account }]);
+    world.flows.client = Client::in_process(Arc::new(|_| {
+        std::future::ready(Err(SendError::Lost("no answer".to_owned()))).boxed()
+    }));
+    let refund = world.try_refund(payment, Some(500), "r").await.unwrap().0.id;
+
+    world.travel(TimeDelta::hours(1)).await;
+    let early = world.refund(refund).await;
+    world.travel(TimeDelta::days(3)).await;
+
+    assert_eq!(early.status, refund::RefundStatus::Unknown);
+    assert!(early.review_reason.is_some_and(|why| why.contains("cannot be asked")));
+    let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
+    let about = exchanges.iter().filter(|exchange| exchange.refund == Some(refund));
+    assert_eq!(about.map(|exchange| exchange.kind).collect::<Vec<_>>(), [ExchangeKind::Refund]);
+    let events = world.flows.store.list_event_types(payment).await.unwrap();
+    assert_eq!(events.iter().filter(|event| *event == "refund.needs_review").count(), 1, "{events:?}");
 }

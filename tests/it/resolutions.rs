@@ -10,12 +10,13 @@ use crate::support::{
 use chrono::TimeDelta;
 use dunlin::{
     domain::{
-        attempt::AttemptStatus,
+        attempt::{AttemptStatus, ExchangeKind},
+        hold_reason::HoldReason,
         payment::{Payment, Ruling, Status},
     },
     flow::{FlowError, resolve::Request},
     gateway::{
-        Call,
+        Call, Reply,
         client::{Client, SendError},
     },
     store::KeyHolder,
@@ -23,15 +24,23 @@ use dunlin::{
 use dunlin_jobs::PaymentId;
 use futures_util::FutureExt;
 use serde_json::Value;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 both! {
     what_a_person_says_was_taken_is_paid_and_never_charged_again
     what_never_arrived_is_charged_once_when_two_agree
     while_the_gateway_knows_the_key_it_charges_once_whoever_was_wrong
+    what_people_want_again_is_not_sent_again_once_its_key_may_be_forgotten
+    credentials_that_are_refused_upon_a_word_do_not_begin_another_attempt
+    a_refusal_upon_a_word_is_not_about_what_was_sent_before
+    what_people_want_again_is_asked_after_before_it_is_sent
+    a_new_attempt_that_people_want_begins_only_once_the_gateway_denies_the_old_one
     what_may_still_come_to_light_is_waited_for
     a_success_that_comes_to_light_later_is_given_back
     what_two_agree_was_not_charged_is_canceled_at_the_gateway
@@ -45,6 +54,8 @@ enum Fate {
     Lost,
     /// It is executed, and its answer is lost.
     Taken,
+    /// It does not arrive: something before the gateway's own work answers with this status and body.
+    Answered(u16, &'static str),
 }
 
 /// Decides on each call, by the number of the POST that it is and by the time since the beginning.
@@ -59,6 +70,9 @@ fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync
             Fate::Through => world::answer(&bank, call),
             Fate::Lost => lost,
             Fate::Taken => world::answer(&bank, call).and(lost),
+            Fate::Answered(status, body) => {
+                Ok(Reply { status, headers: BTreeMap::new(), body: body.as_bytes().to_vec() })
+            }
         };
         std::future::ready(result).boxed()
     }));
@@ -180,9 +194,121 @@ async fn while_the_gateway_knows_the_key_it_charges_once_whoever_was_wrong(datab
     let agreed = world.agree(id, Ruling::ChargeAgain).await;
     world.travel(TimeDelta::minutes(10)).await;
 
-    assert_eq!(agreed.attempt.unwrap().status, AttemptStatus::Planned);
+    // What people say does not prove that nothing was sent.
+    assert_eq!(agreed.attempt.unwrap().status, AttemptStatus::Unknown);
     assert_eq!(world.payment(id).await.status, Status::Succeeded);
     assert_eq!((world.captures(id), world.attempts(id).await), (1, vec![AttemptStatus::Succeeded]));
+}
+
+/// A payment that was taken, whose answer was lost, and which two people want charged again after four hours; from
+/// then until `until` each call meets `fate`.
+async fn wanted_again(world: &mut World, until: TimeDelta, fate: fn(usize) -> Fate) -> PaymentId {
+    meet(world, move |nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 4 => Fate::Lost,
+        _ if passed < until => fate(nth),
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 4 - TimeDelta::seconds(1)).await;
+    world.in_review(id).await;
+    world.agree(id, Ruling::ChargeAgain).await;
+    world.travel(TimeDelta::minutes(10)).await;
+    id
+}
+
+async fn early_review(database: Database) -> World {
+    World::with_settings(database, |settings| settings.review_after_s = 3600).await
+}
+
+/// It was charged once, and nothing else was ever said of it.
+async fn assert_charged_once(world: &World, id: PaymentId) {
+    assert_eq!(world.payment(id).await.status, Status::Succeeded);
+    assert_eq!((world.captures(id), world.attempts(id).await), (1, vec![AttemptStatus::Succeeded]));
+    let events = world.flows.store.list_event_types(id).await.unwrap();
+    assert!(!events.iter().any(|event| event == "payment.failed"), "{events:?}");
+    assert_eq!(events.iter().filter(|event| *event == "payment.succeeded").count(), 1);
+}
+
+// S2.11
+async fn what_people_want_again_is_not_sent_again_once_its_key_may_be_forgotten(database: Database) {
+    let mut world = early_review(database).await;
+    let slow_down = |_| Fate::Answered(429, "{\"error\":{\"type\":\"invalid_request_error\"}}");
+    let id = wanted_again(&mut world, HOUR * 31, slow_down).await;
+
+    world.travel(HOUR * 40).await;
+
+    assert_charged_once(&world, id).await;
+    let exchanges = world.flows.store.list_exchanges(id).await.unwrap();
+    let sends: Vec<_> = exchanges.iter().filter(|exchange| exchange.kind.is_charge()).collect();
+    let limit = sends[0].opened_at + HOUR * 96 / 5;
+    assert!(sends.len() > 3 && sends.iter().all(|send| send.opened_at < limit), "{sends:?}");
+}
+
+// S1.8
+async fn credentials_that_are_refused_upon_a_word_do_not_begin_another_attempt(database: Database) {
+    let mut world = early_review(database).await;
+    let refuse = |_| Fate::Answered(401, "{\"error\":{\"type\":\"invalid_request_error\"}}");
+    let id = wanted_again(&mut world, HOUR * 6, refuse).await;
+
+    let released = world.flows.store.unpark(HoldReason::Credentials).await.unwrap();
+    world.travel(HOUR * 20).await;
+
+    assert_eq!(released, 0, "a doubt waits for nobody's restart");
+    assert_charged_once(&world, id).await;
+}
+
+// S1.8
+async fn a_refusal_upon_a_word_is_not_about_what_was_sent_before(database: Database) {
+    let mut world = early_review(database).await;
+    let missing = |nth| match nth {
+        usize::MAX => Fate::Lost,
+        _ => Fate::Answered(
+            404,
+            "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"resource_missing\"}}",
+        ),
+    };
+    let id = wanted_again(&mut world, HOUR * 6, missing).await;
+    let meanwhile = world.payment(id).await;
+
+    world.travel(HOUR * 20).await;
+
+    assert_eq!(meanwhile.attempt.unwrap().status, AttemptStatus::Unknown);
+    assert_charged_once(&world, id).await;
+}
+
+// S1.9
+async fn what_people_want_again_is_asked_after_before_it_is_sent(database: Database) {
+    let mut world = early_review(database).await;
+    let id = wanted_again(&mut world, HOUR * 4, |_| Fate::Through).await;
+
+    let exchanges = world.flows.store.list_exchanges(id).await.unwrap();
+
+    assert_charged_once(&world, id).await;
+    assert_eq!(exchanges.last().unwrap().kind, ExchangeKind::Query);
+}
+
+// S1.9
+async fn a_new_attempt_that_people_want_begins_only_once_the_gateway_denies_the_old_one(database: Database) {
+    let mut world = World::new(database).await;
+    meet(&mut world, |nth, passed| match nth {
+        0 => Fate::Taken,
+        // The gateway takes charges again before it can be asked.
+        usize::MAX if passed < HOUR * 40 => Fate::Lost,
+        _ if passed < HOUR * 37 => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37 - TimeDelta::seconds(1)).await;
+    world.agree(id, Ruling::ChargeAgain).await;
+
+    world.travel(HOUR).await;
+    let (waits, captures) = (world.payment(id).await.status, world.captures(id));
+    world.travel(HOUR * 4).await;
+
+    assert_eq!((waits, captures), (Status::Pending, 1));
+    assert_eq!((world.captures(id), world.attempts(id).await), (1, vec![AttemptStatus::Canceled]));
+    world.in_review(id).await;
 }
 
 // S1.9
@@ -190,7 +316,12 @@ async fn what_may_still_come_to_light_is_waited_for(database: Database) {
     let mut world = World::with_settings(database, |settings| settings.review_after_s = 600).await;
     world.order(&serde_json::json!({ "fault": "error_stored", "times": 1 }));
     // The gateway keeps the error under the key, so its key is of no use; and it cannot be asked.
-    meet(&mut world, |nth, _| if nth == usize::MAX { Fate::Lost } else { Fate::Through });
+    meet(
+        &mut world,
+        |nth, passed| {
+            if nth == usize::MAX && passed < HOUR * 3 { Fate::Lost } else { Fate::Through }
+        },
+    );
     let id = world.pay("pm_card_visa").await.id;
     world.travel(HOUR).await;
     world.in_review(id).await;
@@ -216,12 +347,15 @@ async fn what_may_still_come_to_light_is_waited_for(database: Database) {
     assert_eq!(world.captures(id), 1);
 }
 
-// S1.4: two people were wrong, after the gateway had forgotten the key.
+// S1.4: two people were wrong, after the gateway had forgotten the key, and so was its listing.
 async fn a_success_that_comes_to_light_later_is_given_back(database: Database) {
     let mut world = World::new(database).await;
     meet(&mut world, |nth, passed| match nth {
         0 => Fate::Taken,
         _ if passed < HOUR * 37 => Fate::Lost,
+        usize::MAX if passed < HOUR * 37 + TimeDelta::minutes(1) => {
+            Fate::Answered(200, "{\"object\":\"list\",\"data\":[],\"has_more\":false}")
+        }
         _ => Fate::Through,
     });
     let id = world.pay("pm_card_visa").await.id;

@@ -31,7 +31,7 @@ impl Payment {
                 Some(next.open(&reason, AttemptStatus::Planned))
             }
             (Verdict::Plan, _) => Some(next.found_absent()),
-            (Verdict::Doubt, Event::Lost { reason, .. }) => Some(next.doubt(&reason)),
+            (Verdict::Doubt, Event::Lost { reason, operation, .. }) => Some(next.doubt(&reason, operation)),
             (Verdict::Conclude, Event::Answered { answer, .. }) => next.conclude(answer),
             (Verdict::Reject, Event::Rejected { rejection, .. }) => Some(next.reject(rejection)),
             (Verdict::Cancel, Event::Cancel) => Some(next.cancel()),

@@ -16,8 +16,8 @@ pub enum Event {
     Send { attempt: u32 },
     /// The request is proven not to have left.
     NotSent { attempt: u32, reason: String },
-    /// The request may have been executed, and no answer is held.
-    Lost { attempt: u32, reason: String },
+    /// The request may have been executed, and no answer is held but, by chance, the gateway's id of it.
+    Lost { attempt: u32, reason: String, operation: Option<String> },
     /// The gateway has answered.
     Answered { attempt: u32, answer: Answer },
     /// The gateway refused the request without executing it.

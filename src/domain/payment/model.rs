@@ -27,7 +27,8 @@ fn may_go_to(from: AttemptStatus) -> &'static [AttemptStatus] {
         A::Sending => {
             &[A::Succeeded, A::Declined, A::Rejected, A::RequiresAction, A::Pending, A::Planned, A::Unknown]
         }
-        A::Planned => &[A::Sending, A::Canceled],
+        // And to a doubt, where it is not proven unsent after all.
+        A::Planned => &[A::Sending, A::Canceled, A::Unknown],
         A::Unknown => &[
             A::Succeeded,
             A::Declined,
@@ -132,7 +133,7 @@ impl World {
             }
             Act::Send => Event::Send { attempt },
             Act::NotSent => Event::NotSent { attempt, reason },
-            Act::Lost => Event::Lost { attempt, reason },
+            Act::Lost => Event::Lost { attempt, reason, operation: None },
             Act::Succeed { charge, wrong_amount } => {
                 let amount = if wrong_amount { euros(1) } else { euros(1250) };
                 let answer = Answer { amount: Some(amount), ..answered(charge, Outcome::Succeeded) };
@@ -344,12 +345,16 @@ fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effec
         let reconcile = Job::Reconcile(Reconcile { payment: after.id, attempt: n });
         assert!(!asked || has(&reconcile, None), "nobody asks after attempt {n}, which is {new:?}");
         let charge = Job::Charge(Charge { payment: after.id });
-        let absent = matches!(event, Event::Absent { .. })
-            || matches!(
-                event,
-                Event::Resolve { word: Word::Approve { ruling: Ruling::ChargeAgain, .. }, .. }
-            );
+        let absent = matches!(event, Event::Absent { .. });
         assert!(!absent || has(&charge, None), "nobody charges what was absent");
+    }
+    if let Event::Resolve { word: Word::Approve { ruling: Ruling::ChargeAgain, .. }, .. } = event {
+        let charge = Job::Charge(Charge { payment: after.id });
+        let n = after.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let reconcile = Job::Reconcile(Reconcile { payment: after.id, attempt: n });
+        let is_doubt = after.open_attempt().is_some_and(|it| it.status == AttemptStatus::Unknown);
+        let wanted = if is_doubt { reconcile } else { charge };
+        assert!(has(&wanted, Some(after.updated_at)), "nobody does what two people want");
     }
 }
 

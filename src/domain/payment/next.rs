@@ -55,7 +55,11 @@ impl Next<'_> {
         step
     }
 
-    pub(super) fn doubt(self, reason: &str) -> Step {
+    pub(super) fn doubt(mut self, reason: &str, operation: Option<String>) -> Step {
+        // What is kept over all attempts is no other's (S1.17).
+        if self.payment.operation.is_none() {
+            self.payment.operation = operation;
+        }
         let reconcile = self.reconcile();
         let mut step = self.open(reason, AttemptStatus::Unknown);
         step.effects.push(reconcile);

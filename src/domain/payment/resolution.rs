@@ -3,7 +3,7 @@
 
 use super::{Effect, Event, Payment, Step, next::Next, retriable::MOST_ATTEMPTS};
 use crate::domain::{
-    attempt::AttemptStatus,
+    attempt::{Attempt, AttemptStatus},
     clock::Time,
     event::EventType,
     payment::Status,
@@ -143,6 +143,18 @@ pub enum NotResolvable {
 }
 
 impl Payment {
+    /// Since when two people want it charged again, if they do.
+    pub fn wanted_again_at(&self) -> Option<Time> {
+        let said = self.resolution.as_ref().filter(|said| said.outcome == Ruling::ChargeAgain);
+        said.and_then(|said| said.resolved_at)
+    }
+
+    /// The attempt whose outcome nobody knew, and beside which two people want a new one.
+    pub fn set_aside_attempt(&self) -> Option<&Attempt> {
+        let is_set_aside = |attempt: &&Attempt| attempt.status == AttemptStatus::Canceled;
+        self.attempt.as_ref().filter(is_set_aside).filter(|_| self.wanted_again_at().is_some())
+    }
+
     /// The proposal that waits for its second person.
     pub fn proposal(&self) -> Option<&Resolution> {
         self.resolution.as_ref().filter(|resolution| !resolution.is_carried_out())
@@ -271,22 +283,25 @@ impl Next<'_> {
         self.done(detail, effects)
     }
 
-    /// While the gateway knows the attempt's key, the same bytes under it cannot charge twice, whoever was wrong. A
+    /// While the gateway knows the attempt's key, the same bytes under it cannot charge twice, whoever was wrong. What
+    /// people say proves nothing of the first send, so the attempt stays a doubt, and its question sends them again. A
     /// key that is forgotten protects nobody; a new attempt has its own, and its own questions.
     fn charged_again(mut self, detail: String, is_key_known: bool) -> Step {
+        let (reconcile, soon) = self.question();
         let charge = Job::Charge(Charge { payment: self.payment.id });
-        let mut effects = vec![Effect::Hasten(charge, self.now)];
         let is_unsent = self.payment.open_attempt().is_some_and(|it| it.status == AttemptStatus::Planned);
-        if is_key_known || is_unsent {
-            self.set_attempt(AttemptStatus::Planned);
+        let effects = if is_unsent {
             self.payment.status = Status::Processing;
             // The attempt's question waits for hours by now, and a new doubt would have to wait with it.
-            let (reconcile, soon) = self.question();
-            effects.push(Effect::Hasten(reconcile, soon));
+            vec![Effect::Hasten(charge, self.now), Effect::Hasten(reconcile, soon)]
+        } else if is_key_known {
+            self.payment.status = Status::Processing;
+            vec![Effect::Hasten(reconcile, self.now)]
         } else {
             self.set_attempt(AttemptStatus::Canceled);
             self.payment.status = Status::Pending;
-        }
+            vec![Effect::Hasten(charge, self.now)]
+        };
         self.done(detail, effects)
     }
 

@@ -67,7 +67,7 @@ fn due(attempt: u32, id: u8) -> Event {
 }
 
 fn lost(attempt: u32) -> Event {
-    Event::Lost { attempt, reason: "no answer".to_owned() }
+    Event::Lost { attempt, reason: "no answer".to_owned(), operation: None }
 }
 
 fn review() -> Event {

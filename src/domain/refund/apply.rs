@@ -40,7 +40,7 @@ impl Refund {
             (Verdict::Wait, Event::Absent) => {
                 Some(next.moved(RefundStatus::Pending, "the gateway does not know the refund".to_owned()))
             }
-            (Verdict::Doubt, Event::Lost { reason }) => Some(next.moved(RefundStatus::Unknown, reason)),
+            (Verdict::Doubt, Event::Lost { reason, operation }) => Some(next.doubt(reason, operation)),
             (Verdict::Conclude, Event::Answered(answer)) => next.conclude(answer),
             (Verdict::Reject, Event::Rejected { reason }) => Some(next.failed(&reason)),
             (Verdict::Hold, Event::Review { reason }) => next.hold(reason),
@@ -94,6 +94,13 @@ impl Next {
         self.refund.first_sent_at.get_or_insert(self.now);
         let detail = format!("{} is sent to {}", self.refund.money, self.refund.account);
         self.moved(RefundStatus::Sending, detail)
+    }
+
+    fn doubt(mut self, reason: String, operation: Option<String>) -> Step {
+        if self.refund.operation.is_none() {
+            self.refund.operation = operation;
+        }
+        self.moved(RefundStatus::Unknown, reason)
     }
 
     fn conclude(mut self, answer: Answer) -> Option<Step> {

@@ -78,7 +78,7 @@ pub enum Event {
     /// The request is proven not to have left.
     NotSent { reason: String },
     /// The request may have been executed, and no answer is held.
-    Lost { reason: String },
+    Lost { reason: String, operation: Option<String> },
     /// The gateway has answered.
     Answered(Answer),
     /// The gateway refused the request without executing it.

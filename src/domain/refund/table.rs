@@ -58,7 +58,8 @@ pub fn verdict(status: RefundStatus, kind: Kind) -> Verdict {
     match (status, kind) {
         (Pending, Kind::Send) => Verdict::Go,
         (Sending, Kind::NotSent) | (Unknown, Kind::Absent) => Verdict::Wait,
-        (Sending, Kind::Lost) => Verdict::Doubt,
+        // A send that is not proven unsent after all is a doubt, however the refund came to wait.
+        (Pending | Sending, Kind::Lost) => Verdict::Doubt,
         // What the gateway says of a refund is a fact, also of one that seemed to be over.
         (Pending | Sending | Unknown | Processing | Succeeded | Failed, Kind::Answered) => Verdict::Conclude,
         // Before anything has left, it is our own adapter that cannot express it.
@@ -69,7 +70,7 @@ pub fn verdict(status: RefundStatus, kind: Kind) -> Verdict {
         | (Processing | Succeeded | Failed, Kind::Absent | Kind::Rejected)
         | (Succeeded | Failed, Kind::Review) => Verdict::Refuse,
         // Whoever says so has the lease of the refund's one job, which alone could have moved it on.
-        (Pending, Kind::NotSent | Kind::Lost) | (Pending | Sending, Kind::Absent) => Verdict::Impossible,
+        (Pending, Kind::NotSent) | (Pending | Sending, Kind::Absent) => Verdict::Impossible,
     }
 }
 

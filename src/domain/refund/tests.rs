@@ -78,7 +78,7 @@ impl Story {
 }
 
 fn lost() -> Event {
-    Event::Lost { reason: "no answer".to_owned() }
+    Event::Lost { reason: "no answer".to_owned(), operation: None }
 }
 
 #[test]

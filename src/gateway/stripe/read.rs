@@ -6,6 +6,7 @@ use super::{
         classify::{Heard, Said},
     },
     REFERENCE, money,
+    webhook::is_id,
 };
 use crate::domain::{
     attempt::{Answer, AttemptStatus, Outcome},
@@ -82,7 +83,7 @@ pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
     let said = match reply.status {
         200..=299 => match serde_json::from_slice::<Intent>(&reply.body) {
             Ok(intent) => confirmed(payment, &intent),
-            Err(_) => Said::Nothing(format!("HTTP {}: the answer cannot be read", reply.status)),
+            Err(_) => unreadable(reply, "pi_"),
         },
         402 => match error.as_ref().filter(|error| error.kind == "card_error") {
             Some(error) => Said::Result(declined(payment, error)),
@@ -91,6 +92,20 @@ pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
         _ => unexecuted(reply),
     };
     Heard { said, replayed: is_replayed(reply) }
+}
+
+/// A success that is not as it should be. Where it names what was made, that is there and can be asked after.
+pub(super) fn unreadable<A>(reply: &Reply, prefix: &str) -> Said<A> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let why = format!("HTTP {}: the answer cannot be read", reply.status);
+    let named = serde_json::from_slice::<Named>(&reply.body).ok().map(|named| named.id);
+    match named.filter(|id| id.starts_with(prefix) && is_id(id)) {
+        Some(operation) => Said::Unreadable { operation, why },
+        None => Said::Nothing(why),
+    }
 }
 
 /// What an answer says that is neither a result nor a decline.
@@ -149,7 +164,10 @@ fn confirmed(payment: &Payment, intent: &Intent) -> Said<Answer> {
             Some(decline) => Said::Result(answer(intent, Outcome::Declined(decline))),
             None => Said::Nothing(format!("the intent of {} was not confirmed", payment.id)),
         },
-        other => Said::Nothing(format!("the intent of {} is {other}", payment.id)),
+        other => Said::Unreadable {
+            operation: intent.id.clone(),
+            why: format!("the intent of {} is {other}", payment.id),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
         classify::{Heard, Said},
     },
     form, get, money,
-    read::{is_replayed, plain, unexecuted},
+    read::{is_replayed, plain, unexecuted, unreadable},
 };
 use crate::domain::{
     attempt::ExchangeKind,
@@ -64,7 +64,7 @@ pub(super) fn read(reply: &Reply) -> Heard<Answer> {
     let said = match reply.status {
         200..=299 => match serde_json::from_slice::<Object>(&reply.body) {
             Ok(object) => Said::Result(answer(&object)),
-            Err(_) => Said::Nothing(format!("HTTP {}: the answer cannot be read", reply.status)),
+            Err(_) => unreadable(reply, "re_"),
         },
         _ => unexecuted(reply),
     };

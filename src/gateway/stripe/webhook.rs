@@ -79,7 +79,7 @@ pub(super) fn read(
 }
 
 /// Whether it can stand in the path of a call.
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !text.is_empty() && text.len() <= MAX_NAME && text.bytes().all(plain)
 }

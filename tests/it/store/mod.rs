@@ -291,7 +291,7 @@ fn answered(charge: &str, outcome: Outcome) -> Event {
 }
 
 fn lost() -> Event {
-    Event::Lost { attempt: 1, reason: "no answer".to_owned() }
+    Event::Lost { attempt: 1, reason: "no answer".to_owned(), operation: None }
 }
 
 fn not_sent() -> Event {

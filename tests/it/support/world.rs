@@ -36,7 +36,7 @@ pub(crate) const BEGIN: i64 = 1_800_000_000;
 
 #[derive(Debug)]
 pub(crate) struct World {
-    _database: Database,
+    database: Database,
     pub(crate) bank: Arc<Bank>,
     pub(crate) flows: Flows,
     pub(crate) owner: Owner,
@@ -57,7 +57,14 @@ impl World {
         let client = client(Arc::clone(&bank));
         let flows =
             Flows { store, gateways: gateways(), client, turns: Turns::default(), redis: None, settings };
-        Self { _database: database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
+        Self { database, bank, flows, owner: Owner { tenant: tenant.id, livemode: false } }
+    }
+
+    /// The flows of a worker beside this one whose machine's clock is wrong by that much.
+    pub(crate) async fn drifting(&self, by: TimeDelta) -> Flows {
+        let clock = self.flows.clock().drifting(by);
+        let store = self.database.open(clock, Failpoints::default()).await;
+        Flows { store, ..self.flows.clone() }
     }
 
     /// Takes in a payment of 12.50 EUR with the sandbox's method.

@@ -15,6 +15,7 @@ fn name(reading: &Reading) -> &'static str {
         Reading::NotSent(_) => "not sent",
         Reading::Unknown(_) => "unknown",
         Reading::StoredError(_) => "stored error",
+        Reading::Unreadable { .. } => "unreadable",
         Reading::Mismatch(_) => "mismatch",
     }
 }
@@ -59,10 +60,13 @@ fn answers_are_classified_by_what_they_prove() {
         (200, &intent("succeeded", Some("ch_1")), "answered", "answered"),
         (200, &intent("processing", None), "answered", "answered"),
         (200, &intent("requires_action", None), "answered", "answered"),
-        (200, &intent("requires_confirmation", None), "unknown", "unknown"),
+        (200, &intent("requires_confirmation", None), "unreadable", "unreadable"),
         (200, &intent("requires_payment_method", None), "unknown", "unknown"),
-        (200, &intent("canceled", None), "unknown", "unknown"),
-        (200, &intent("brand_new", None), "unknown", "unknown"),
+        (200, &intent("canceled", None), "unreadable", "unreadable"),
+        (200, &intent("brand_new", None), "unreadable", "unreadable"),
+        (200, &json!({ "id": "pi_9", "amount": "1250" }), "unreadable", "unreadable"),
+        (200, &json!({ "id": "ch_9" }), "unknown", "unknown"),
+        (200, &json!({ "id": "pi_/../9" }), "unknown", "unknown"),
     ] {
         let readings = [Send::First, Send::Again].map(|send| read(send, status, body));
         assert_eq!(readings.each_ref().map(name), [first, again], "HTTP {status} {body}: {readings:?}");

@@ -1,0 +1,70 @@
+//! Second look: where two people want an attempt beside one whose outcome nobody knew, the gateway is asked once more
+//! before it begins. They may be wrong, and the new attempt has a key that protects nobody from the old one.
+
+use super::{FlowError, Flows, Worked, evidence, exchange::About, inquiry::Inquiry};
+use crate::{
+    domain::{
+        attempt::{Answer, Outcome},
+        decline::transport,
+        payment::{Event, Payment},
+    },
+    gateway::Finding,
+    store::{
+        change::{CommitError, ExchangeWrite, JobEnd},
+        claim::Claimed,
+    },
+};
+
+/// Whether the next attempt may begin; where it may not, the job is ended.
+pub(super) async fn allows(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<bool, FlowError> {
+    let Some(attempt) = payment.set_aside_attempt() else { return Ok(true) };
+    let exchanges = flows.list_exchanges(About::Attempt(payment.id, attempt.n)).await?;
+    let last_sent_at = evidence::last_sent_at(&exchanges).unwrap_or(attempt.first_sent_at);
+    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+    // One that knows no references has told people all that it can.
+    if !inquiry.is_possible()? {
+        return Ok(true);
+    }
+    let Some((finding, closing)) = inquiry.ask().await? else { return Ok(false) };
+    match finding {
+        Finding::Absent | Finding::Canceled => flows.keep(closing).await.map(|()| true),
+        Finding::Answered(Answer { outcome: Outcome::Declined(_), .. }) => {
+            flows.keep(closing).await.map(|()| true)
+        }
+        Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
+            let event = Event::Answered { attempt: attempt.n, answer };
+            tracing::error!(payment.id = %payment.id,
+                "{} is not charged again: the gateway has the attempt that it was to be beside", payment.id);
+            end(flows, claimed, Worked::event(payment, event, JobEnd::Done), closing).await
+        }
+        Finding::Answered(_) => {
+            let why = "the gateway has the attempt before, which is not over".to_owned();
+            end(flows, claimed, later(flows, claimed, payment, why), closing).await
+        }
+        Finding::More(_) => {
+            let why = "the gateway's listing is too long to be read".to_owned();
+            end(flows, claimed, later(flows, claimed, payment, why), closing).await
+        }
+        Finding::Nothing(why) => end(flows, claimed, later(flows, claimed, payment, why), closing).await,
+    }
+}
+
+fn later(flows: &Flows, claimed: &Claimed, payment: &Payment, why: String) -> Worked {
+    Worked::note(JobEnd::Failed(flows.now(payment) + transport(claimed.failures + 1), why))
+}
+
+async fn end(
+    flows: &Flows,
+    claimed: &Claimed,
+    worked: Worked,
+    closing: ExchangeWrite,
+) -> Result<bool, FlowError> {
+    match flows.happen(claimed, worked.with(closing.clone())).await {
+        Ok(committed) => {
+            super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
+            Ok(false)
+        }
+        Err(CommitError::LeaseLost) => flows.keep(closing).await.map(|()| false),
+        Err(error) => Err(error.into()),
+    }
+}
