@@ -295,7 +295,7 @@ impl ClaimedRow {
             livemode: order.livemode,
             job: serde_json::from_str(&self.payload).map_err(|_| corrupt("payload"))?,
             rescues: count(self.rescues).ok_or_else(|| corrupt("rescues"))?,
-            runs: count(self.runs).ok_or_else(|| corrupt("runs"))?,
+            runs: count(self.runs.max(0)).ok_or_else(|| corrupt("runs"))?,
             failures: count(self.failures).ok_or_else(|| corrupt("failures"))?,
             due_at: self.due_at.0,
             claimed_at,

@@ -37,10 +37,13 @@ pub enum Hurried {
     Missing,
 }
 
+// A run that is brought forward is not one of its schedule, which goes on from where it was.
 const HURRY: Text = Text {
-    sqlite: "UPDATE jobs SET due_at = min(due_at, $2) WHERE dedupe = $1 AND state = 'live' \
+    sqlite: "UPDATE jobs SET due_at = min(due_at, $2), \
+         runs = CASE WHEN due_at > $2 AND runs >= 0 THEN runs - 1 ELSE runs END WHERE dedupe = $1 AND state = 'live' \
          RETURNING lease_owner IS NOT NULL",
-    postgres: "UPDATE jobs SET due_at = least(due_at, $2) WHERE dedupe = $1 AND state = 'live' \
+    postgres: "UPDATE jobs SET due_at = least(due_at, $2), \
+         runs = CASE WHEN due_at > $2 AND runs >= 0 THEN runs - 1 ELSE runs END WHERE dedupe = $1 AND state = 'live' \
          RETURNING lease_owner IS NOT NULL",
 };
 

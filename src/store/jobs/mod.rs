@@ -37,9 +37,9 @@ const INSERT: Text = insert_jobs!(
      due_at = excluded.due_at WHERE jobs.state = 'parked'"
 );
 
-// A person wants it at this time, whatever was planned; what is in hand goes on.
+// A person wants it at this time, whatever was planned, and its schedule begins anew; what is in hand goes on.
 const HASTEN: Text = insert_jobs!(
-    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, \
+    "ON CONFLICT (dedupe) DO UPDATE SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, runs = 0, \
      priority = excluded.priority, due_at = excluded.due_at"
 );
 
@@ -51,9 +51,11 @@ const MOVE: Text = bulk!(
     " WHERE jobs.id = r.id"
 );
 
-// Nobody else has it in hand: the row was locked and looked at.
+// Nobody else has it in hand: the row was locked and looked at. A run that is brought forward is not one of its schedule.
 const WAKE: Text = bulk!(
-    "UPDATE jobs SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, priority = r.priority, due_at = r.due_at FROM "
+    "UPDATE jobs SET state = 'live', parked_reason = NULL, parked_code = NULL, rescues = 0, \
+     runs = CASE WHEN jobs.due_at > r.due_at AND jobs.runs >= 0 THEN jobs.runs - 1 ELSE jobs.runs END, \
+     priority = r.priority, due_at = r.due_at FROM "
     rows(id text, priority bigint, due_at timestamptz)
     " WHERE jobs.id = r.id AND jobs.lease_owner IS NULL"
 );

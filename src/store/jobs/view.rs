@@ -119,7 +119,8 @@ impl From<ViewRow> for JobView {
             state: row.state,
             payment: row.payment_id.unwrap_or_default(),
             due_at: row.due_at.0,
-            runs: row.runs,
+            // One that was brought forward before its first run has one to come that does not count.
+            runs: row.runs.max(0),
             rescues: row.rescues,
             failures: row.failures,
             leased: row.leased,
