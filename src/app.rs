@@ -209,6 +209,7 @@ async fn open(config: &Config, options: Options) -> anyhow::Result<Store> {
         declines: config.declines.clone().context("the policy of declines was not loaded")?,
         first_poll: TimeDelta::try_seconds(i64::try_from(first_poll)?)
             .context("the first poll is too far")?,
+        payable: config.payments.payable(),
     };
     Ok(Store::open(&options, Clock::system(), plan, failpoints).await?)
 }

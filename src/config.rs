@@ -153,6 +153,9 @@ impl Config {
                 "payments.action_expires_s must be more than 0: a customer needs time to act".to_owned(),
             );
         }
+        if !(1..=366).contains(&self.payments.payable_days) {
+            wrong.push("payments.payable_days must be 1 to 366".to_owned());
+        }
         if self.payments.action_expires_s >= self.payments.review_after_s {
             wrong.push(
                 "payments.action_expires_s must be less than payments.review_after_s: a customer who went away is \

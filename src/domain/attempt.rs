@@ -12,6 +12,7 @@ pub struct Attempt {
     pub n: u32,
     /// The configured gateway account it went to.
     pub account: String,
+    pub origin: Origin,
     pub status: AttemptStatus,
     pub first_sent_at: Time,
     /// The gateway's own id of this try's charge, to tell its failure from the one before (S1.17).
@@ -20,6 +21,31 @@ pub struct Attempt {
     pub action_url: Option<String>,
     /// The facts of a decline, as received.
     pub decline: Option<Decline>,
+}
+
+/// Who made an attempt. The names are stored and sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// We did.
+    Dunlin,
+    /// Somebody else, at the gateway: we have heard of it (S1.20, S1.21).
+    Gateway,
+}
+
+impl Origin {
+    pub const ALL: [Self; 2] = [Self::Dunlin, Self::Gateway];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dunlin => "dunlin",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name)
+    }
 }
 
 /// The statuses of S1, with the legal ways between them in [`super::table`].

@@ -45,12 +45,16 @@ pub enum Kind {
     NotSent,
     Lost,
     Answered,
+    /// The payment's own operation has taken the money, by a charge that is on record with no attempt (S1.21).
+    Received,
     Rejected,
     /// The gateway refused us rather than the payment.
     CredentialsRefused,
     Absent,
     Cancel,
     Canceled,
+    /// The gateway has canceled what an attempt that is over had left payable.
+    Withdrawn,
     Review,
     Retry,
     Process,
@@ -97,6 +101,10 @@ pub enum Verdict {
     Note,
     /// An answer met a payment that has no attempt open for it: the same fact again, or a contradiction.
     Compare,
+    /// Somebody paid at the gateway what had stayed payable there: an attempt of the gateway's, and it is paid.
+    Receive,
+    /// The payment has nothing at the gateway any more.
+    Withdraw,
     Refuse,
     /// Refused, and no right program brings these two together: a person is told (S1.23).
     Impossible,
@@ -148,17 +156,19 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
         Self::Lost,
         Self::Answered,
+        Self::Received,
         Self::Rejected,
         Self::CredentialsRefused,
         Self::Absent,
         Self::Cancel,
         Self::Canceled,
+        Self::Withdrawn,
         Self::Review,
         Self::Retry,
         Self::Process,
@@ -178,11 +188,12 @@ impl Kind {
             Self::Send => "send",
             Self::NotSent => "not_sent",
             Self::Lost => "lost",
-            Self::Answered => "answered",
+            Self::Answered | Self::Received => "answered",
             Self::Rejected | Self::CredentialsRefused => "rejected",
             Self::Absent => "absent",
             Self::Cancel => "cancel",
             Self::Canceled => "canceled",
+            Self::Withdrawn => "withdrawn",
             Self::Review => "review",
             Self::Retry => "retry",
             Self::Process => "process",
@@ -206,6 +217,8 @@ pub fn verdict_against(phase: Phase, kind: Kind, bar: Bar) -> Verdict {
         Bar::Clear => verdict(phase, kind),
         // A gateway's word on money is a fact, also where it is about an earlier attempt.
         Bar::OtherAttempt if kind == Kind::Answered => Verdict::Compare,
+        // An operation takes the money once, so that it is the same money for whichever attempt is open (S1.21).
+        Bar::OtherAttempt if kind == Kind::Received => verdict(phase, kind),
         Bar::OtherAttempt | Bar::NotNext | Bar::Early | Bar::AgainstRules => Verdict::Refuse,
     }
 }
@@ -220,6 +233,9 @@ pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
         Phase::Pending if kind == Kind::Process => Verdict::Start,
         // A person may want the next attempt now; whether it is worth one, the decline says.
         Phase::Retrying | Phase::NeedsCustomer | Phase::Failed if kind == Kind::Retry => Verdict::Hasten,
+        // What is not tried any more may still be payable at the gateway (S1.21).
+        Phase::Failed if kind == Kind::Received => Verdict::Receive,
+        Phase::Failed if kind == Kind::Withdrawn => Verdict::Withdraw,
         Phase::Pending | Phase::Retrying => waiting(kind),
         Phase::Open(open) => at_open(open, kind),
         Phase::Review(open) => in_review(open, kind),
@@ -234,6 +250,8 @@ fn waiting(kind: Kind) -> Verdict {
     match kind {
         Kind::Due => Verdict::Begin,
         Kind::Answered => Verdict::Compare,
+        Kind::Received => Verdict::Receive,
+        Kind::Withdrawn => Verdict::Withdraw,
         Kind::Cancel => Verdict::Cancel,
         Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Detached => Verdict::Fail,
@@ -255,6 +273,8 @@ fn waiting(kind: Kind) -> Verdict {
 fn needs_customer(kind: Kind) -> Verdict {
     match kind {
         Kind::Answered => Verdict::Compare,
+        Kind::Received => Verdict::Receive,
+        Kind::Withdrawn => Verdict::Withdraw,
         Kind::Cancel => Verdict::Cancel,
         Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due
@@ -281,7 +301,13 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         (Open::Sending, Kind::NotSent) | (Open::Unknown, Kind::Absent) => Verdict::Plan,
         // A send that is not proven unsent after all is a doubt, however the attempt came to be planned.
         (Open::Sending | Open::Planned | Open::Settling | Open::Acting, Kind::Lost) => Verdict::Doubt,
-        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Answered) => Verdict::Conclude,
+        (Open::Sending | Open::Unknown | Open::Settling | Open::Acting, Kind::Answered)
+        // Whoever paid, it is paid, and by the one operation that this attempt goes by too: it ends here, and nothing more
+        // is sent or given back (S1.21).
+        | (
+            Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
+            Kind::Received,
+        ) => Verdict::Conclude,
         // Proven not sent, and yet answered: one of the two is wrong.
         (Open::Planned, Kind::Answered) => Verdict::Compare,
         (Open::Sending | Open::Unknown, Kind::Rejected)
@@ -302,7 +328,7 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // What is open must end first: no second attempt beside it (S1.3). And a person is not asked yet.
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
+            Kind::Due | Kind::Withdrawn | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
         )
         | (Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Unknown, Kind::Lost)
@@ -327,6 +353,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         Kind::NotSent
         | Kind::Lost
         | Kind::Answered
+        | Kind::Received
         | Kind::Rejected
         | Kind::Absent
         | Kind::Canceled
@@ -336,6 +363,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         Kind::Due
         | Kind::Send
         | Kind::Cancel
+        | Kind::Withdrawn
         | Kind::Review
         | Kind::Retry
         | Kind::Process
@@ -366,11 +394,13 @@ fn disputed(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Answered
+        | Kind::Received
         | Kind::Rejected
         | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
+        | Kind::Withdrawn
         | Kind::Review
         | Kind::Retry
         | Kind::Process
@@ -383,7 +413,7 @@ fn disputed(kind: Kind) -> Verdict {
 
 fn closed(kind: Kind) -> Verdict {
     match kind {
-        Kind::Answered => Verdict::Compare,
+        Kind::Answered | Kind::Received => Verdict::Compare,
         Kind::Hurry | Kind::Release => Verdict::Note,
         Kind::Due
         | Kind::Send
@@ -394,6 +424,7 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
+        | Kind::Withdrawn
         | Kind::Review
         | Kind::Retry
         | Kind::Process
@@ -426,7 +457,7 @@ mod tests {
         for (phase, kind) in Phase::all().flat_map(|phase| Kind::ALL.map(|kind| (phase, kind))) {
             for bar in Bar::ALL {
                 let expected = match (bar, kind) {
-                    (Bar::Clear, _) => verdict(phase, kind),
+                    (Bar::Clear, _) | (Bar::OtherAttempt, Kind::Received) => verdict(phase, kind),
                     (Bar::OtherAttempt, Kind::Answered) => Verdict::Compare,
                     (_, _) => Verdict::Refuse,
                 };
@@ -447,6 +478,19 @@ mod tests {
     fn an_answer_is_never_refused() {
         for phase in Phase::all() {
             assert!(matches!(verdict(phase, Kind::Answered), Verdict::Conclude | Verdict::Compare));
+        }
+    }
+
+    // S1.21
+    #[test]
+    fn what_a_payer_pays_by_the_payments_own_operation_is_received_unless_it_is_decided_otherwise() {
+        for phase in Phase::all() {
+            let expected = match phase {
+                Phase::Open(_) | Phase::Review(_) => Verdict::Conclude,
+                Phase::Pending | Phase::Retrying | Phase::NeedsCustomer | Phase::Failed => Verdict::Receive,
+                Phase::Disputed | Phase::Succeeded | Phase::Canceled => Verdict::Compare,
+            };
+            assert_eq!(verdict(phase, Kind::Received), expected, "{phase:?}");
         }
     }
 }

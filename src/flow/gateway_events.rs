@@ -129,10 +129,11 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
 }
 
 /// The payment as if the operation that is told of were its own, where it has another: money that it took there
-/// is a second capture (S1.4).
+/// is a second capture (S1.4). Where its own was canceled at the gateway, it has none, and it is told of that one.
 fn beside(payment: &Payment, told: &Told) -> Option<Payment> {
-    let (ours, told) = (payment.operation.as_ref()?, told.operation.as_ref()?);
-    (ours != told).then(|| Payment { operation: Some(told.clone()), ..payment.clone() })
+    let told = told.operation.as_ref()?;
+    let is_its_own = payment.operation.as_ref().map_or(payment.open_attempt().is_some(), |ours| ours == told);
+    (!is_its_own).then(|| Payment { operation: Some(told.clone()), ..payment.clone() })
 }
 
 /// A refund's own job asks, also where it had come to its end: a bank may send money back.

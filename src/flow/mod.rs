@@ -79,6 +79,8 @@ pub struct Settings {
     pub review_after_s: u64,
     /// How long a customer has to act before what they were asked for is canceled.
     pub action_expires_s: u64,
+    /// How long what was declined may still be paid at the gateway, where only the customer can; then it is canceled.
+    pub payable_days: u32,
     /// How often a job may lose its worker before it is set aside.
     pub max_rescues: u32,
     /// What must be left of a lease, beside the gateway's timeout, to begin a call.
@@ -87,6 +89,12 @@ pub struct Settings {
     pub duplicate_window_s: u64,
     /// A payment that nothing holds is an orphan after this long.
     pub orphan_after_s: u64,
+}
+
+impl Settings {
+    pub fn payable(&self) -> TimeDelta {
+        TimeDelta::days(self.payable_days.into())
+    }
 }
 
 /// Why a flow could not be carried out, by what the caller can do about it.

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus},
+        attempt::{Attempt, AttemptStatus, Outcome},
         clock::Time,
-        payment::{Event, Payment},
+        payment::{ASKED_EVERY, Event, Payment},
     },
     failpoint::Point,
     gateway::{Account, Finding, Reading, Reply, Send},
@@ -48,6 +48,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.ask(&[], attempt.first_sent_at).await
         }
         AttemptStatus::Sending => look.soon().await,
+        AttemptStatus::Declined | AttemptStatus::Rejected if payment.is_payable() => {
+            look.ask_whether_paid().await
+        }
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
         | AttemptStatus::Succeeded
@@ -176,6 +179,25 @@ impl Look<'_> {
             Finding::More(_) | Finding::Nothing(_) => {
                 self.note(closing).await?;
                 self.again().await
+            }
+        }
+    }
+
+    /// What was declined, and only its customer can still pay, is asked after daily (S1.21).
+    async fn ask_whether_paid(&self) -> Result<(), FlowError> {
+        let Self { flows, claimed, payment, attempt } = *self;
+        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: attempt.first_sent_at };
+        let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
+        let attempt = attempt.n;
+        match finding {
+            Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
+                self.conclude(Event::Answered { attempt, answer }, closing).await
+            }
+            Finding::Canceled => self.conclude(Event::Withdrawn { attempt }, closing).await,
+            Finding::Answered(_) | Finding::Absent | Finding::More(_) | Finding::Nothing(_) => {
+                self.note(closing).await?;
+                let tomorrow = flows.now(payment) + ASKED_EVERY;
+                flows.end_job(&claimed.lease, JobEnd::Again(tomorrow)).await
             }
         }
     }

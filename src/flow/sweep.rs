@@ -12,7 +12,7 @@ use crate::{
     store::{change::JobEnd, claim::Claimed},
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{Charge, Job, Reconcile, Retry, Sweep, SweepName};
+use dunlin_jobs::{Charge, Job, Reconcile, Retry, Sweep, SweepName, Withdraw};
 
 /// How often each sweep runs.
 const EVERY: TimeDelta = TimeDelta::minutes(5);
@@ -48,6 +48,10 @@ async fn adopt_orphans(flows: &Flows) -> Result<(), FlowError> {
             tracing::error!(payment.id = %payment.id, job.kind = job.kind(), "{} was an orphan", payment.id);
             let due = payment.waits_until().unwrap_or_else(|| flows.clock().now(livemode));
             flows.store.adopt(payment.livemode, &job, due).await?;
+            let until = payment.payable_until(flows.settings.payable()).filter(|_| payment.is_payable());
+            if let Some(until) = until {
+                flows.store.adopt(livemode, &withdrawal(&payment), until).await?;
+            }
         }
         for refund in flows.store.list_orphan_refunds(livemode, before).await? {
             tracing::error!(refund.id = %refund.id, "{} was an orphan", refund.id);
@@ -68,7 +72,6 @@ fn is_answerable(flows: &Flows, payment: &Payment) -> bool {
 /// The job that a payment in this phase must have.
 fn missing_job(payment: &Payment) -> Option<Job> {
     let charge = Job::Charge(Charge { payment: payment.id });
-    let attempt = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
     match payment.phase() {
         Phase::Pending | Phase::Open(Open::Sending | Open::Planned) | Phase::Review(Open::Sending) => {
             Some(charge)
@@ -76,14 +79,24 @@ fn missing_job(payment: &Payment) -> Option<Job> {
         Phase::Retrying => Some(Job::Retry(Retry { payment: payment.id, attempt: payment.next_attempt() })),
         // Asking goes on while a person looks (S1.10).
         Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
-        | Phase::Review(Open::Unknown | Open::Settling | Open::Acting) => {
-            Some(Job::Reconcile(Reconcile { payment: payment.id, attempt }))
-        }
+        | Phase::Review(Open::Unknown | Open::Settling | Open::Acting) => Some(question(payment)),
+        Phase::NeedsCustomer => payment.is_payable().then(|| question(payment)),
         Phase::Review(Open::Planned)
         | Phase::Disputed
-        | Phase::NeedsCustomer
         | Phase::Succeeded
         | Phase::Failed
         | Phase::Canceled => None,
     }
+}
+
+fn question(payment: &Payment) -> Job {
+    Job::Reconcile(Reconcile { payment: payment.id, attempt: latest(payment) })
+}
+
+fn withdrawal(payment: &Payment) -> Job {
+    Job::Withdraw(Withdraw { payment: payment.id, attempt: latest(payment) })
+}
+
+fn latest(payment: &Payment) -> u32 {
+    payment.attempt.as_ref().map_or(1, |attempt| attempt.n)
 }

@@ -1,5 +1,5 @@
 //! Withdraw: cancels at the gateway what a payer could still complete there, once nobody waits for that money any more
-//! (S1.19). It goes by a short schedule of its own, not by that of questions: until the gateway confirms, they may pay.
+//! (S1.19, S1.21). It goes by a short schedule of its own, not by that of questions: until the gateway confirms, they may pay.
 
 use super::{
     FlowError, Flows, Worked, abandoned, evidence,
@@ -48,7 +48,8 @@ pub(super) fn is_due(flows: &Flows, payment: &Payment, attempt: &Attempt) -> boo
 fn until(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Option<Time> {
     payment.operation.as_ref()?;
     match payment.phase() {
-        Phase::Canceled => Some(payment.updated_at),
+        Phase::Canceled | Phase::Failed => Some(payment.updated_at),
+        Phase::NeedsCustomer => payment.payable_until(flows.settings.payable()),
         Phase::Open(Open::Acting | Open::Unknown) | Phase::Review(Open::Acting | Open::Unknown) => {
             abandoned::deadline(flows, payment, attempt.first_sent_at)
         }
@@ -58,10 +59,8 @@ fn until(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Option<Time> {
         | Phase::Review(Open::Sending | Open::Planned | Open::Settling)
         | Phase::Pending
         | Phase::Retrying
-        | Phase::NeedsCustomer
         | Phase::Disputed
-        | Phase::Succeeded
-        | Phase::Failed => None,
+        | Phase::Succeeded => None,
     }
 }
 
@@ -77,7 +76,11 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Withdraw) -> Result<(), 
     };
     let try_it = Withdrawal { flows, claimed, payment: &payment, attempt };
     match until(flows, &payment, attempt) {
-        Some(at) if at > flows.now(&payment) => flows.end_job(&claimed.lease, JobEnd::Again(at)).await,
+        // No later than tomorrow: whoever cancels the payment meanwhile moves the job, which is in hand.
+        Some(at) if at > flows.now(&payment) => {
+            let at = at.min(flows.now(&payment) + TimeDelta::days(1));
+            flows.end_job(&claimed.lease, JobEnd::Again(at)).await
+        }
         Some(_) if try_it.is_over().await? => done().await,
         Some(_) => try_it.go().await,
         None => done().await,
@@ -111,7 +114,10 @@ impl Withdrawal<'_> {
         let n = attempt.n;
         match cancellation {
             Cancellation::Canceled if is_open => self.conclude(Event::Canceled { attempt: n }, closing).await,
-            Cancellation::Canceled => self.commit(Worked::note(JobEnd::Done), closing).await,
+            Cancellation::Canceled if payment.phase() == Phase::Canceled => {
+                self.commit(Worked::note(JobEnd::Done), closing).await
+            }
+            Cancellation::Canceled => self.conclude(Event::Withdrawn { attempt: n }, closing).await,
             // Nobody waits for it, and whether it was paid shows only when it has settled.
             Cancellation::Answered(answer) if answer.outcome == Outcome::Pending && !is_open => {
                 self.again("it is settling", closing).await

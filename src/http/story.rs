@@ -3,7 +3,7 @@
 use super::told::Shown;
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus, ExchangeKind},
+        attempt::{Attempt, AttemptStatus, ExchangeKind, Origin},
         clock::Time,
         decline::Decline,
         exchange_result::ExchangeResult,
@@ -27,6 +27,8 @@ pub(super) struct AttemptView<'a> {
     /// The gateway account that it went to.
     gateway: &'a str,
     status: AttemptStatus,
+    /// Who made it: `gateway` where somebody paid there what had stayed payable.
+    origin: Origin,
     /// The gateway's own id of the charge.
     gateway_charge: Option<&'a str>,
     decline: Option<&'a Decline>,
@@ -45,6 +47,7 @@ impl<'a> From<&'a Attempt> for AttemptView<'a> {
             number: attempt.n,
             gateway: &attempt.account,
             status: attempt.status,
+            origin: attempt.origin,
             gateway_charge: attempt.charge.as_deref(),
             decline: attempt.decline.as_ref(),
             first_sent_at: attempt.first_sent_at,

@@ -157,7 +157,7 @@ pub enum JobEnd {
     Keep,
     Done,
     Again(Time),
-    /// Done when the payment's attempt is closed by this change, else again then.
+    /// Done when this change leaves nothing of the payment to ask after, else again then.
     AgainWhileOpen(Time),
     /// Something technical went wrong; the error is kept.
     Failed(Time, String),

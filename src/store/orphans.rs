@@ -16,16 +16,17 @@ const UNHELD: &str = concat!(
      ORDER BY p.updated_at LIMIT 500"
 );
 
-/// A customer or a person is waited for, and nobody asks what became of its attempt meanwhile (S1.10). A job that was set
-/// aside does not ask, and one of a refund asks after that alone.
+/// A customer or a person is waited for, and nobody asks meanwhile what became of its attempt (S1.10), or whether what was
+/// declined was paid (S1.21). A job that was set aside does not ask.
 const UNASKED: &str = concat!(
     payment_columns!(),
     "WHERE p.status <> 'succeeded' AND p.status IN ('requires_action', 'needs_review') \
      AND p.updated_at < $2 AND p.livemode = $1 \
-     AND EXISTS (SELECT 1 FROM attempts o WHERE o.payment_id = p.id AND o.n = p.attempt_n \
-         AND o.status IN ('sending', 'unknown', 'pending', 'requires_action')) \
+     AND (p.status = 'requires_action' AND p.operation IS NOT NULL \
+         OR EXISTS (SELECT 1 FROM attempts o WHERE o.payment_id = p.id AND o.n = p.attempt_n \
+             AND o.status IN ('sending', 'unknown', 'pending', 'requires_action'))) \
      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';' \
-         AND j.state = 'live' AND j.kind <> 'refund') \
+         AND j.state = 'live' AND j.kind IN ('charge', 'retry', 'reconcile')) \
      ORDER BY p.updated_at LIMIT 500"
 );
 

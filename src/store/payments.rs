@@ -73,7 +73,7 @@ const FIND_MANY: Text = Text {
 
 const LOCK: &str = "SELECT id, version, change_id FROM payments WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE";
 
-const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, action_url, decline \
+const ATTEMPTS: &str = "SELECT id, payment_id, n, account, status, first_sent_at, charge, action_url, decline, origin \
      FROM attempts WHERE payment_id = $1 ORDER BY n";
 
 const INSERT: Text = insert!(
@@ -109,7 +109,7 @@ const AMEND: Text = bulk!(
 const SAVE_ATTEMPTS: Text = insert!(
     "attempts"
     (id text, payment_id text, n bigint, account text, status text, first_sent_at timestamptz, charge text,
-        action_url text, decline text)
+        action_url text, decline text, origin text)
     "ON CONFLICT (payment_id, n) DO UPDATE SET status = excluded.status, charge = excluded.charge, \
      action_url = excluded.action_url, decline = excluded.decline"
 );

@@ -2,7 +2,7 @@
 
 use super::{StoreError, recent::Stored};
 use crate::domain::{
-    attempt::{Attempt, AttemptStatus},
+    attempt::{Attempt, AttemptStatus, Origin},
     clock::Time,
     payment::{Payment, Start, Status},
     session::Session,
@@ -117,6 +117,8 @@ pub(super) struct PaymentRow {
     #[serde(skip)]
     attempt_status: Option<String>,
     #[serde(skip)]
+    origin: Option<String>,
+    #[serde(skip)]
     first_sent_at: Option<At>,
     #[serde(skip)]
     charge: Option<String>,
@@ -134,7 +136,7 @@ macro_rules! payment_columns {
          p.version, p.change_id, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
          p.refunded_minor, p.refunding_minor, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
-         a.account AS attempt_account, a.status AS attempt_status, a.first_sent_at, a.charge, \
+         a.account AS attempt_account, a.status AS attempt_status, a.origin, a.first_sent_at, a.charge, \
          a.action_url, a.decline \
          FROM payments p LEFT JOIN attempts a ON a.payment_id = p.id AND a.n = p.attempt_n "
     };
@@ -177,6 +179,7 @@ impl PaymentRow {
             attempt_id: None,
             attempt_account: None,
             attempt_status: None,
+            origin: None,
             first_sent_at: None,
             charge: None,
             action_url: None,
@@ -289,6 +292,7 @@ fn attempt(row: &PaymentRow) -> Result<Option<Attempt>, StoreError> {
         n: row.attempt_n,
         account: row.attempt_account.clone().ok_or_else(|| corrupt("account"))?,
         status: row.attempt_status.clone().ok_or_else(|| corrupt("status"))?,
+        origin: row.origin.clone().ok_or_else(|| corrupt("origin"))?,
         first_sent_at: row.first_sent_at.ok_or_else(|| corrupt("first_sent_at"))?,
         charge: row.charge.clone(),
         action_url: row.action_url.clone(),
@@ -309,6 +313,7 @@ pub(super) struct AttemptRow {
     charge: Option<String>,
     action_url: Option<String>,
     decline: Option<String>,
+    origin: String,
 }
 
 impl AttemptRow {
@@ -323,6 +328,7 @@ impl AttemptRow {
             charge: attempt.charge.clone(),
             action_url: attempt.action_url.clone(),
             decline: attempt.decline.as_ref().map(json),
+            origin: attempt.origin.name().to_owned(),
         }
     }
 }
@@ -340,6 +346,7 @@ impl TryFrom<AttemptRow> for Attempt {
                 Some(text) => Some(serde_json::from_str(text).map_err(|_| corrupt("decline"))?),
                 None => None,
             },
+            origin: Origin::from_name(&row.origin).ok_or_else(|| corrupt("origin"))?,
             account: row.account.clone(),
             first_sent_at: row.first_sent_at.0,
             charge: row.charge.clone(),

@@ -95,6 +95,7 @@ impl Deed {
             | Event::Absent { .. }
             | Event::Cancel
             | Event::Canceled { .. }
+            | Event::Withdrawn { .. }
             | Event::Review { .. }
             | Event::Process
             | Event::Edit(_)

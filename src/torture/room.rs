@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 const CELLS: usize = 16;
 
 /// Leases and calls short enough that nothing has to be waited for long.
-const BRISK: [(&str, &str); 13] = [
+const BRISK: [(&str, &str); 14] = [
     ("environment", "development"),
     ("sandbox.start", "false"),
     ("log.level", "warn"),
@@ -30,6 +30,7 @@ const BRISK: [(&str, &str); 13] = [
     ("client.connect_timeout_ms", "300"),
     ("client.timeout_ms", "500"),
     ("payments.lease_margin_ms", "150"),
+    ("payments.payable_days", "2"),
     ("worker.lease_s", "1"),
     ("worker.poll_ms", "50"),
     ("worker.drain_timeout_s", "1"),

@@ -206,7 +206,8 @@ impl Verdict {
     async fn doubt(&mut self, charge: &Charge, payment: &Payment, store: &Store) -> anyhow::Result<()> {
         let jobs = store.list_jobs(payment.id).await?;
         let rests = payment.status.is_final() || payment.status == Status::RequiresAction;
-        let waits = payment.waits_until().is_some() && jobs.iter().any(|job| job.state == "live");
+        let waits = payment.waits_until().is_some() || payment.is_payable();
+        let waits = waits && jobs.iter().any(|job| job.state == "live");
         if !(waits || rests && jobs.is_empty()) {
             let told = format!("{} ({}) is {}", payment.id, charge.method, payment.status.name());
             self.stuck(format!("{told} with the jobs {jobs:?}"));

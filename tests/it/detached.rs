@@ -59,7 +59,8 @@ impl World {
         assert_eq!(self.captures(payment.id), 0);
         assert_eq!(self.flows.store.list_jobs(payment.id).await.unwrap(), []);
         let history = self.flows.store.list_history(payment.id).await.unwrap();
-        let last = history.last().unwrap();
+        // Should an earlier attempt have left something payable, that is gone too.
+        let last = history.iter().rev().find(|transition| transition.cause != "withdrawn").unwrap();
         assert_eq!((last.cause.as_str(), last.to.as_str()), ("method_detached", "failed"));
         let events = self.flows.store.list_event_types(payment.id).await.unwrap();
         assert_eq!(events.iter().filter(|event| *event == "payment.failed").count(), 1, "{events:?}");

@@ -19,6 +19,7 @@ mod examples;
 mod intake;
 mod jobs;
 mod overdue;
+mod payable;
 mod present;
 mod private;
 mod refunds;

@@ -72,7 +72,10 @@ async fn a_present_customers_decline_waits_for_them_and_is_canceled_with_its_pay
     world.travel(TimeDelta::days(40)).await;
 
     assert_eq!(status(&declined), ("requires_action", AttemptStatus::Declined));
-    assert_eq!(world.payment(payment.id).await, declined);
+    let waiting = world.payment(payment.id).await;
+    assert_eq!((waiting.status, waiting.attempt), (declined.status, declined.attempt.clone()));
+    // What nobody has paid for so long cannot be paid any more (S1.21).
+    assert_eq!(world.intent(declined.operation.as_ref().unwrap())["status"], "canceled");
     assert_eq!((world.captures(payment.id), declined.attempt.unwrap().n), (0, 1));
     let canceled = world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
     world.run_due_jobs().await;

@@ -90,6 +90,9 @@ impl Facts {
         let attempt = self.attempt(n);
         let decline = attempt.and_then(|attempt| attempt.decline.as_ref());
         match (step.attempt_to.as_deref(), decline) {
+            (Some("succeeded"), _) if attempt.is_some_and(|attempt| attempt.origin == "gateway") => {
+                vec![sentence(&format!("{before}it is paid, {}, past dunlin's own attempts", self.amount()))]
+            }
             (Some("succeeded"), _) if step.to == "succeeded" => {
                 vec![sentence(&format!("{before}attempt {n} is captured, {}", self.amount()))]
             }

@@ -61,6 +61,9 @@ struct NextAction {
 struct Attempt {
     number: u32,
     status: String,
+    /// An older server does not tell.
+    #[serde(default)]
+    origin: String,
     gateway_charge: Option<String>,
     decline: Option<Decline>,
 }

@@ -19,7 +19,7 @@ impl Payment {
     /// [`Refused`] where [`crate::domain::table`] says so, or where the event speaks of another attempt.
     pub fn apply(&self, event: Event, plan: &Plan, now: Time) -> Result<Option<Step>, Refused> {
         let phase = self.phase();
-        let kind = event.kind();
+        let kind = if self.is_received_by(&event) { Kind::Received } else { event.kind() };
         let verdict = verdict_against(phase, kind, self.bar(&event, plan, now));
         let next = Next { payment: self.clone(), now, plan };
         let step = match (verdict, event) {
@@ -49,6 +49,8 @@ impl Payment {
             ),
             (Verdict::Fail, _) => Some(next.detached()),
             (Verdict::Compare, Event::Answered { answer, .. }) => next.compare(answer),
+            (Verdict::Receive, Event::Answered { answer, .. }) => Some(next.received(answer)),
+            (Verdict::Withdraw, _) => Some(next.withdrawn()),
             (
                 Verdict::Begin
                 | Verdict::Doubt
@@ -61,6 +63,7 @@ impl Payment {
                 | Verdict::Resolve
                 | Verdict::Note
                 | Verdict::Compare
+                | Verdict::Receive
                 | Verdict::Refuse
                 | Verdict::Impossible,
                 _,
@@ -69,7 +72,11 @@ impl Payment {
                 return Err(Refused { phase, event: kind, is_impossible });
             }
         };
-        Ok(step)
+        Ok(step.map(|mut step| {
+            let leftovers = step.payment.leftovers(phase, plan, now);
+            step.effects.extend(leftovers);
+            step
+        }))
     }
 }
 
@@ -90,6 +97,7 @@ impl Payment {
             | Event::Rejected { attempt, .. }
             | Event::Absent { attempt }
             | Event::Canceled { attempt }
+            | Event::Withdrawn { attempt }
                 if Some(*attempt) != latest =>
             {
                 Bar::OtherAttempt
@@ -103,6 +111,7 @@ impl Payment {
             | Event::Absent { .. }
             | Event::Cancel
             | Event::Canceled { .. }
+            | Event::Withdrawn { .. }
             | Event::Review { .. }
             | Event::Retry { .. }
             | Event::Process
@@ -114,8 +123,13 @@ impl Payment {
         }
     }
 
+    /// Whether the event tells of a success that is another than what is on record as the payment's.
+    pub fn is_paid_anew_by(&self, event: &Event) -> bool {
+        self.is_paid_twice_by(event) || self.is_received_by(event)
+    }
+
     /// Whether the event tells of another success than the one that the payment has.
-    pub fn is_paid_twice_by(&self, event: &Event) -> bool {
+    fn is_paid_twice_by(&self, event: &Event) -> bool {
         let charge = self.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
         match event {
             Event::Answered { answer, .. } => {
@@ -131,6 +145,7 @@ impl Payment {
             | Event::Absent { .. }
             | Event::Cancel
             | Event::Canceled { .. }
+            | Event::Withdrawn { .. }
             | Event::Review { .. }
             | Event::Retry { .. }
             | Event::Process
@@ -145,7 +160,7 @@ impl Payment {
 
 impl Step {
     /// The step beside all attempts that are on record: a duplicate that is one of them is known already.
-    pub fn beside(mut self, known: &[Attempt]) -> Option<Self> {
+    pub fn beside(mut self, before: &Payment, known: &[Attempt]) -> Option<Self> {
         if let Some(duplicate) = &mut self.duplicate {
             let same = |one: &Attempt| {
                 let named = one.charge.is_some() || one.status == AttemptStatus::Duplicate;
@@ -157,7 +172,7 @@ impl Step {
             let last = known.iter().map(|attempt| attempt.n).max().unwrap_or(0);
             duplicate.n = duplicate.n.max(last + 1);
         }
-        Some(self)
+        self.unless_known(before, known)
     }
 }
 
@@ -167,6 +182,8 @@ pub struct Plan {
     pub declines: Policy,
     /// How long after a doubt the gateway is first asked.
     pub first_poll: TimeDelta,
+    /// How long what was declined may still be paid at the gateway, where only the customer can.
+    pub payable: TimeDelta,
 }
 
 /// The payment after an event, and what has to happen with it in the same commit.

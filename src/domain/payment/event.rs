@@ -28,6 +28,8 @@ pub enum Event {
     Cancel,
     /// The gateway has canceled it.
     Canceled { attempt: u32 },
+    /// The gateway has canceled what this attempt, which is over, had left payable there.
+    Withdrawn { attempt: u32 },
     /// A person has to look.
     Review { reason: String },
     /// A person wants the next attempt now, and may have said why.
@@ -59,6 +61,7 @@ impl Event {
             Self::Absent { .. } => Kind::Absent,
             Self::Cancel => Kind::Cancel,
             Self::Canceled { .. } => Kind::Canceled,
+            Self::Withdrawn { .. } => Kind::Withdrawn,
             Self::Review { .. } => Kind::Review,
             Self::Retry { .. } => Kind::Retry,
             Self::Process => Kind::Process,
@@ -86,6 +89,7 @@ impl Event {
             Self::Answered { .. }
             | Self::Cancel
             | Self::Canceled { .. }
+            | Self::Withdrawn { .. }
             | Self::Retry { .. }
             | Self::Process
             | Self::Edit(_)

@@ -8,6 +8,7 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod model;
 mod next;
+mod payable;
 mod resolution;
 mod retriable;
 mod start;
@@ -17,6 +18,7 @@ mod tests;
 pub use apply::{Effect, Plan, Refused, Step};
 pub use edit::{Edit, MAX_METADATA, TooManyEntries};
 pub use event::Event;
+pub use payable::ASKED_EVERY;
 pub use resolution::{Grounds, NotResolvable, Resolution, Ruling, Word};
 pub use retriable::NotRetriable;
 pub use start::Start;

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::domain::{
-    attempt::{Answer, AttemptStatus, Outcome, Rejection},
+    attempt::{Answer, AttemptStatus, Origin, Outcome, Rejection},
     decline::{Decision, Tried},
     event::EventType,
     table::Kind,
@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use acts::{ACTS, Act, NUMBERS, SILENCE, Turn, turn};
 use chrono::TimeDelta;
-use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, Retry};
+use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, Retry, Withdraw};
 use proptest::prelude::*;
 
 /// The specification's table of attempts: where a status may go.
@@ -27,8 +27,9 @@ fn may_go_to(from: AttemptStatus) -> &'static [AttemptStatus] {
         A::Sending => {
             &[A::Succeeded, A::Declined, A::Rejected, A::RequiresAction, A::Pending, A::Planned, A::Unknown]
         }
-        // And to a doubt, where it is not proven unsent after all.
-        A::Planned => &[A::Sending, A::Canceled, A::Unknown],
+        // And to a doubt, where it is not proven unsent after all. S1.21: an open attempt that meets the payer's own
+        // success ends with it.
+        A::Planned => &[A::Sending, A::Canceled, A::Unknown, A::Succeeded],
         A::Unknown => &[
             A::Succeeded,
             A::Declined,
@@ -147,6 +148,7 @@ impl World {
             Act::Absent => Event::Absent { attempt },
             Act::Cancel => Event::Cancel,
             Act::Canceled => Event::Canceled { attempt },
+            Act::Withdrawn => Event::Withdrawn { attempt },
             Act::Review => Event::Review { reason },
             Act::Retry => Event::Retry { reason: Some(reason) },
             Act::Process => Event::Process,
@@ -178,6 +180,19 @@ impl World {
         if let Event::Release { .. } = event {
             let moved = Payment { version: after.version, updated_at: after.updated_at, ..before.clone() };
             assert_eq!((&after, effects.as_slice()), (&moved, &[][..]));
+            self.payment = after;
+            return;
+        }
+        if let Event::Withdrawn { .. } = event {
+            let (version, updated_at) = (after.version, after.updated_at);
+            assert!(
+                before.open_attempt().is_none()
+                    && !matches!(before.status, Status::Succeeded | Status::Canceled),
+                "{}",
+                before.status.name()
+            );
+            let withdrawn = Payment { operation: None, version, updated_at, ..before.clone() };
+            assert_eq!((&after, effects.as_slice()), (&withdrawn, &[][..]));
             self.payment = after;
             return;
         }
@@ -243,6 +258,12 @@ impl World {
                 assert!(legal, "{event:?} moved {status:?} to {:?}", attempt.status);
                 *status = attempt.status;
             } else {
+                if attempt.origin == Origin::Gateway {
+                    self.check_received(before, event, attempt);
+                    assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
+                    self.attempts.push(attempt.status);
+                    return;
+                }
                 assert!(matches!(event, Event::Due { .. }), "{event:?} made an attempt");
                 assert_eq!(index, self.attempts.len(), "attempt numbers have a gap");
                 assert!(!self.attempts.iter().any(open), "a second attempt was opened");
@@ -261,6 +282,17 @@ impl World {
             assert_eq!((successes, duplicate.status), (1, AttemptStatus::Duplicate));
             assert_eq!(duplicate.n, latest + 1);
         }
+    }
+
+    /// S1.21: nothing but the payment's own operation, by a charge that it has not met, pays what had stayed payable.
+    fn check_received(&self, before: &Payment, event: &Event, attempt: &Attempt) {
+        let Event::Answered { answer, .. } = event else { panic!("{event:?} made an attempt") };
+        assert_eq!((&answer.outcome, attempt.status), (&Outcome::Succeeded, AttemptStatus::Succeeded));
+        assert_eq!((&answer.operation, answer.amount), (&before.operation, Some(before.money)));
+        assert!(answer.charge.is_some() && attempt.charge == answer.charge);
+        assert!(before.open_attempt().is_none() && !self.attempts.contains(&AttemptStatus::Succeeded));
+        let known = ["pending", "retrying", "requires_action", "failed"];
+        assert!(known.contains(&before.status.name()), "{} was paid", before.status.name());
     }
 
     /// What a caller changes moves no attempt and no status, and is told once.
@@ -297,9 +329,8 @@ impl World {
         }
         if before.status.is_final() {
             assert!(success, "{event:?} moved a payment that was {}", before.status.name());
-            assert!(
-                status == "needs_review" || (before.status == Status::Succeeded && status == "succeeded")
-            );
+            let may_succeed = before.status != Status::Canceled && status == "succeeded";
+            assert!(status == "needs_review" || may_succeed, "{} became {status}", before.status.name());
         }
         if status != "needs_review" {
             let demanded = demanded(after, self.canceled);
@@ -337,6 +368,16 @@ fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effec
     if let Status::Retrying { next_attempt_at } = after.status {
         let retry = Job::Retry(Retry { payment: after.id, attempt: after.next_attempt() });
         assert!(has(&retry, Some(next_attempt_at)), "nobody retries");
+    }
+    // S1.21: what is not tried any more is withdrawn, or asked after until then.
+    let is_left = after.operation.is_some() && before.status.name() != after.status.name();
+    let withdraw = Job::Withdraw(Withdraw { payment: after.id, attempt: after.next_attempt() - 1 });
+    if is_left && (after.status == Status::Failed || after.is_payable()) {
+        assert!(has(&withdraw, None), "nobody withdraws what is left at the gateway");
+    }
+    if after.is_payable() && !before.is_payable() {
+        let question = Job::Reconcile(Reconcile { payment: after.id, attempt: after.next_attempt() - 1 });
+        assert!(has(&question, None), "nobody asks whether it was paid");
     }
     let status = |payment: &Payment| payment.attempt.as_ref().map(|attempt| (attempt.n, attempt.status));
     if let (Some((n, new)), true) = (status(after), status(before) != status(after)) {

@@ -2,7 +2,7 @@
 
 use super::{Edit, Effect, Payment, Plan, Resolution, Start, Status, Step};
 use crate::domain::{
-    attempt::{Answer, Attempt, AttemptStatus, Outcome, Rejection},
+    attempt::{Answer, Attempt, AttemptStatus, Origin, Outcome, Rejection},
     clock::Time,
     decline::{Decided, Decision, Decline, Tried},
     event::EventType,
@@ -23,6 +23,7 @@ impl Next<'_> {
             id,
             n: self.payment.next_attempt(),
             account: self.payment.account.clone(),
+            origin: Origin::Dunlin,
             status: AttemptStatus::Sending,
             first_sent_at: self.now,
             charge: None,
@@ -292,7 +293,12 @@ impl Next<'_> {
         let reason = if self.payment.status == Status::Succeeded && self.is_paid_by_hand() {
             "the gateway reports another charge than the one that a person named".to_owned()
         } else {
-            format!("the gateway reports a success for a payment that is {}", self.payment.status.name())
+            let is_other = answer.amount.is_some_and(|amount| amount != self.payment.money);
+            let other = if is_other { " of another amount or currency" } else { "" };
+            format!(
+                "the gateway reports a success{other} for a payment that is {}",
+                self.payment.status.name()
+            )
         };
         self.payment.status = Status::NeedsReview { reason: reason.clone() };
         self.done(reason, vec![Effect::Emit(EventType::NeedsReview)])
@@ -313,6 +319,7 @@ impl Next<'_> {
             let duplicate = Attempt {
                 id,
                 n,
+                origin: Origin::Gateway,
                 status: AttemptStatus::Duplicate,
                 charge,
                 action_url: None,

@@ -2,6 +2,7 @@
 
 mod contradictions;
 mod guards;
+mod payable;
 mod resolutions;
 
 use super::{
@@ -21,7 +22,7 @@ use std::sync::LazyLock;
 pub(super) fn plan() -> &'static Plan {
     static PLAN: LazyLock<Plan> = LazyLock::new(|| {
         let declines = toml::from_str(include_str!("../../../config/declines.toml")).unwrap();
-        Plan { declines, first_poll: TimeDelta::seconds(5) }
+        Plan { declines, first_poll: TimeDelta::seconds(5), payable: TimeDelta::days(30) }
     });
     &PLAN
 }
@@ -62,6 +63,12 @@ fn answered(attempt: u32, charge: &str, outcome: Outcome) -> Event {
     Event::Answered { attempt, answer: answer(charge, outcome) }
 }
 
+/// A success of another operation than the payment's.
+fn elsewhere() -> Event {
+    let answer = answer("ch_9", Outcome::Succeeded);
+    Event::Answered { attempt: 1, answer: Answer { operation: Some("pi_9".to_owned()), ..answer } }
+}
+
 fn due(attempt: u32, id: u8) -> Event {
     Event::Due { attempt, id: attempt_id(id) }
 }
@@ -98,6 +105,10 @@ fn succeeded() -> Payment {
 
 fn reconcile(payment: &Payment, attempt: u32, at: Time) -> Effect {
     Effect::Enqueue(Job::Reconcile(Reconcile { payment: payment.id, attempt }), at)
+}
+
+fn withdraw(payment: &Payment, at: Time) -> Effect {
+    Effect::Enqueue(Job::Withdraw(Withdraw { payment: payment.id, attempt: 1 }), at)
 }
 
 fn status_of(payment: &Payment) -> (&'static str, Option<AttemptStatus>) {
@@ -190,7 +201,7 @@ fn a_hard_decline_ends_the_payment() {
     let step = step(&sending(), answered(1, "ch_1", declined("fraudulent")));
 
     assert_eq!(status_of(&step.payment), ("failed", Some(AttemptStatus::Declined)));
-    assert_eq!(step.effects, [Effect::Emit(EventType::Failed)]);
+    assert_eq!(step.effects, [Effect::Emit(EventType::Failed), withdraw(&step.payment, at(2))]);
 }
 
 // S1.18
@@ -200,7 +211,9 @@ fn off_session_a_demand_for_authentication_is_a_decline_that_waits_for_the_custo
 
     assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::Declined)));
     assert_eq!(step.payment.phase(), Phase::NeedsCustomer);
-    assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction)]);
+    let question = reconcile(&step.payment, 1, at(2) + TimeDelta::days(1));
+    let later = withdraw(&step.payment, at(1) + TimeDelta::days(30));
+    assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction), question, later]);
 }
 
 // S1.18
@@ -238,7 +251,9 @@ fn a_customer_who_is_there_is_not_charged_again_days_later() {
 
         assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::Declined)), "{code}");
         assert_eq!(step.payment.phase(), Phase::NeedsCustomer);
-        assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction)]);
+        let question = reconcile(&step.payment, 1, at(2) + TimeDelta::days(1));
+        let later = withdraw(&step.payment, at(1) + TimeDelta::days(30));
+        assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction), question, later]);
     }
     let stopped = step(&present(), answered(1, "ch_1", declined("fraudulent")));
     assert_eq!(stopped.payment.status, Status::Failed);

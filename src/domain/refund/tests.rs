@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::{
-    attempt::{Attempt, AttemptStatus},
+    attempt::{Attempt, AttemptStatus, Origin},
     event::EventType,
     payment::{
         Payment, Status,
@@ -18,6 +18,7 @@ fn paid() -> Payment {
         id: AttemptId::mint(at(0), [1; 10]),
         n: 1,
         account: "main".to_owned(),
+        origin: Origin::Dunlin,
         status: AttemptStatus::Succeeded,
         first_sent_at: at(0),
         charge: Some("ch_1".to_owned()),

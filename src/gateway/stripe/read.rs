@@ -89,6 +89,7 @@ pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
             Some(error) => Said::Result(declined(payment, error)),
             None => Said::Nothing("HTTP 402: a decline that cannot be read".to_owned()),
         },
+        400 => paid_before(payment, error.as_ref()).unwrap_or_else(|| unexecuted(reply)),
         _ => unexecuted(reply),
     };
     Heard { said, replayed: is_replayed(reply) }
@@ -152,6 +153,14 @@ fn say(status: u16, error: Option<&CardError>, what: &str) -> String {
     format!("HTTP {status}: {}", message.as_deref().unwrap_or(what))
 }
 
+/// An intent that cannot be confirmed since it has succeeded: whoever paid it, the payment is paid (S1.21).
+fn paid_before(payment: &Payment, error: Option<&CardError>) -> Option<Said<Answer>> {
+    let error = error.filter(|error| error.code.as_deref() == Some(UNEXPECTED_STATE))?;
+    let intent = error.payment_intent.as_deref().filter(|intent| intent.status == "succeeded")?;
+    let is_ours = Some(&intent.id) == payment.operation.as_ref() && intent.livemode == payment.livemode;
+    is_ours.then(|| Said::Result(answer(intent, Outcome::Succeeded)))
+}
+
 fn confirmed(payment: &Payment, intent: &Intent) -> Said<Answer> {
     if intent.livemode != payment.livemode {
         return Said::Nothing(format!("the answer for {} is of the other environment", payment.id));
@@ -213,7 +222,10 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
         return nothing("the answer cannot be read");
     };
     let ours = tried.payment.id.to_string();
-    match page.data.iter().find(|candidate| candidate.metadata.get(REFERENCE) == Some(&ours)) {
+    // What was canceled took nothing and never will; it may be what an earlier attempt had left (S1.17).
+    let is_earlier = |intent: &Intent| tried.n > 1 && intent.status == "canceled";
+    let is_ours = |intent: &&Intent| intent.metadata.get(REFERENCE) == Some(&ours) && !is_earlier(intent);
+    match page.data.iter().find(is_ours) {
         Some(intent) => Looked::Found(found(tried, intent)),
         None if !page.has_more => Looked::Found(Finding::Absent),
         None => match page.data.last() {

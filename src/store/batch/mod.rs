@@ -172,7 +172,7 @@ struct Beside {
     key: Option<idempotency::Claim>,
     /// An alike payment, where the caller wants to be warned of one.
     twin: Option<PaymentId>,
-    /// All attempts of a payment for which a second success is told.
+    /// All attempts of a payment for which a success is told that none of them may have.
     attempts: Vec<Attempt>,
     /// The charge that a person names is another attempt's.
     charge_taken: bool,
@@ -225,7 +225,7 @@ impl Work<'_> {
                 Ok(Beside { key, twin, ..Beside::default() })
             }
             Subject::Event(id, event)
-                if self.held.get(id).is_some_and(|held| held.is_paid_twice_by(event)) =>
+                if self.held.get(id).is_some_and(|held| held.is_paid_anew_by(event)) =>
             {
                 let mut attempts = payments::load_attempts(tx, *id).await?;
                 let written = self.attempts.iter().filter(|((payment, _), _)| payment == id);
@@ -337,13 +337,13 @@ impl Work<'_> {
             self.context.alarms.fetch_add(1, Ordering::Relaxed);
             tracing::error!(payment.id = %id, "{refused}, which cannot be: tell whoever makes dunlin");
         }
-        let step = step?.and_then(|step| step.beside(&beside.attempts));
+        let step = step?.and_then(|step| step.beside(&before, &beside.attempts));
         self.exchanges.extend(change.exchanges.iter().cloned());
         let Some(step) = step else {
-            self.end_job(change, false, before.open_attempt().is_some())?;
+            self.end_job(change, false, before.is_asked_after())?;
             return Ok(Committed { payment: Some(before), refund: None, fresh: false });
         };
-        self.end_job(change, false, step.payment.open_attempt().is_some())?;
+        self.end_job(change, false, step.payment.is_asked_after())?;
         let payment = step.payment.clone();
         self.record(change, event, &before, step);
         Ok(Committed { payment: Some(payment), refund: None, fresh: true })

@@ -30,9 +30,17 @@ pub(super) fn wanted_jobs(changes: &[Change]) -> BTreeSet<JobId> {
 impl Work<'_> {
     /// What has to be known beside a person's word on an outcome.
     pub(super) async fn look_beside_word(&self, tx: &mut Tx, wish: &Wish) -> Result<Beside, StoreError> {
-        let (Event::Resolve { word, .. }, Some(payment)) = (&wish.event, self.held.get(&wish.payment)) else {
-            return Ok(Beside::default());
-        };
+        let Some(payment) = self.held.get(&wish.payment) else { return Ok(Beside::default()) };
+        // What is being canceled at the gateway is no operation for another attempt (S1.17).
+        if let Event::Retry { .. } = &wish.event
+            && payment.operation.is_some()
+            && matches!(payment.status, Status::Failed | Status::RequiresAction)
+        {
+            let attempt = payment.attempt.as_ref().map_or(0, |attempt| attempt.n);
+            let in_hand = jobs::is_being_withdrawn(tx, payment.id, attempt).await?;
+            return Ok(Beside { in_hand, ..Beside::default() });
+        }
+        let Event::Resolve { word, .. } = &wish.event else { return Ok(Beside::default()) };
         match word {
             Word::Succeeded { charge, .. } => {
                 let found = payments::find_charge(tx, &payment.account, charge).await?;

@@ -14,7 +14,7 @@ use crate::domain::{
     clock::{Clock, Time},
     hold_reason::HoldReason,
 };
-use dunlin_jobs::{Job, JobId, PaymentId};
+use dunlin_jobs::{Job, JobId, PaymentId, Withdraw};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -172,6 +172,22 @@ pub(super) async fn is_in_hand(tx: &mut Tx, payment: PaymentId) -> Result<bool, 
     let owners: Vec<Option<String>> =
         on!(tx, |tx, pick| sqlx::query_scalar(pick(TEXT)).bind(id).fetch_all(&mut **tx).await?);
     Ok(owners.iter().any(Option::is_some))
+}
+
+/// Whether what an attempt has left at the gateway is being canceled there, or may have been.
+pub(super) async fn is_being_withdrawn(
+    tx: &mut Tx,
+    payment: PaymentId,
+    attempt: u32,
+) -> Result<bool, StoreError> {
+    const TEXT: Text = Text {
+        sqlite: "SELECT lease_owner IS NOT NULL OR failures > 0 FROM jobs WHERE dedupe = $1",
+        postgres: "SELECT lease_owner IS NOT NULL OR failures > 0 FROM jobs WHERE dedupe = $1 FOR UPDATE",
+    };
+    let dedupe = Job::Withdraw(Withdraw { payment, attempt }).dedupe();
+    let begun: Option<bool> =
+        on!(tx, |tx, pick| sqlx::query_scalar(pick(TEXT)).bind(dedupe).fetch_optional(&mut **tx).await?);
+    Ok(begun == Some(true))
 }
 
 /// A new row of `jobs`.

@@ -48,7 +48,10 @@ pub(super) async fn a_challenge_waits_for_the_customer(house: House) {
 
     let attempt = payment.attempt.as_ref().unwrap();
     assert_eq!((&payment.status, attempt.status), (&Status::RequiresAction, AttemptStatus::Declined));
-    assert_eq!(house.payment(payment.id).await, payment);
+    let waiting = house.payment(payment.id).await;
+    assert_eq!((&waiting.status, &waiting.attempt), (&payment.status, &payment.attempt));
+    // S1.21: who has not paid for so long can pay no more.
+    assert!(!house.sandbox.holds_open(&payment));
     assert_eq!(house.captures(&payment), 0);
 }
 

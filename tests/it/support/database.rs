@@ -84,5 +84,6 @@ pub(crate) fn server() -> String {
 /// The shipped policy.
 pub(crate) fn plan() -> Plan {
     let declines = Config::load(None).unwrap().declines.unwrap();
-    Plan { declines, first_poll: chrono::TimeDelta::seconds(5) }
+    let first_poll = chrono::TimeDelta::seconds(5);
+    Plan { declines, first_poll, payable: chrono::TimeDelta::days(30) }
 }

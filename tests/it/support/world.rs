@@ -174,6 +174,11 @@ impl World {
         serde_json::from_slice(&reply.body).unwrap()
     }
 
+    /// The payer pays what the payment has left at the gateway, past dunlin; what the gateway says of it.
+    pub(crate) fn pay_beside(&self, payment: &Payment) -> Value {
+        pay(&self.bank, payment.operation.as_ref().unwrap())
+    }
+
     /// What the gateway says of the payment's operation.
     pub(crate) fn intent(&self, id: &str) -> Value {
         let path = format!("/v1/payment_intents/{id}");
@@ -227,6 +232,11 @@ pub(crate) fn visit(bank: &Bank, url: &str, answer: &str) -> u16 {
     let request = dunlin_sandbox::Request { method, path, body, ..dunlin_sandbox::Request::default() };
     let Outcome::Reply(reply) = bank.handle(&request) else { panic!("the page answers") };
     reply.status
+}
+
+/// The payer pays an intent, as by its client secret.
+pub(crate) fn pay(bank: &Bank, intent: &str) -> Value {
+    admin(bank, "POST", "pay", "", &serde_json::json!({ "intent": intent }).to_string())
 }
 
 /// Moves a held clock forward, and tells the sandbox.

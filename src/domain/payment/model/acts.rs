@@ -21,6 +21,7 @@ pub(super) enum Act {
     Absent,
     Cancel,
     Canceled,
+    Withdrawn,
     Review,
     Retry,
     Process,
@@ -67,6 +68,7 @@ fn act(number: u32) -> Act {
         32 => Act::Settle,
         33..=35 => Act::Propose(ruling, person),
         36..=38 => Act::Approve(ruling, person),
+        39 if which.is_multiple_of(2) => Act::Withdrawn,
         _ => Act::MoveJob,
     }
 }

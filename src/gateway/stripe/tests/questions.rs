@@ -1,7 +1,7 @@
 //! What is asked about an attempt, how its operation is canceled, and what the answers to that prove.
 
 use super::*;
-use crate::domain::attempt::{Attempt, AttemptStatus};
+use crate::domain::attempt::{Attempt, AttemptStatus, Origin};
 use dunlin_jobs::AttemptId;
 
 fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
@@ -56,6 +56,7 @@ fn who_fails_to_authenticate_leaves_a_failure_without_a_charge() {
         id: AttemptId::mint(at(0), [4; 10]),
         n: 2,
         account: "main".to_owned(),
+        origin: Origin::Dunlin,
         status: AttemptStatus::RequiresAction,
         first_sent_at: at(0),
         charge: None,
