@@ -39,6 +39,15 @@ impl Flows {
     }
 
     async fn move_on(&self, target: Time) -> Result<Time, FlowError> {
+        if self.store.find_restore().await?.is_some() {
+            return Err(FlowError::Conflict {
+                code: "clock_not_advanceable",
+                detail: "the database was restored, and nothing that is due would be done: run `dunlin restore --release` \
+                         first"
+                    .to_owned(),
+                payment: None,
+            });
+        }
         loop {
             self.wait_until_quiet().await?;
             let flows = self.clone();

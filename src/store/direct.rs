@@ -3,6 +3,7 @@
 use super::{
     Db,
     open::{BUSY_TIMEOUT, OpenError, Options},
+    restores::file::is_cut_short,
 };
 use sqlx::{
     ConnectOptions, PgConnection, SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
@@ -32,6 +33,9 @@ impl Direct {
                 }
                 let beside = beside(&path)?;
                 beside.lock_shared().map_err(|source| OpenError::Lock { path: path.clone(), source })?;
+                if is_cut_short(&path) {
+                    return Err(OpenError::CutShort { path });
+                }
                 let connect = SqliteConnectOptions::new().filename(&path).create_if_missing(false);
                 let connection = connect.busy_timeout(BUSY_TIMEOUT).connect().await.map_err(failed)?;
                 Ok(Self { connection: Db::Sqlite(connection), _beside: Some(beside) })

@@ -55,6 +55,8 @@ pub enum OpenError {
          the files beside it"
     )]
     Restoring { path: PathBuf, source: std::io::Error },
+    #[error("a restore of {path} was cut short: the next start of a server carries it to its end")]
+    CutShort { path: PathBuf },
     #[error("there is no database at {path}: check store.url and data_dir")]
     NoFile { path: PathBuf },
     #[error("the lock beside the database, {path}, cannot be taken")]
@@ -89,7 +91,7 @@ impl Store {
                 let path = Path::new(path.trim_start_matches("//"));
                 let lock = take(path)?;
                 // A restore that was cut short is carried to its end: the files of two databases must not mix.
-                restores::file::finish(path)
+                restores::file::carry_on(path)
                     .map_err(|source| OpenError::Restoring { path: path.to_owned(), source })?;
                 let (db, writer) = open_sqlite(path, options, &failpoints).await?;
                 (db, writer, Some(Arc::new(lock)), 1)

@@ -115,7 +115,7 @@ const RESTORING: &str = ".restoring-";
 
 /// Carries a restore to its end that has a checked copy. The logs go before the copy comes: one that is replayed over
 /// another database destroys it. Says where the database of before is.
-pub fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
+fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
     let Some((copy, stamp)) = find_copy(database)? else { return Ok(None) };
     let aside = with(database, &format!(".before-{stamp}"));
     let had_one = database.exists();
@@ -134,6 +134,21 @@ pub fn finish(database: &Path) -> io::Result<Option<PathBuf>> {
     fs::rename(&copy, database)?;
     sync_folder(database)?;
     Ok(had_one.then_some(aside))
+}
+
+/// The same for a start, which finds nothing to carry on in nearly all cases.
+pub fn carry_on(database: &Path) -> io::Result<()> {
+    if find_copy(database)?.is_none() {
+        return Ok(());
+    }
+    let beside = direct::beside(database).map_err(io::Error::other)?;
+    beside.try_lock().map_err(|_| io::Error::other(RestoreError::InUse))?;
+    finish(database).map(drop)
+}
+
+/// Whether a restore was cut short, so that the files beside the database may be those of another.
+pub fn is_cut_short(database: &Path) -> bool {
+    find_copy(database).is_ok_and(|copy| copy.is_some())
 }
 
 fn find_copy(database: &Path) -> io::Result<Option<(PathBuf, String)>> {

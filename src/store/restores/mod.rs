@@ -76,8 +76,9 @@ pub async fn hold(options: &Options, restore: &Restore) -> Result<(), RestoreErr
     let mut direct = Direct::connect(options).await?;
     let Restore { at, by, source } = restore;
     on!(&mut direct.connection, |db, _pick| {
-        let held = sqlx::query(HOLD).bind(At(*at)).bind(by).bind(source).execute(db).await;
-        held.map_err(StoreError::from)?.rows_affected()
+        let held = sqlx::query(HOLD).bind(At(*at)).bind(by).bind(source).execute(&mut *db).await;
+        held.map_err(StoreError::from)?;
+        sqlx::query(END_LEASES).execute(db).await.map_err(StoreError::from)?.rows_affected()
     });
     Ok(())
 }

@@ -101,6 +101,7 @@ async fn what_the_backup_had_is_there_again_and_nothing_is_charged_until_it_is_r
     let ready = caller.get("/readyz").await;
     let listed = site.run(&["jobs", "list", "--url", &serve.url]);
     let before = captures(&serve.sandbox).await;
+    let moved = caller.post("/v1/test_clock/advance", None, &json!({ "by_s": 60 })).await;
     let waiting = [&held, &deferred].map(|id| format!("/v1/payments/{id}"));
     for path in &waiting {
         assert_eq!(caller.get(path).await.body["status"], "pending");
@@ -119,6 +120,7 @@ async fn what_the_backup_had_is_there_again_and_nothing_is_charged_until_it_is_r
     assert_eq!(ready.status, 200);
     assert_eq!(ready.body["degraded"][0]["code"], "restored");
     assert!(listed.err.contains("dunlin restore --release"), "{}", listed.err);
+    assert_eq!((moved.status, &moved.body["code"]), (409, &json!("clock_not_advanceable")), "{}", moved.body);
     assert_eq!(before.len(), 50, "nothing was sent before it was released");
     succeeded(&released);
     again.assert_failed(&["nothing is on hold"]);
@@ -181,9 +183,28 @@ fn what_was_there_before_a_restore_is_kept() {
     );
 
     succeeded(&restored);
+    assert!(Path::new(aside.trim_end_matches(':')).is_file(), "{aside}");
     assert!(after.out.contains("first") && !after.out.contains("second"), "{}", after.out);
     assert!(before.out.contains("first") && before.out.contains("second"), "{}", before.out);
     assert!(Path::new(&backup).is_file());
+}
+
+#[test]
+fn a_restore_that_was_cut_short_is_carried_on_by_the_next_start_and_looked_into_by_nobody() {
+    let site = Site::new(Database::sqlite());
+    let (backup, name) = (site.file("backup"), ["keys", "create", "--name"]);
+    succeeded(&site.run(&[name.as_slice(), &["first"]].concat()));
+    succeeded(&site.run(&["backup", &backup]));
+    succeeded(&site.run(&[name.as_slice(), &["second"]].concat()));
+    let database = site.database.url.trim_start_matches("sqlite:").to_owned();
+    fs::copy(&backup, format!("{database}.restoring-20270101T000000Z")).unwrap();
+
+    let looked = site.run(&["backup", &site.file("other")]);
+    let after = site.run(&["keys", "list"]);
+
+    looked.assert_failed(&["was cut short"]);
+    assert!(after.out.contains("first") && !after.out.contains("second"), "{}", after.out);
+    assert!(Path::new(&format!("{database}.before-20270101T000000Z")).is_file());
 }
 
 #[test]
