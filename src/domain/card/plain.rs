@@ -15,6 +15,9 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
 
 /// What an address means by its percent signs, where it has any.
 pub(super) fn decoded(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return None;
+    }
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     let mut found = false;

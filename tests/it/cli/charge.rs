@@ -3,7 +3,7 @@
 use super::{Ended, run};
 use crate::support::{
     database::Database,
-    process::{Serve, captures, dunlin, folder},
+    process::{Caller, Serve, captures, dunlin, folder},
 };
 use serde_json::{Value, json};
 use std::{
@@ -129,6 +129,33 @@ async fn rows_without_a_method_are_charged_by_their_customers_own() {
     }
     let again = charge(&serve, &path, file.as_bytes());
     assert_eq!(counts(&again), [3, 2, 2, 1], "{}", again.err);
+}
+
+#[tokio::test]
+async fn a_file_charges_what_is_attached_to_a_customer_of_the_gateways() {
+    let database = Database::sqlite();
+    let (_folder, path) = folder();
+    let serve = Serve::start(&database, &path, &[]);
+    let sandbox = Caller::new(&serve.sandbox, "sk_test_sandbox");
+    let form = async |path: &str, body: String| {
+        let made = sandbox.raw(|http, url| {
+            let request = http.post(format!("{url}{path}")).bearer_auth(sandbox.key());
+            request.header("content-type", "application/x-www-form-urlencoded").body(body)
+        });
+        made.await.body["id"].as_str().unwrap().to_owned()
+    };
+    let owner = form("/v1/customers", "name=Ada".to_owned()).await;
+    let token = form("/v1/payment_methods/pm_card_visa/attach", format!("customer={owner}")).await;
+    let header = "reference,amount,currency,method,gateway_customer\n";
+    let csv = format!("{header}A,12.50,EUR,{token},{owner}\nB,12.50,EUR,{token},\n");
+
+    let ended = charge(&serve, &path, csv.as_bytes());
+
+    assert_eq!(counts(&ended), [2, 2, 0, 0], "{}", ended.err);
+    let made = payments(&serve).await;
+    let id = |reference: &str| made[reference]["id"].as_str().unwrap().to_owned();
+    serve.client().wait_for(&id("A"), "succeeded").await;
+    assert_eq!(captures(&serve.sandbox).await.get(&id("B")), None, "its customer is not named");
 }
 
 #[tokio::test]
