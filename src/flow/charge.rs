@@ -57,7 +57,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result
         | Phase::NeedsCustomer
         | Phase::Succeeded
         | Phase::Failed
-        | Phase::Canceled => flows.end_job(&claimed.lease, JobEnd::Done).await,
+        | Phase::Canceled => flows.end_job(&claimed.lease, JobEnd::DoneAt(payment.version)).await,
     }
 }
 
@@ -74,7 +74,7 @@ impl Run<'_> {
             return self.give_up(payment).await;
         }
         if payment.is_deferred() {
-            return self.end(JobEnd::Done).await;
+            return self.end(JobEnd::DoneAt(payment.version)).await;
         }
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;
@@ -99,7 +99,7 @@ impl Run<'_> {
     /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
     async fn resume(&self, payment: &Payment) -> Result<(), FlowError> {
         let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
-            return self.end(JobEnd::Done).await;
+            return self.end(JobEnd::DoneAt(payment.version)).await;
         };
         let exchanges = self.flows.list_exchanges(About::Attempt(payment.id, attempt)).await?;
         let Some(first) = evidence::first_send(&exchanges) else {

@@ -57,7 +57,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
-        | AttemptStatus::Duplicate => flows.end_job(&claimed.lease, JobEnd::Done).await,
+        | AttemptStatus::Duplicate => flows.end_job(&claimed.lease, JobEnd::DoneAt(payment.version)).await,
     }
 }
 

@@ -156,6 +156,9 @@ pub enum JobEnd {
     /// The lease goes on.
     Keep,
     Done,
+    /// Done, unless the payment has moved on from the version that was looked at: then it looks again, since what
+    /// happened since may need it.
+    DoneAt(u32),
     Again(Time),
     /// Done when this change leaves nothing of the payment to ask after, else again then.
     AgainWhileOpen(Time),

@@ -409,7 +409,9 @@ impl Work<'_> {
             JobEnd::Keep => return Ok(()),
             JobEnd::AgainWhileOpen(at) if open => &JobEnd::Again(*at),
             JobEnd::AgainWhileOpen(_) => &JobEnd::Done,
-            JobEnd::Done | JobEnd::Again(_) | JobEnd::Failed(..) | JobEnd::Park(..) => end,
+            JobEnd::Done | JobEnd::DoneAt(_) | JobEnd::Again(_) | JobEnd::Failed(..) | JobEnd::Park(..) => {
+                end
+            }
         };
         self.leases.remove(&lease.job);
         self.jobs.end(lease.job, end);

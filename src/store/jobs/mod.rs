@@ -72,6 +72,20 @@ const DELETE: Text = Text {
     postgres: "DELETE FROM jobs WHERE id IN (SELECT json_array_elements_text($1::json))",
 };
 
+// Whoever looked at the payment saw it at that version. A job that was wanted anew since is only given back.
+const DELETE_LOOKED: Text = bulk!(
+    "DELETE FROM jobs WHERE id IN (SELECT r.id FROM "
+    rows(id text, version bigint)
+    " JOIN jobs AS looked ON looked.id = r.id JOIN payments ON payments.id = looked.payment_id \
+     WHERE payments.version = r.version)"
+);
+
+const GIVE_BACK: Text = bulk!(
+    "UPDATE jobs SET rescues = 0, lease_owner = NULL, lease_until = NULL FROM "
+    rows(id text, version bigint)
+    " WHERE jobs.id = r.id"
+);
+
 impl Store {
     /// Adds a permanent job, unless it is there.
     pub async fn plant(&self, job: &Job, at: Time) -> Result<(), StoreError> {
@@ -261,12 +275,19 @@ impl JobRow {
 #[derive(Debug, Default)]
 pub(super) struct JobWrites {
     done: Vec<String>,
+    looked: Vec<LookedRow>,
     moved: Vec<MoveRow>,
     inserted: Vec<JobRow>,
     hastened: Vec<JobRow>,
     woken: Vec<WakeRow>,
     /// The identities of all those, since one statement must not meet the same one twice.
     dedupes: HashSet<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LookedRow {
+    id: String,
+    version: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -335,6 +356,7 @@ impl JobWrites {
         match end {
             JobEnd::Keep => {}
             JobEnd::Done => self.done.push(id),
+            JobEnd::DoneAt(version) => self.looked.push(LookedRow { id, version: *version }),
             JobEnd::Again(at) | JobEnd::AgainWhileOpen(at) => {
                 self.moved.push(MoveRow { due_at: Some(At(*at)), ..MoveRow::live(id) });
             }
@@ -359,6 +381,8 @@ impl JobWrites {
 
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), StoreError> {
         tx.write(DELETE, &self.done).await?;
+        tx.write(DELETE_LOOKED, &self.looked).await?;
+        tx.write(GIVE_BACK, &self.looked).await?;
         tx.write(MOVE, &self.moved).await?;
         tx.write(WAKE, &self.woken).await?;
         tx.write(INSERT, &self.inserted).await?;

@@ -7,6 +7,7 @@ use dunlin_jobs::{Charge, Job, Reconcile, Sweep, SweepName};
 
 both! {
     a_done_job_is_gone
+    a_job_that_found_nothing_to_do_runs_again_if_its_payment_has_moved_on
     a_job_that_comes_again_keeps_its_row_and_forgets_its_rescues
     a_job_runs_while_its_attempt_is_open_and_no_longer
     a_failure_is_kept_with_the_job_and_moves_it
@@ -25,6 +26,22 @@ async fn a_done_job_is_gone(database: Database) {
     bench.store.commit(bench.note(&lease, JobEnd::Done)).await.unwrap();
 
     assert_eq!(bench.store.list_jobs(payment.id).await.unwrap(), []);
+}
+
+// Who looked and found nothing to do may have looked before there was something.
+async fn a_job_that_found_nothing_to_do_runs_again_if_its_payment_has_moved_on(database: Database) {
+    let bench = Bench::new(database).await;
+    let payment = bench.sending().await;
+    let early = bench.claim_one().await;
+    let seen = bench.store.find_payment(payment.id).await.unwrap().unwrap().version;
+    bench.store.commit(bench.event(payment.id, answered("ch_1", Outcome::Pending))).await.unwrap();
+
+    bench.store.commit(bench.note(&early.lease, JobEnd::DoneAt(seen))).await.unwrap();
+    let late = bench.claim_one().await;
+    bench.store.commit(bench.note(&late.lease, JobEnd::DoneAt(seen + 1))).await.unwrap();
+
+    assert_eq!((late.lease.job, late.rescues), (early.lease.job, 0));
+    assert!(bench.store.list_jobs(payment.id).await.unwrap().iter().all(|job| job.kind != "charge"));
 }
 
 async fn a_job_that_comes_again_keeps_its_row_and_forgets_its_rescues(database: Database) {
