@@ -67,5 +67,15 @@ pub(super) const METHODS: [&str; 12] = [
     PRESENT[1],
 ];
 
+/// Those whose answer is lost.
+pub(super) const DOUBTFUL: [&str; 4] =
+    ["pm_sandbox_lost_before", "pm_sandbox_lost_after", "pm_sandbox_error_after", "pm_card_visa"];
+
+/// Where workers look for work.
+pub(super) const LANES: [Lane; 3] = [Lane::Payments, Lane::Payments, Lane::Reconcile];
+
+/// What those answer who are asked.
+pub(super) const PRESENT_ACT: [&str; 4] = ["approve", "approve", "approve", "refuse"];
+
 /// Those whose owner is there, and is asked.
 const PRESENT: [&str; 2] = ["pm_card_authenticationRequired", "pm_card_threeDSecureRequiredChargeDeclined"];

@@ -4,12 +4,20 @@
 //! A seed repeats its run: `SIMULATION_SEED=17 cargo nextest run -E 'test(simulation)'`.
 
 mod actors;
-mod faults;
+mod day;
+mod dice;
+mod failover;
 mod judge;
+mod ledger;
+mod mail;
+mod people;
+mod process;
 mod scheduler;
+mod tally;
+mod wire;
 
 use crate::support::{database::Database, world};
-use faults::Dice;
+use dice::Dice;
 use scheduler::Simulation;
 
 /// How many seeds each database is tried with, or as many as `SIMULATION_SEEDS` says. A seed takes ten times as
@@ -31,16 +39,31 @@ fn seeds(part: u64, parts: u64, usually: u64) -> Vec<u64> {
 }
 
 async fn try_seeds(database: Database, seeds: Vec<u64>) {
-    let mut told = judge::Tally::default();
+    let mut told = tally::Tally::default();
+    let mut found = Vec::new();
     for seed in seeds {
         let mut simulation = Simulation::begin(&database, Dice::new(seed)).await;
         simulation.trouble().await;
-        simulation.heal().await;
-        let judged = judge::judge(&simulation).await;
-        told.add(&judged.unwrap_or_else(|found| panic!("seed {seed}: {found}")));
+        let judged = match simulation.heal().await {
+            Ok(()) => judge::judge(&mut simulation).await,
+            Err(restless) => Err(restless),
+        };
+        match judged {
+            Ok(tally) => told.add(&tally),
+            Err(what) => found.push((seed, what)),
+        }
         simulation.end().await;
     }
+    if let Some((seed, story)) = found.first() {
+        let all =
+            found.iter().map(|(seed, what)| format!("\n{seed}: {}", what.lines().next().unwrap_or_default()));
+        panic!("seed {seed}: {story}\nall that fail: {}", all.collect::<String>());
+    }
     // A simulation in which nothing goes wrong proves nothing.
+    #[expect(clippy::print_stdout, reason = "what a run has seen, for whoever asks with --no-capture")]
+    {
+        println!("{told:?}");
+    }
     told.assert_varied();
 }
 

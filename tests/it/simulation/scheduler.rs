@@ -1,8 +1,17 @@
 //! The scheduler: only one actor moves at a time, and the dice say which.
+//!
+//! While a transaction is open nobody moves but who has it: on SQLite it has the only writer, on PostgreSQL others would
+//! wait for its locks, and what they do without its writes they could have done before it.
 
 use super::{
-    actors::{self, METHODS, Means},
-    faults::Dice,
+    actors::{self, DOUBTFUL, METHODS, Means},
+    dice::Dice,
+    failover::Standby,
+    mail,
+    people::Said,
+    process::{Committer, Process, Site},
+    tally::Tally,
+    wire::Wire,
 };
 use crate::support::{
     database::Database,
@@ -10,57 +19,85 @@ use crate::support::{
 };
 use chrono::{DateTime, TimeDelta};
 use dunlin::{
-    domain::clock::Clock,
-    failpoint::{CommitFault, Failpoints, Point, Visit},
-    flow::{Flows, Turns},
+    domain::{
+        clock::{Clock, Time},
+        payment::Payment,
+    },
+    failpoint::{CommitFault, Point, Visit},
+    flow::Flows,
     store::{Filter, Owner},
 };
-use dunlin_jobs::{Lane, MethodId, PaymentId};
+use dunlin_jobs::{MethodId, PaymentId};
 use dunlin_sandbox::Bank;
-use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     task::{Id, JoinHandle},
 };
 
-/// How many steps go wrong before the world heals.
-const TROUBLED_STEPS: usize = 60;
-/// The healed world must come to rest within as many.
-const HEALED_STEPS: usize = 20_000;
 /// A step takes milliseconds; one that takes this long has hung.
 const HANG: Duration = Duration::from_secs(30);
+/// How far a clock may be wrong, in minutes.
+const WRONG_BY: [i64; 4] = [-50, -5, 5, 50];
 
 pub(crate) struct Simulation<'a> {
-    database: &'a Database,
-    dice: Dice,
-    clock: Clock,
-    pub(crate) bank: Arc<Bank>,
-    pub(crate) flows: Flows,
-    pub(crate) owner: Owner,
-    pub(crate) crashes: usize,
-    pub(crate) lost_commits: usize,
-    /// How often a customer approved or refused.
-    pub(crate) acted: usize,
+    pub(super) site: Site<'a>,
+    pub(super) bank: Arc<Bank>,
+    pub(super) owner: Owner,
+    pub(super) processes: BTreeMap<u64, Process>,
+    pub(super) standby: Standby,
+    /// From when until when what was committed is gone.
+    pub(super) unheard_of: Vec<RangeInclusive<Time>>,
+    /// Those of processes that came to an end.
+    alarms: u64,
+    pub(super) tally: Tally,
+    pub(super) temper: Temper,
+    /// Posts of the gateway that are on their way.
+    pub(super) mail: Vec<u64>,
+    pub(super) said: Arc<Mutex<Vec<Said>>>,
     /// Payment methods of customers.
-    kept: Vec<MethodId>,
+    pub(super) kept: Vec<MethodId>,
     /// Those that were detached, with the attempts that their payments had then.
-    pub(crate) detached: BTreeMap<MethodId, BTreeMap<PaymentId, u32>>,
+    pub(super) detached: BTreeMap<MethodId, BTreeMap<PaymentId, u32>>,
     told: mpsc::UnboundedReceiver<Told>,
-    tell: mpsc::UnboundedSender<Told>,
     actors: BTreeMap<u64, Actor>,
-    committer: Committer,
     next: u64,
 }
 
+/// What a seed is like as a whole.
+#[derive(Debug)]
+pub(super) struct Temper {
+    /// People are mistaken most of the time, else never, and much is to be looked at.
+    pub(super) people_are_rash: bool,
+    pub(super) payers_return: bool,
+    /// What the gateway has told would be lost with the commits.
+    pub(super) standbys_take_over: bool,
+}
+
+impl Temper {
+    fn of(dice: &Dice) -> Self {
+        let payers_return = dice.throw(3) == 0;
+        Self { people_are_rash: dice.throw(3) == 0, payers_return, standbys_take_over: !payers_return }
+    }
+}
+
 /// What the scheduler hears.
-enum Told {
-    Visit(Visit),
+pub(super) enum Told {
+    /// Somebody in a process stands at a point.
+    Visit(u64, Visit),
     Ended(u64),
 }
 
 #[derive(Debug)]
 struct Actor {
     task: JoinHandle<()>,
+    process: u64,
     state: State,
 }
 
@@ -68,15 +105,9 @@ struct Actor {
 enum State {
     Running,
     At(Visit),
-    /// In the committer's line, or in its batch.
+    /// In its committer's line, or in its batch.
     InLine,
     InBatch,
-}
-
-#[derive(Debug)]
-enum Committer {
-    Idle,
-    At(Visit),
 }
 
 impl<'a> Simulation<'a> {
@@ -84,218 +115,180 @@ impl<'a> Simulation<'a> {
         let (tell, told) = mpsc::unbounded_channel();
         let bank = Arc::new(Bank::simulated(dice.seed, BEGIN));
         let clock = Clock::held(DateTime::from_timestamp(BEGIN, 0).unwrap(), dice.seed);
-        let flows = Self::open(database, &dice, &clock, &bank, tell.clone()).await;
-        let tenant = flows.store.ensure_tenant(&format!("seed {}", dice.seed)).await.unwrap();
+        let wire = Wire::new(dice.clone(), Arc::clone(&bank), clock.clone());
+        let mut settings = world::settings();
+        let temper = Temper::of(&dice);
+        if temper.people_are_rash || dice.throw(2) == 0 {
+            // People come early, while a gateway still knows its keys.
+            settings.review_after_s = 3600;
+        }
+        let secret = mail::listen(&bank);
+        let site = Site { database, dice, clock, wire, settings, secret, tell };
+        let first = site.start(0, TimeDelta::zero()).await;
+        let tenant = first.flows.store.ensure_tenant(&format!("seed {}", site.dice.seed)).await.unwrap();
         let owner = Owner { tenant: tenant.id, livemode: false };
-        Self {
-            database,
-            dice,
-            clock,
+        let standby = Standby::of(database, owner).await;
+        let mut simulation = Self {
+            site,
             bank,
-            flows,
             owner,
-            crashes: 0,
-            lost_commits: 0,
-            acted: 0,
+            processes: BTreeMap::from([(0, first)]),
+            standby,
+            unheard_of: Vec::new(),
+            alarms: 0,
+            tally: Tally::default(),
+            temper,
+            mail: Vec::new(),
+            said: Arc::default(),
             kept: Vec::new(),
             detached: BTreeMap::new(),
             told,
-            tell,
             actors: BTreeMap::new(),
-            committer: Committer::Idle,
-            next: 0,
-        }
-    }
-
-    async fn open(
-        database: &Database,
-        dice: &Dice,
-        clock: &Clock,
-        bank: &Arc<Bank>,
-        tell: mpsc::UnboundedSender<Told>,
-    ) -> Flows {
-        let (visits, mut visited) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Some(visit) = visited.recv().await {
-                let _ = tell.send(Told::Visit(visit));
-            }
-        });
-        let store = database.open_with_one_committer(clock.clone(), Failpoints::ask(visits)).await;
-        let client = dice.bad_line(Arc::clone(bank));
-        Flows {
-            store,
-            gateways: world::gateways(),
-            client,
-            turns: Turns::default(),
-            redis: None,
-            settings: world::settings(),
-        }
-    }
-
-    /// Everything that can go wrong does, as the dice have it.
-    pub(crate) async fn trouble(&mut self) {
-        let mut wanted = Vec::new();
-        for _ in 0..=self.dice.throw(3) {
-            wanted.push(self.choose_means().await);
-        }
-        for (payment, means) in wanted.into_iter().enumerate() {
-            for _ in 0..=self.dice.throw(3) {
-                let key = format!("{}-{payment}", self.dice.seed);
-                self.spawn(actors::caller(self.flows.clone(), self.owner, key, means)).await;
+            next: 1,
+        };
+        if !database.is_sqlite() {
+            for _ in 0..simulation.dice().throw(3) {
+                simulation.start_process().await;
             }
         }
-        for _ in 0..TROUBLED_STEPS {
-            match self.dice.throw(30) {
-                0..=3 => self.start_worker().await,
-                4 => self.pass_time(TimeDelta::seconds(5)),
-                5 => self.pass_time(TimeDelta::days(1)),
-                // Whoever holds a lease is slow, and somebody else takes over.
-                6 => self.expire_leases().await,
-                7 => self.kill_someone(),
-                8 if self.dice.throw(4) == 0 => self.crash().await,
-                9 => self.customers_act().await,
-                10 => self.detach().await,
-                _ => self.step().await,
-            }
-        }
+        simulation
     }
 
-    /// Nothing goes wrong any more, and everything has to end well.
-    pub(crate) async fn heal(&mut self) {
-        self.dice.heal();
-        for _ in 0..HEALED_STEPS {
-            if self.is_at_rest() {
-                self.flows.store.expire_leases().await.unwrap();
-                // Most were sent to their bank only now; what they do not answer in time is canceled.
-                if self.dice.throw(8) == 0 {
-                    self.customers_act().await;
-                }
-                let now = self.clock.now(false);
-                if self.flows.store.count_busy(false, now).await.unwrap() == 0 {
-                    match self.flows.store.find_next_due(false).await.unwrap() {
-                        Some(due) => self.pass_time(due - now),
-                        None => return,
-                    }
-                }
-                self.start_worker().await;
-            }
-            self.step().await;
-        }
-        panic!("seed {}: it does not come to rest: {}", self.dice.seed, self.tell_what_is_left().await);
+    pub(super) fn dice(&self) -> Dice {
+        self.site.dice.clone()
     }
 
-    async fn choose_means(&mut self) -> Means {
-        let token = METHODS[self.dice.throw(METHODS.len())];
-        if self.dice.throw(3) > 0 {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A number that was not given before.
+    pub(super) fn nth(&mut self) -> u64 {
+        self.number()
+    }
+
+    async fn start_process(&mut self) {
+        let dice = self.dice();
+        let minutes = if dice.trouble(3) { dice.pick(&WRONG_BY) } else { 0 };
+        self.tally.wrong_clocks += usize::from(minutes != 0);
+        let number = self.number();
+        let process = self.site.start(number, TimeDelta::minutes(minutes)).await;
+        self.processes.insert(number, process);
+    }
+
+    /// One of the processes.
+    pub(super) fn any_process(&self) -> u64 {
+        *self.processes.keys().nth(self.dice().throw(self.processes.len())).expect("one is always there")
+    }
+
+    pub(super) fn flows_of(&self, process: u64) -> Flows {
+        self.processes[&process].flows.clone()
+    }
+
+    /// One process's flows, for looking.
+    pub(super) fn flows(&self) -> &Flows {
+        &self.processes.values().next().expect("one is always there").flows
+    }
+
+    /// All payments, in the order of their making.
+    pub(super) async fn payments(&self) -> Vec<Payment> {
+        let filter = Filter { limit: 100, ..Filter::default() };
+        let mut payments = self.flows().store.list_payments(self.owner, &filter).await.unwrap();
+        payments.reverse();
+        payments
+    }
+
+    pub(super) async fn choose_means(&mut self) -> Means {
+        let dice = self.dice();
+        let token = if self.temper.people_are_rash { dice.pick(&DOUBTFUL) } else { dice.pick(&METHODS) };
+        if dice.throw(3) > 0 {
             return Means { token, kept: None };
         }
-        let kept = actors::keep(&self.flows, self.owner, token).await;
+        let kept = actors::keep(self.flows(), self.owner, token).await;
         self.kept.push(kept);
         Means { token, kept: Some(kept) }
     }
 
-    /// Takes one of the kept methods from its customer.
-    async fn detach(&mut self) {
-        if self.kept.is_empty() || self.is_writing() {
-            return;
-        }
-        let method = self.kept.swap_remove(self.dice.throw(self.kept.len()));
-        self.flows.detach_method(self.owner, method).await.unwrap();
-        let filter = Filter { limit: 100, ..Filter::default() };
-        let payments = self.flows.store.list_payments(self.owner, &filter).await.unwrap();
-        let its = payments.iter().filter(|payment| payment.method_id == Some(method));
-        self.detached.insert(method, its.map(|payment| (payment.id, payment.next_attempt())).collect());
-    }
-
-    /// Every customer who was sent to their bank, and knows of it, approves or refuses.
-    async fn customers_act(&mut self) {
-        let status = Some("requires_action".to_owned());
-        let filter = Filter { status, limit: 100, ..Filter::default() };
-        for payment in self.flows.store.list_payments(self.owner, &filter).await.unwrap() {
-            let answer = if self.dice.throw(4) == 0 { "refuse" } else { "approve" };
-            if let Some(url) = payment.attempt.and_then(|attempt| attempt.action_url) {
-                self.acted += usize::from(world::visit(&self.bank, &url, answer) == 303);
-            }
-        }
-    }
-
-    async fn tell_what_is_left(&self) -> String {
-        let filter = Filter { limit: 100, ..Filter::default() };
-        let mut told = format!("{} actors; now {}", self.actors.len(), self.clock.now(false));
-        for payment in self.flows.store.list_payments(self.owner, &filter).await.unwrap() {
-            let jobs = self.flows.store.list_jobs(payment.id).await.unwrap();
+    pub(super) async fn tell_what_is_left(&self) -> String {
+        let mut told = format!("{} actors; now {}", self.actors.len(), self.site.clock.now(false));
+        for payment in self.payments().await {
+            let jobs = self.flows().store.list_jobs(payment.id).await.unwrap();
             let _ = write!(told, "\n{payment:?}\n  {jobs:?}");
         }
         told
     }
 
-    pub(crate) async fn end(self) {
-        self.flows.store.abandon().await;
-    }
-
-    /// Whether a transaction is open: on SQLite it has the only writer, on PostgreSQL its locks.
-    fn is_writing(&self) -> bool {
-        matches!(&self.committer, Committer::At(visit) if visit.point == Point::BatchWritten)
-    }
-
-    async fn expire_leases(&mut self) {
-        if !self.is_writing() {
-            let done = self.flows.store.expire_leases().await;
-            assert!(
-                done.is_ok(),
-                "seed {}: {done:?} {:?} {:?} crashes {}",
-                self.dice.seed,
-                self.committer,
-                self.actors,
-                self.crashes
-            );
+    pub(crate) async fn end(mut self) {
+        for process in std::mem::take(&mut self.processes).into_values() {
+            process.flows.store.abandon().await;
         }
     }
 
-    fn is_at_rest(&self) -> bool {
-        self.actors.is_empty() && matches!(self.committer, Committer::Idle)
+    /// The process that has a transaction open.
+    fn writer(&self) -> Option<u64> {
+        self.processes.iter().find(|(_, process)| process.is_writing()).map(|(number, _)| *number)
     }
 
-    async fn start_worker(&mut self) {
-        let lane = if self.dice.throw(3) == 0 { Lane::Reconcile } else { Lane::Payments };
-        let limit = 1 + u16::try_from(self.dice.throw(3)).unwrap();
-        let owner = format!("worker {}", self.next);
-        self.spawn(actors::worker(self.flows.clone(), lane, owner, limit)).await;
+    pub(super) fn is_writing(&self) -> bool {
+        self.writer().is_some()
     }
 
-    fn pass_time(&self, by: TimeDelta) {
-        world::move_clock(&self.clock, &self.bank, by);
+    pub(super) async fn expire_leases(&mut self) {
+        if !self.is_writing() {
+            self.flows().store.expire_leases().await.unwrap();
+        }
     }
 
-    async fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let number = self.next;
-        self.next += 1;
-        let tell = self.tell.clone();
+    pub(super) fn is_at_rest(&self) -> bool {
+        let mut committers = self.processes.values().map(|process| &process.committer);
+        self.actors.is_empty() && committers.all(|committer| matches!(committer, Committer::Idle))
+    }
+
+    pub(super) async fn start_worker(&mut self) {
+        let (dice, process) = (self.dice(), self.any_process());
+        let lane = dice.pick(&actors::LANES);
+        let limit = 1 + u16::try_from(dice.throw(3)).unwrap();
+        let owner = format!("worker {}", self.number());
+        self.spawn(process, actors::worker(self.flows_of(process), lane, owner, limit)).await;
+    }
+
+    /// Time passes for everybody, whatever their clocks say.
+    pub(super) fn pass_time(&self, by: TimeDelta) {
+        let by = by.max(TimeDelta::zero());
+        for process in self.processes.values() {
+            process.flows.clock().travel(by);
+        }
+        world::move_clock(&self.site.clock, &self.bank, by);
+    }
+
+    pub(super) async fn spawn(&mut self, process: u64, work: impl Future<Output = ()> + Send + 'static) {
+        let (number, tell) = (self.number(), self.site.tell.clone());
         let task = tokio::spawn(async move {
             work.await;
             let _ = tell.send(Told::Ended(number));
         });
-        self.actors.insert(number, Actor { task, state: State::Running });
+        self.actors.insert(number, Actor { task, process, state: State::Running });
         self.settle().await;
     }
 
     /// Lets one of those who can move take a step.
-    async fn step(&mut self) {
-        let mut movable: Vec<Option<u64>> = self
-            .actors
-            .iter()
-            .filter(|(_, actor)| matches!(actor.state, State::At(_)))
-            .map(|(number, _)| Some(*number))
-            .collect();
-        if matches!(self.committer, Committer::At(_)) {
-            movable.push(None);
+    pub(super) async fn step(&mut self) {
+        if let Some(writer) = self.writer() {
+            self.move_committer(writer);
+            return self.settle().await;
         }
+        let standing = self.actors.iter().filter(|(_, actor)| matches!(actor.state, State::At(_)));
+        let mut movable: Vec<(bool, u64)> = standing.map(|(number, _)| (false, *number)).collect();
+        let busy = |process: &Process| matches!(process.committer, Committer::At(_));
+        let committers = self.processes.iter().filter(|(_, process)| busy(process));
+        movable.extend(committers.map(|(number, _)| (true, *number)));
         if movable.is_empty() {
             return;
         }
-        match movable[self.dice.throw(movable.len())] {
-            Some(number) => self.move_actor(number),
-            None => self.move_committer(),
+        match self.dice().pick(&movable) {
+            (false, actor) => self.move_actor(actor),
+            (true, process) => self.move_committer(process),
         }
         self.settle().await;
     }
@@ -309,22 +302,24 @@ impl<'a> Simulation<'a> {
         let _ = visit.go.send(CommitFault::None);
     }
 
-    fn move_committer(&mut self) {
-        let Committer::At(visit) = std::mem::replace(&mut self.committer, Committer::Idle) else { return };
+    fn move_committer(&mut self, number: u64) {
+        let process = self.processes.get_mut(&number).expect("it was listed");
+        let Committer::At(visit) = std::mem::replace(&mut process.committer, Committer::Idle) else { return };
         let mut fault = CommitFault::None;
         if visit.point == Point::BatchWritten {
-            fault = self.dice.commit_fault();
-            self.lost_commits += usize::from(fault != CommitFault::None);
+            fault = self.site.dice.commit_fault();
+            self.tally.lost_commits += usize::from(fault != CommitFault::None);
         } else if visit.point == Point::BatchTaken {
-            self.change_states(|state| matches!(state, State::InLine), || State::InBatch);
+            self.change_states(number, |state| matches!(state, State::InLine), || State::InBatch);
         } else if visit.point == Point::BatchCommitted {
-            self.change_states(|state| matches!(state, State::InBatch), || State::Running);
+            self.change_states(number, |state| matches!(state, State::InBatch), || State::Running);
         }
         let _ = visit.go.send(fault);
     }
 
-    fn change_states(&mut self, which: impl Fn(&State) -> bool, to: impl Fn() -> State) {
-        for actor in self.actors.values_mut().filter(|actor| which(&actor.state)) {
+    fn change_states(&mut self, process: u64, which: impl Fn(&State) -> bool, to: impl Fn() -> State) {
+        let its = self.actors.values_mut().filter(|actor| actor.process == process);
+        for actor in its.filter(|actor| which(&actor.state)) {
             actor.state = to();
         }
     }
@@ -333,67 +328,103 @@ impl<'a> Simulation<'a> {
     async fn settle(&mut self) {
         while self.somebody_runs() {
             let told = tokio::time::timeout(HANG, self.told.recv()).await;
-            let told = told.unwrap_or_else(|_| panic!("seed {}: a step hangs", self.dice.seed));
+            let told = told.unwrap_or_else(|_| panic!("seed {}: a step hangs", self.site.dice.seed));
             match told.expect("the scheduler holds a sender") {
                 Told::Ended(number) => {
                     self.actors.remove(&number);
                 }
-                Told::Visit(visit) => self.visited(visit),
+                Told::Visit(process, visit) => self.visited(process, visit),
             }
         }
     }
 
-    /// An actor runs, or the committer has something to do and stands nowhere.
+    /// An actor runs, or its committer has something to do and stands nowhere.
     fn somebody_runs(&self) -> bool {
-        let running = self.actors.values().any(|actor| matches!(actor.state, State::Running));
-        let waited_for =
-            self.actors.values().any(|actor| matches!(actor.state, State::InLine | State::InBatch));
-        running || (waited_for && matches!(self.committer, Committer::Idle))
+        self.actors.values().any(|actor| match actor.state {
+            State::Running => true,
+            State::At(_) => false,
+            State::InLine | State::InBatch => {
+                let process = self.processes.get(&actor.process);
+                process.is_some_and(|process| matches!(process.committer, Committer::Idle))
+            }
+        })
     }
 
-    fn visited(&mut self, visit: Visit) {
-        let found = self.actors.values_mut().find(|actor| Some(actor.id()) == visit.task);
-        match found {
-            Some(actor) => actor.state = State::At(visit),
+    fn visited(&mut self, process: u64, visit: Visit) {
+        if let Some(actor) = self.actors.values_mut().find(|actor| Some(actor.id()) == visit.task) {
+            actor.state = State::At(visit);
+        } else if let Some(process) = self.processes.get_mut(&process) {
             // Tasks that were killed still stand where they stood; the committer is the only other one.
-            None if visit.point.is_the_committers() => self.committer = Committer::At(visit),
-            None => {}
+            if visit.point.is_the_committers() {
+                process.committer = Committer::At(visit);
+            }
         }
     }
 
     /// One worker or caller dies where it stands; what it asked of the committer may still happen.
-    fn kill_someone(&mut self) {
-        let standing: Vec<_> = self
-            .actors
-            .iter()
-            .filter(|(_, actor)| matches!(actor.state, State::At(_)))
-            .map(|(number, _)| *number)
-            .collect();
+    pub(super) fn kill_someone(&mut self) {
+        let standing = self.actors.iter().filter(|(_, actor)| matches!(actor.state, State::At(_)));
+        let standing: Vec<_> = standing.map(|(number, _)| *number).collect();
         if standing.is_empty() {
             return;
         }
-        let number = standing[self.dice.throw(standing.len())];
-        if let Some(actor) = self.actors.remove(&number) {
+        if let Some(actor) = self.actors.remove(&self.dice().pick(&standing)) {
             actor.task.abort();
-            self.crashes += 1;
+            self.tally.crashes += 1;
         }
     }
 
-    /// The process dies: everybody in it, and what was not committed.
-    async fn crash(&mut self) {
-        self.crashes += 1;
-        for actor in std::mem::take(&mut self.actors).into_values() {
+    /// A process dies, with everybody in it and what was not committed, and another one is started.
+    pub(super) async fn crash(&mut self) {
+        self.tally.crashes += 1;
+        self.stop(self.any_process()).await;
+        self.start_process().await;
+        self.expire_leases().await;
+    }
+
+    /// All processes are replaced by as many others: with clocks that are right, once the world is healed.
+    pub(super) async fn deploy(&mut self) {
+        let numbers: Vec<_> = self.processes.keys().copied().collect();
+        for number in &numbers {
+            self.stop(*number).await;
+        }
+        for _ in numbers {
+            self.start_process().await;
+        }
+        self.expire_leases().await;
+    }
+
+    async fn stop(&mut self, number: u64) {
+        let its = self.actors.extract_if(.., |_, actor| actor.process == number).collect::<Vec<_>>();
+        for (_, actor) in its {
             actor.task.abort();
             let _ = actor.task.await;
         }
-        self.committer = Committer::Idle;
-        let (tell, told) = mpsc::unbounded_channel();
-        let before = self.flows.store.clone();
-        // Whoever waits for a word from this scheduler waits for ever, holding nothing.
-        (self.tell, self.told) = (tell, told);
-        before.abandon().await;
-        self.flows = Self::open(self.database, &self.dice, &self.clock, &self.bank, self.tell.clone()).await;
-        self.flows.store.expire_leases().await.unwrap();
+        if let Some(process) = self.processes.remove(&number) {
+            self.alarms += process.flows.store.count_alarms();
+            process.flows.store.abandon().await;
+        }
+    }
+
+    /// How often an event met a state that it cannot meet, in all processes that there were.
+    pub(super) fn count_alarms(&self) -> u64 {
+        let running = self.processes.values().map(|process| process.flows.store.count_alarms());
+        self.alarms + running.sum::<u64>()
+    }
+
+    /// A standby takes over under the processes; where there is one, it comes to an end, and a backup is restored.
+    pub(super) async fn set_back(&mut self) {
+        let is_only = self.site.database.is_sqlite();
+        if is_only {
+            self.stop(self.any_process()).await;
+        }
+        let since = self.standby.take_over(self.site.database).await;
+        if is_only {
+            self.start_process().await;
+        }
+        self.flows().store.expire_leases().await.unwrap();
+        self.unheard_of.push(since..=self.site.clock.now(false));
+        self.tally.set_back += 1;
     }
 }
 

@@ -281,9 +281,14 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn gateways() -> Registry {
+    gateways_with(webhooks::SECRET)
+}
+
+/// The same with another secret for what they tell.
+pub(crate) fn gateways_with(webhook_secret: &str) -> Registry {
     let mut accounts = Config::load(None).unwrap().gateways;
     for account in accounts.values_mut() {
-        account.webhook_secret = Some(webhooks::SECRET.to_owned().into());
+        account.webhook_secret = Some(webhook_secret.to_owned().into());
     }
     Registry::new(&accounts)
 }

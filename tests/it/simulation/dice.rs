@@ -1,12 +1,6 @@
-//! Faults: what a seed makes go wrong.
+//! Dice: a seed's, which throw the same whenever they are thrown again.
 
-use crate::support::world;
-use dunlin::{
-    failpoint::CommitFault,
-    gateway::client::{Client, SendError},
-};
-use dunlin_sandbox::Bank;
-use futures_util::FutureExt;
+use dunlin::failpoint::CommitFault;
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
@@ -35,6 +29,10 @@ impl Dice {
         usize::try_from((*state >> 16) % u64::try_from(sides).unwrap()).unwrap()
     }
 
+    pub(crate) fn pick<T: Copy>(&self, from: &[T]) -> T {
+        from[self.throw(from.len())]
+    }
+
     /// One time in `n`, and never once healed.
     pub(crate) fn trouble(&self, n: usize) -> bool {
         !self.healed.load(Ordering::SeqCst) && self.throw(n) == 0
@@ -49,22 +47,5 @@ impl Dice {
             return CommitFault::None;
         }
         if self.throw(2) == 0 { CommitFault::LostAfter } else { CommitFault::LostBefore }
-    }
-
-    /// The bank over a bad line: refused connections, requests and answers that are lost.
-    pub(crate) fn bad_line(&self, bank: Arc<Bank>) -> Client {
-        let dice = self.clone();
-        Client::in_process(Arc::new(move |call| {
-            let answer = match dice.trouble(4).then(|| dice.throw(3)) {
-                Some(0) => Err(SendError::NotSent("connection refused".to_owned())),
-                Some(1) => Err(SendError::Lost("lost on the way".to_owned())),
-                Some(_) => {
-                    let _ = world::answer(&bank, call);
-                    Err(SendError::Lost("lost on the way back".to_owned()))
-                }
-                None => world::answer(&bank, call),
-            };
-            std::future::ready(answer).boxed()
-        }))
     }
 }
