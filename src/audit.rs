@@ -54,6 +54,7 @@ struct Page<T> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Capture {
     pub(crate) seq: u64,
+    pub(crate) charge: String,
     pub(crate) idempotency_key: Option<String>,
     /// In seconds of the sandbox's clock.
     pub(crate) at: i64,

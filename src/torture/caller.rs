@@ -1,6 +1,9 @@
 //! The caller: a backend that hands its charges over until each is taken.
 
-use super::plan::{AMOUNT, Charge, Plan, Return};
+use super::{
+    customer::BACK,
+    plan::{AMOUNT, Charge, Plan, Return},
+};
 use anyhow::Context;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -18,9 +21,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Caller {
-    http: reqwest::Client,
-    url: String,
-    key: String,
+    pub(super) http: reqwest::Client,
+    pub(super) url: String,
+    pub(super) key: String,
     refused: Mutex<String>,
 }
 
@@ -56,6 +59,16 @@ impl Caller {
     pub(super) fn new(url: String, key: String) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).build()?;
         Ok(Self { http, url, key, refused: Mutex::default() })
+    }
+
+    /// Somebody else at the same door.
+    pub(super) fn with_key(&self, key: &str) -> Self {
+        Self {
+            http: self.http.clone(),
+            url: self.url.clone(),
+            key: key.to_owned(),
+            refused: Mutex::default(),
+        }
     }
 
     /// Sends every charge under its key, once.
@@ -162,7 +175,7 @@ impl Caller {
         Ok(data.iter().map(|item| (item["status"] == 201).then(|| item["payment"].clone())).collect())
     }
 
-    async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
+    pub(super) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> anyhow::Result<Value> {
         let result = self.try_post(path, key, body).await;
         if let Err(error) = &result {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = format!("{path}: {error:#}");
@@ -196,10 +209,15 @@ fn is_refusal(error: &anyhow::Error) -> bool {
 }
 
 pub(super) fn body(charge: &Charge) -> Value {
-    json!({
+    let mut body = json!({
         "amount": AMOUNT,
         "currency": "EUR",
         "reference": charge.reference,
         "method": { "type": "card", "payment_method": charge.method },
-    })
+    });
+    if charge.customer.is_some() {
+        body["off_session"] = false.into();
+        body["return_url"] = BACK.into();
+    }
+    body
 }

@@ -3,8 +3,9 @@
 use super::{
     caller::{Asked, Caller, Taken},
     life::Life,
+    people,
     places::Moment,
-    plan::{Blow, Loss, Plan},
+    plan::{Blow, Loss, Plan, Trouble},
     room::Room,
     verdict::{self, Verdict},
 };
@@ -89,11 +90,14 @@ async fn live_through(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
         complaints.extend(complaint.map(|complaint| format!("{complaint}\n{}", life.last_words())));
         room.pass_time(blow.downtime).await?;
     }
+    if plan.trouble == Trouble::Silence {
+        room.calm().await?;
+    }
     let mut life = Life::start(room, None)?;
     let url = life.door().await?;
     room.relay.lead_to(Some(&url));
     let caller = Caller::new(url, room.key()?)?;
-    let mut complaint = work(plan, &caller, HEALED, &mut taken).await;
+    let mut complaint = work(plan, room, &caller, HEALED, &mut taken).await;
     room.hush().await?;
     if complaint.is_none() && timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
         complaint = Some(format!("what was told last was not looked at; it said {}", caller.refused()));
@@ -121,11 +125,11 @@ async fn suffer(plan: &Plan, room: &Room, blow: &Blow, life: &mut Life, taken: &
         tokio::time::sleep(ON_THE_WIRE).await;
         return timeout(WITHIN, life.stop()).await.err().map(|_| "it did not stop".to_owned());
     }
-    work(plan, &caller, TROUBLED, taken).await
+    work(plan, room, &caller, TROUBLED, taken).await
 }
 
 /// Hands over all charges, asks for refunds, and lets time pass until nothing is due; says what took too long.
-async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Option<String> {
+async fn work(plan: &Plan, room: &Room, caller: &Caller, times: u32, taken: &mut Taken) -> Option<String> {
     let slow = |what: String| Some(format!("a process did not {what}; it said {}", caller.refused()));
     if timeout(WITHIN, caller.send_until_taken(plan, taken)).await.is_err() {
         return slow("take all charges".to_owned());
@@ -135,12 +139,15 @@ async fn work(plan: &Plan, caller: &Caller, times: u32, taken: &mut Taken) -> Op
         if timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
             return slow("do what was due at once".to_owned());
         }
+        caller.have_customers_answer(&plan.charges, taken).await;
         if timeout(WITHIN, caller.ask_back(&plan.charges, taken, &mut asked)).await.is_err() {
             return slow("take all refunds".to_owned());
         }
         if timeout(WITHIN, caller.pass(FIVE_DAYS)).await.is_err() {
             return slow(format!("come to rest by day {}", 5 * time));
         }
+        // They come again: what they cannot say now they may say later.
+        let _ = timeout(WITHIN, people::look(caller, room)).await;
     }
     None
 }

@@ -53,6 +53,14 @@ impl Gateway {
                     self.post("/_sandbox/faults", order.to_string()).await?;
                 }
             }
+            Trouble::Silence => {
+                let charging = json!({ "seed": plan.seed, "rate": 1, "menu": ["cut_before", "cut_after"],
+                    "method": ["create", "confirm"] });
+                self.post("/_sandbox/faults", charging.to_string()).await?;
+                let asking = json!({ "seed": plan.seed, "rate": 1, "menu": ["error_before"],
+                    "method": ["retrieve", "list", "search"] });
+                self.post("/_sandbox/faults", asking.to_string()).await?;
+            }
             Trouble::Chance { rate, menu } => self.go_wrong_at_times(plan.seed, rate, menu).await?,
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The menu: what a plan chooses from, the cards, the orders for refunds, and what the gateway does wrong.
 
-use super::plan::End;
+use super::{customer::Customer, plan::End};
 
 pub(super) const DOUBTFUL: [(&str, End); 4] = [
     ("pm_sandbox_lost_before", End::Captured),
@@ -24,6 +24,15 @@ pub(super) const OTHERS: [(&str, End); 10] = [
     ("pm_sandbox_lost_after_decline", End::Refused),
     ("pm_card_visa_chargeDeclinedStolenCard", End::Refused),
     ("pm_card_authenticationRequired", End::Refused),
+];
+
+/// Those whose customer is there, and what they do when they are sent to their bank.
+pub(super) const PRESENT: [(&str, Customer); 5] = [
+    ("pm_card_authenticationRequired", Customer::Approves),
+    ("pm_card_authenticationRequired", Customer::Approves),
+    ("pm_card_authenticationRequired", Customer::Refuses),
+    ("pm_card_threeDSecureRequiredChargeDeclined", Customer::Approves),
+    ("pm_card_authenticationRequired", Customer::Leaves),
 ];
 
 /// What is asked back of a captured 12.50, one after the other; without an amount, all that is left.

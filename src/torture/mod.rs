@@ -3,10 +3,12 @@
 
 mod caller;
 mod cell;
+mod customer;
 pub mod fleet;
 mod gateway;
 mod life;
 mod menu;
+mod people;
 mod places;
 mod plan;
 mod refunds;

@@ -1,7 +1,8 @@
 //! Plans: what a seed chooses for its cell. The same seed over the same databases makes the same plan.
 
 use super::{
-    menu::{DOUBTFUL, MISHAPS, OTHERS, RATES, REFUND_FAULTS, RETURNS, SLOW},
+    customer::Customer,
+    menu::{DOUBTFUL, MISHAPS, OTHERS, PRESENT, RATES, REFUND_FAULTS, RETURNS, SLOW},
     places::{ANY, Moment, ON_THE_WIRE, PLACES, Place},
 };
 use crate::failpoint::{Deed, Point};
@@ -46,6 +47,9 @@ pub(super) enum Trouble {
         rate: &'static str,
         menu: &'static [&'static str],
     },
+    /// Until the last process no charge is answered and no question either, so that people have to say what became
+    /// of them.
+    Silence,
 }
 
 /// What befalls a process: the deed at the nth visit of a point.
@@ -65,6 +69,8 @@ pub(super) struct Charge {
     pub(super) reference: String,
     pub(super) method: &'static str,
     pub(super) end: End,
+    /// Who is there while they pay, and what they do.
+    pub(super) customer: Option<Customer>,
     /// What is asked back once it is captured, one after the other.
     pub(super) returns: Vec<Return>,
 }
@@ -87,6 +93,8 @@ pub(super) const AMOUNT: i64 = 1250;
 pub(super) enum End {
     Captured,
     Refused,
+    /// As its customer has it, who may come too late.
+    Either,
 }
 
 /// For how long nobody may be there: longer than the gateway remembers a key, among others.
@@ -121,7 +129,15 @@ impl Plan {
             }
         }
         let in_one_batch = dice.throw(4) == 0;
-        let trouble = dice.trouble(main);
+        let mut charges = charges;
+        if !in_one_batch && dice.throw(3) == 0 {
+            charges.push(dice.present(&format!("{seed}-there")));
+        }
+        let trouble = if main.moment == Moment::Charging && dice.throw(8) == 0 {
+            Trouble::Silence
+        } else {
+            dice.trouble(main)
+        };
         let told = main.moment == Moment::Telling || dice.throw(4) == 0;
         let database = index / pairs.len() % databases.max(1);
         let loss = dice.pick(&[Loss::None, Loss::Flushed, Loss::Restarted]);
@@ -176,9 +192,16 @@ impl Dice {
             let reference = format!("{seed}-{n}");
             let is_given_back = n < 2 && moment == Moment::Refunding || self.throw(4) == 0;
             let returns = if is_given_back { self.returns(&reference) } else { Vec::new() };
-            charges.push(Charge { reference, method, end, returns });
+            charges.push(Charge { reference, method, end, customer: None, returns });
         }
         charges
+    }
+
+    /// A charge whose customer is there.
+    pub(super) fn present(&mut self, reference: &str) -> Charge {
+        let (method, customer) = self.pick(&PRESENT);
+        let (reference, customer) = (reference.to_owned(), Some(customer));
+        Charge { reference, method, end: End::Either, customer, returns: Vec::new() }
     }
 
     pub(super) fn returns(&mut self, charge: &str) -> Vec<Return> {

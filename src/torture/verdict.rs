@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     pub payments: u64,
+    /// Payments of whose outcome people have had the say.
+    pub resolved: u64,
     /// Payments that SQL calls succeeded.
     pub captures_expected: u64,
     /// What the ledger holds.
@@ -64,6 +66,7 @@ impl Verdict {
 
     pub(super) fn add(&mut self, other: &Self) {
         self.payments += other.payments;
+        self.resolved += other.resolved;
         self.captures_expected += other.captures_expected;
         self.captures_seen += other.captures_seen;
         self.double_captures += other.double_captures;
@@ -184,6 +187,10 @@ impl Verdict {
         let failed =
             payments.iter().any(|payment| matches!(payment.status, Status::Failed | Status::Canceled));
         self.payments += u64::try_from(payments.len()).unwrap_or(0);
+        let is_resolved = |payment: &&Payment| {
+            payment.resolution.as_ref().is_some_and(crate::domain::payment::Resolution::is_carried_out)
+        };
+        self.resolved += u64::try_from(payments.iter().filter(is_resolved).count()).unwrap_or(0);
         self.captures_expected += u64::try_from(succeeded).unwrap_or(0);
         if captured > 1 {
             self.double_captures += captured - 1;

@@ -21,8 +21,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
 /// One of so many is sent to all APIs at once.
 const STORM: usize = 16;
+/// The customer of one of so many is there.
+const THERE: usize = 25;
 /// One of so many is given back.
 const GIVEN_BACK: usize = 10;
+/// So many of them are looked after at a time, the last ones.
+const RECENT: usize = 50;
 /// How often it is asked for what is to go back, and how long that may take.
 const ASK_BACK_EVERY: Duration = Duration::from_secs(1);
 const ASK_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -124,9 +128,12 @@ impl Load {
             (method, end) = ("pm_card_visa", End::Captured);
         }
         let reference = format!("fleet-{}-{number}", self.seed);
+        if dice.throw(THERE) == 0 {
+            return dice.present(&reference);
+        }
         let is_given_back = dice.throw(GIVEN_BACK) == 0;
         let returns = if is_given_back { dice.returns(&reference) } else { Vec::new() };
-        Charge { reference, method, end, returns }
+        Charge { reference, method, end, customer: None, returns }
     }
 
     /// Sends a charge to one API after the other until it is taken.
@@ -208,7 +215,22 @@ impl Load {
         loop {
             tokio::time::sleep(ASK_BACK_EVERY).await;
             self.ask_back(doors).await;
+            self.have_customers_answer(doors).await;
         }
+    }
+
+    /// Customers who are sent to their bank by now answer there.
+    async fn have_customers_answer(&self, doors: &Doors) {
+        let Some(caller) = doors.any().and_then(|door| Caller::new(door, self.key.clone()).ok()) else {
+            return;
+        };
+        let (there, taken) = {
+            let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            let there = now.charges.iter().filter(|charge| charge.customer.is_some());
+            (there.rev().take(RECENT).cloned().collect::<Vec<_>>(), now.taken.clone())
+        };
+        let answered = caller.have_customers_answer(&there, &taken);
+        let _ = tokio::time::timeout(ASK_BACK_WITHIN, answered).await;
     }
 
     /// Asks for what is to go back of what is captured by now; how much was taken.
