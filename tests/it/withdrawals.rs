@@ -73,9 +73,12 @@ fn lines(file: &Path, level: &str) -> usize {
 async fn cancels(world: &World, payment: PaymentId) -> Vec<(String, Option<u16>)> {
     let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
     let cancels = exchanges.into_iter().filter(|exchange| exchange.kind == ExchangeKind::Cancel);
-    cancels
+    let mut told: Vec<_> = cancels
         .map(|exchange| (exchange.idempotency_key.unwrap(), exchange.closed.and_then(|it| it.http_status)))
-        .collect()
+        .collect();
+    // While the clock is held, the record has no order.
+    told.sort();
+    told
 }
 
 async fn one_lost_cancel_at_expiry_leaves_the_payment_payable_for_seconds(database: Database) {
