@@ -109,6 +109,8 @@ ids! {
     CustomerId "cus" "customer";
     /// A payment method that a customer keeps: a gateway's token under a name of our own.
     MethodId "met" "payment method";
+    /// A resolution: what a person said of a payment's outcome, or proposes.
+    ResolutionId "res" "resolution";
     /// An API key's row, never the key itself.
     KeyId "key" "API key";
     /// A dead letter: an envelope that could not be taken, and why.

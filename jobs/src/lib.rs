@@ -27,7 +27,7 @@ mod strict;
 pub use envelope::{Envelope, Order, STREAM_FIELD, STREAM_NAME};
 pub use id::{
     AttemptId, ChangeId, CustomerId, EventId, ExchangeId, IdError, JobId, KeyId, LetterId, MethodId,
-    PaymentId, RefundId, RequestId, TenantId,
+    PaymentId, RefundId, RequestId, ResolutionId, TenantId,
 };
 pub use identifier::{NotIdentifier, is_unseen, read_identifier};
 pub use job::{Charge, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw};

@@ -17,7 +17,7 @@ use crate::{
 };
 use anyhow::Context;
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use dunlin_jobs::{Currency, PaymentId};
+use dunlin_jobs::{Currency, PaymentId, ResolutionId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,9 +54,9 @@ pub(super) struct Resolve {
     /// The gateway's id of the charge, with the outcome succeeded.
     #[arg(long, required_if_eq("outcome", "succeeded"))]
     charge: Option<String>,
-    /// Agree to what somebody else has proposed.
-    #[arg(long)]
-    approve: bool,
+    /// Agree to what somebody else has proposed, by its id, res_...
+    #[arg(long, value_name = "PROPOSAL")]
+    approve: Option<ResolutionId>,
     #[command(flatten)]
     place: Where,
 }
@@ -136,7 +136,11 @@ fn lines(payments: &[Value], paint: Paint) -> anyhow::Result<Vec<String>> {
     let row = |payment: &Value| {
         let row = Row::deserialize(payment).context("the server told of a payment that is none")?;
         let proposal = row.resolution.filter(|said| !said.is_carried_out());
-        let proposed = proposal.map(|said| paint.status(said.outcome.name()));
+        let named = |said: Resolution| {
+            let id = said.id.map(|id| format!(" {id}")).unwrap_or_default();
+            format!("{}{id}", paint.status(said.outcome.name()))
+        };
+        let proposed = proposal.map(named);
         let asked = match row.review.asked {
             0 => "not asked".to_owned(),
             times => format!("{times} x: {}", heard(row.review.verdict.as_deref())),
@@ -157,8 +161,11 @@ fn lines(payments: &[Value], paint: Paint) -> anyhow::Result<Vec<String>> {
 async fn resolve(args: Resolve, config: &Config) -> anyhow::Result<()> {
     let Resolve { id, outcome, reason, evidence, charge, approve, place } = args;
     let (json, api) = (place.json, place.api(config)?);
-    let mut body = json!({ "outcome": outcome, "approve": approve });
-    for (field, value) in [("reason", reason), ("evidence", evidence), ("charge", charge)] {
+    let mut body = json!({ "outcome": outcome });
+    let approve = approve.map(|proposal| proposal.to_string());
+    for (field, value) in
+        [("reason", reason), ("evidence", evidence), ("charge", charge), ("approve", approve)]
+    {
         if let Some(value) = value {
             body[field] = value.into();
         }
@@ -173,7 +180,8 @@ async fn resolve(args: Resolve, config: &Config) -> anyhow::Result<()> {
         say(format_args!(
             "{outcome} is proposed for {id}. Somebody else, with an API key of their own, agrees by"
         ));
-        say(format_args!("dunlin unknown resolve {id} --outcome {outcome} --approve"));
+        let proposal = told["resolution"]["id"].as_str().unwrap_or_default();
+        say(format_args!("dunlin unknown resolve {id} --outcome {outcome} --approve {proposal}"));
     } else {
         say(format_args!("{id} is {status}"));
     }
@@ -204,7 +212,8 @@ mod tests {
         let payment = json!({
             "id": "pay_01a2017fd2f772a9a64feb5fe20d6d71", "amount": 1250, "currency": "EUR",
             "review_reason": "unknown for 24 h", "resolution": {
-                "outcome": "charge_again", "reason": "r", "evidence": "e", "approved_by": null, "resolved_at": null,
+                "id": "res_01a2017fd2f772a9a64feb5fe20d6d71", "outcome": "charge_again", "reason": "r",
+                "evidence": "e", "approved_by": null, "resolved_at": null,
                 "proposed_by": "key_01a2017fd2f772a9a64feb5fe20d6d71", "proposed_at": "2026-11-23T06:00:00Z",
             },
             "review": found(&timeline),
@@ -214,7 +223,8 @@ mod tests {
 
         assert_eq!(
             told[1],
-            "pay_01a2017fd2f772a9a64feb5fe20d6d71  12.50 EUR  2026-11-23 04:00:00  charge_again  unknown for 24 h  \
+            "pay_01a2017fd2f772a9a64feb5fe20d6d71  12.50 EUR  2026-11-23 04:00:00  charge_again \
+             res_01a2017fd2f772a9a64feb5fe20d6d71  unknown for 24 h  \
              2 x: it knows nothing of it"
         );
     }

@@ -40,7 +40,7 @@ pub enum ExchangeResult {
     ProvenAbsent,
     /// A look at a part of a listing found nothing, and another page comes.
     NotOnPage,
-    /// A question that brought nothing.
+    /// A question that brought nothing of an outcome.
     NoAnswer,
 }
 

@@ -5,6 +5,7 @@ mod abandoned;
 pub mod api_keys;
 mod cancel;
 pub mod charge;
+mod charge_lookup;
 pub mod clock;
 pub mod customers;
 mod edit;

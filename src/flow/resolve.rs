@@ -14,7 +14,7 @@ use crate::{
     },
     store::{KeyHolder, change::Key},
 };
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{PaymentId, ResolutionId};
 
 /// What a person says, its shape checked, its meaning not.
 #[derive(Debug, Clone)]
@@ -23,7 +23,8 @@ pub struct Request {
     pub reason: Option<String>,
     pub evidence: Option<String>,
     pub charge: Option<String>,
-    pub approve: bool,
+    /// The proposal that is agreed to.
+    pub approve: Option<ResolutionId>,
     pub key: Key,
 }
 
@@ -50,12 +51,18 @@ impl Flows {
     ) -> Result<(Payment, bool), FlowError> {
         let payment = self.load_payment(by.owner, id).await?;
         let key = request.key.clone();
-        let mut word = read(request)?;
+        let id_of_word = ResolutionId::mint(self.now(&payment), self.clock().random());
+        let mut word = read(request, id_of_word)?;
         if let Word::Approve { ruling, is_key_known, .. } = &mut word {
             *is_key_known = self.is_key_known(&payment, *ruling).await?;
         }
         let ruling = word.ruling();
         let event = Event::Resolve { by: by.key, word };
+        if let Event::Resolve { word: Word::Succeeded { charge, .. }, .. } = &event
+            && payment.resolvable(&event).is_ok()
+        {
+            self.check_named_charge(&payment, charge).await?;
+        }
         let wished = self.wish(by, &payment, event, key).await;
         let (payment, fresh) = wished.map_err(|error| FlowError::from(error).with(id))?;
         if fresh {
@@ -94,7 +101,7 @@ impl Flows {
 const NOT_RESOLVABLE: &str = "payment_not_resolvable";
 
 /// What is meant, or what is wrong with it.
-fn read(request: Request) -> Result<Word, FlowError> {
+fn read(request: Request, id: ResolutionId) -> Result<Word, FlowError> {
     let Request { outcome, reason, evidence, charge, approve, .. } = request;
     check_text("reason", reason.as_deref())?;
     check_text("evidence", evidence.as_deref())?;
@@ -102,11 +109,11 @@ fn read(request: Request) -> Result<Word, FlowError> {
     if let (Ruling::Canceled | Ruling::ChargeAgain, Some(_)) = (outcome, &charge) {
         return Err(invalid("charge", "no money was taken, so there is no charge: leave it out"));
     }
-    if approve {
+    if let Some(proposal) = approve {
         return match (outcome.needs_approval(), evidence) {
             (false, _) => Err(invalid("approve", "succeeded takes one person: leave approve out")),
             (true, Some(_)) => Err(invalid("evidence", "the proposal has it: leave it out")),
-            (true, None) => Ok(Word::Approve { ruling: outcome, reason, is_key_known: false }),
+            (true, None) => Ok(Word::Approve { proposal, ruling: outcome, reason, is_key_known: false }),
         };
     }
     let reason = reason.ok_or_else(|| invalid("reason", "say why you are sure"))?;
@@ -114,9 +121,9 @@ fn read(request: Request) -> Result<Word, FlowError> {
         evidence.ok_or_else(|| invalid("evidence", "say where it can be seen, by a URL or a ticket"))?;
     let grounds = Grounds { reason, evidence };
     match (outcome, charge) {
-        (Ruling::Succeeded, Some(charge)) => Ok(Word::Succeeded { charge, grounds }),
+        (Ruling::Succeeded, Some(charge)) => Ok(Word::Succeeded { id, charge, grounds }),
         (Ruling::Succeeded, None) => Err(invalid("charge", "send the gateway's id of the charge")),
-        (Ruling::Canceled | Ruling::ChargeAgain, _) => Ok(Word::Propose { ruling: outcome, grounds }),
+        (Ruling::Canceled | Ruling::ChargeAgain, _) => Ok(Word::Propose { id, ruling: outcome, grounds }),
     }
 }
 
@@ -124,7 +131,7 @@ fn read(request: Request) -> Result<Word, FlowError> {
 pub(super) fn explain(why: &NotResolvable) -> FlowError {
     let code = match why {
         NotResolvable::Proposed(_) => "already_proposed",
-        NotResolvable::NotProposed(_) => "not_proposed",
+        NotResolvable::NotProposed(_) | NotResolvable::OtherProposal(_) => "not_proposed",
         NotResolvable::SamePerson => "second_approver_needed",
         NotResolvable::Status(_)
         | NotResolvable::OnTheWire
@@ -143,6 +150,6 @@ pub(super) fn taken() -> FlowError {
     invalid("charge", "this charge is on record as another attempt's: compare the gateway's dashboard")
 }
 
-fn invalid(field: &str, detail: &str) -> FlowError {
+pub(super) fn invalid(field: &str, detail: &str) -> FlowError {
     FlowError::Invalid { field: field.to_owned(), detail: detail.to_owned() }
 }

@@ -9,7 +9,7 @@ pub mod webhook;
 use crate::domain::{
     attempt::{Answer, ExchangeKind, Rejection},
     clock::Time,
-    payment::Payment,
+    payment::{NamedCharge, Payment},
     refund::{self, Refund},
 };
 use dunlin_jobs::Money;
@@ -123,6 +123,16 @@ pub enum Cancellation {
     StoredError(String),
 }
 
+/// What an answer to the question for a charge by its name proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Found(NamedCharge),
+    /// The account has no such charge.
+    Missing,
+    /// The look proves nothing.
+    Nothing(String),
+}
+
 /// What an answer to a question proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding<A = Answer> {
@@ -166,6 +176,11 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn query_refund(&self, refund: &Refund) -> Call;
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer>;
+
+    /// The call that looks up a charge that a person names; `None` where the name cannot be one.
+    fn look_up_charge(&self, charge: &str) -> Option<Call>;
+
+    fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup;
 
     /// The call that cancels the payment's operation; `None` while the gateway's id of it is needed and not known. Each
     /// generation has a key of its own: it moves no money, so an answer that is of no use need not be met again.

@@ -21,7 +21,7 @@ use crate::{
     store::change::Key,
 };
 use axum::{extract::State, http::StatusCode};
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{PaymentId, ResolutionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -31,8 +31,9 @@ const SCOPE: &str = "POST /v1/payments/{id}/resolve";
 pub(super) fn routes() -> Routes {
     let resolve_says = says("Resolve a payment")
         .text(
-            "Says what became of one that needs_review. That the gateway took the money, one person says. That it took \
-             none, one proposes, and a second one approves, with another API key.",
+            "Says what became of one that needs_review. That the gateway took the money, one person says, and the charge \
+             that they name is looked up there. That it took none, one proposes, and a second one approves that \
+             proposal, by its id, with another API key.",
         )
         .refuses(StatusCode::CONFLICT, "payment_not_resolvable")
         .refuses(StatusCode::CONFLICT, "already_proposed")
@@ -62,9 +63,9 @@ struct Said {
     #[serde(default)]
     #[schemars(length(min = 1, max = MAX_REFERENCE))]
     charge: Option<String>,
-    /// Whether you agree to what somebody else has proposed.
+    /// The id of the resolution that somebody else has proposed, and to which you agree.
     #[serde(default)]
-    approve: bool,
+    approve: Option<ResolutionId>,
 }
 
 async fn resolve(

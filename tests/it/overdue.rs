@@ -9,7 +9,7 @@ use dunlin::{
         refund::{self, Refund},
     },
     gateway::{
-        Account, Call, Cancellation, Finding, Gateway, Reading, Registry, Reply, Send, Traits, Tried,
+        Account, Call, Cancellation, Finding, Gateway, Lookup, Reading, Registry, Reply, Send, Traits, Tried,
         client::{Client, SendError},
         webhook::{Notification, WebhookError},
     },
@@ -164,6 +164,12 @@ impl Gateway for Bare {
     }
     fn set_clock(&self, offset: TimeDelta) -> Option<Call> {
         self.0.set_clock(offset)
+    }
+    fn look_up_charge(&self, charge: &str) -> Option<Call> {
+        self.0.look_up_charge(charge)
+    }
+    fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup {
+        self.0.read_charge_lookup(charge, reply)
     }
     fn redact(&self, reply: &Reply) -> Option<String> {
         self.0.redact(reply)

@@ -34,6 +34,7 @@ use std::{
 
 both! {
     what_a_person_says_was_taken_is_paid_and_never_charged_again
+    a_charge_that_is_named_counts_only_as_the_gateway_shows_it
     what_never_arrived_is_charged_once_when_two_agree
     while_the_gateway_knows_the_key_it_charges_once_whoever_was_wrong
     what_people_want_again_is_not_sent_again_once_its_key_may_be_forgotten
@@ -88,7 +89,8 @@ impl World {
     }
 
     async fn approve(&self, by: &KeyHolder, id: PaymentId, outcome: Ruling) -> Result<Payment, FlowError> {
-        let request = Request { reason: None, evidence: None, approve: true, ..said(outcome, None) };
+        let approve = self.payment(id).await.resolution.and_then(|proposal| proposal.id);
+        let request = Request { reason: None, evidence: None, approve, ..said(outcome, None) };
         self.say(by, id, request).await
     }
 
@@ -124,7 +126,7 @@ fn said(outcome: Ruling, charge: Option<&str>) -> Request {
         reason: Some("the dashboard shows it".to_owned()),
         evidence: Some("https://dashboard.example/1".to_owned()),
         charge: charge.map(str::to_owned),
-        approve: false,
+        approve: None,
         key: world::key(&format!("{outcome:?}{:?}", rand::random::<u64>()), "same"),
     }
 }
@@ -135,12 +137,13 @@ async fn what_a_person_says_was_taken_is_paid_and_never_charged_again(database: 
     let mut world = World::new(database).await;
     meet(&mut world, |nth, passed| match nth {
         0 => Fate::Taken,
-        _ if passed < HOUR * 40 => Fate::Lost,
+        _ if passed < HOUR * 37 => Fate::Lost,
         _ => Fate::Through,
     });
     let id = world.pay("pm_card_visa").await.id;
-    world.travel(HOUR * 37).await;
+    world.travel(HOUR * 37 - TimeDelta::seconds(1)).await;
     world.in_review(id).await;
+    world.pass(TimeDelta::seconds(1));
     let charge = world.capture(0)["charge"].as_str().unwrap().to_owned();
 
     let paid = world.say(&world.person(1), id, said(Ruling::Succeeded, Some(&charge))).await.unwrap();
@@ -154,6 +157,38 @@ async fn what_a_person_says_was_taken_is_paid_and_never_charged_again(database: 
     assert_eq!(world.flows.store.list_jobs(id).await.unwrap(), []);
     let events = world.flows.store.list_event_types(id).await.unwrap();
     assert_eq!(events.iter().filter(|event| *event == "payment.succeeded").count(), 1);
+}
+
+// S1.15
+async fn a_charge_that_is_named_counts_only_as_the_gateway_shows_it(database: Database) {
+    let mut world = World::new(database).await;
+    meet(&mut world, |nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 37 => Fate::Lost,
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37 - TimeDelta::seconds(1)).await;
+    let charge = world.capture(0)["charge"].as_str().unwrap().to_owned();
+    let person = world.person(1);
+    let others = world.charge_beside(1250);
+    let unanswered = world.say(&person, id, said(Ruling::Succeeded, Some(&charge))).await;
+    world.pass(TimeDelta::seconds(1));
+
+    let mut refused = Vec::new();
+    for charge in ["ch_from_the_dashboard", "ch_1/../ch_2", &others] {
+        refused.push(world.say(&person, id, said(Ruling::Succeeded, Some(charge))).await);
+    }
+    let held = world.in_review(id).await;
+    let paid = world.say(&person, id, said(Ruling::Succeeded, Some(&charge))).await.unwrap();
+
+    assert!(matches!(unanswered, Err(FlowError::Later(_))), "{unanswered:?}");
+    for (refused, why) in refused.into_iter().zip(["has no charge", "has no charge", "another payment's"]) {
+        let Err(FlowError::Invalid { field, detail }) = refused else { panic!("{refused:?}") };
+        assert!(field == "charge" && detail.contains(why), "{detail}");
+    }
+    assert_eq!(held.attempt.unwrap().status, AttemptStatus::Unknown);
+    assert_eq!((paid.status, world.captures(id)), (Status::Succeeded, 1));
 }
 
 async fn what_never_arrived_is_charged_once_when_two_agree(database: Database) {

@@ -95,8 +95,9 @@ impl Facts {
                     said.evidence
                 ),
                 format!(
-                    "Who agrees: `dunlin unknown resolve {id} --outcome {} --approve`.",
-                    said.outcome.name()
+                    "Who agrees: `dunlin unknown resolve {id} --outcome {} --approve {}`.",
+                    said.outcome.name(),
+                    said.id.map(|id| id.to_string()).unwrap_or_default()
                 ),
             ],
             None => [

@@ -217,7 +217,7 @@ fn what_people_say_of_an_outcome_is_told_with_what_follows() {
 #[test]
 fn a_proposal_is_told_to_whoever_might_agree() {
     let proposal = json!({
-        "outcome": "charge_again", "reason": "support found nothing", "evidence": "ticket 1", "approved_by": null,
+        "id": "res_01a2017fd2f772a9a64feb5fe20d6d71", "outcome": "charge_again", "reason": "support found nothing", "evidence": "ticket 1", "approved_by": null,
         "proposed_by": "key_01a2017fd2f772a9a64feb5fe20d6d71", "proposed_at": "2026-11-22T11:00:00Z", "resolved_at": null,
     });
     let told = tell(json!({
@@ -228,7 +228,9 @@ fn a_proposal_is_told_to_whoever_might_agree() {
 
     for words in [
         "key_01a2017fd2f772a9a64feb5fe20d6d71 proposes charge_again: support found nothing (evidence: ticket 1).",
-        &format!("Who agrees: `dunlin unknown resolve {ID} --outcome charge_again --approve`."),
+        &format!(
+            "Who agrees: `dunlin unknown resolve {ID} --outcome charge_again --approve res_01a2017fd2f772a9a64feb5fe20d6d71`."
+        ),
     ] {
         assert!(told.contains(words), "{words:?} is missing: {told}");
     }

@@ -7,6 +7,7 @@ mod event;
 pub(crate) mod fixtures;
 #[cfg(test)]
 mod model;
+mod named_charge;
 mod next;
 mod payable;
 mod resolution;
@@ -18,6 +19,7 @@ mod tests;
 pub use apply::{Effect, Plan, Refused, Step};
 pub use edit::{Edit, MAX_METADATA, TooManyEntries};
 pub use event::Event;
+pub use named_charge::{NamedCharge, NotOurs};
 pub use payable::ASKED_EVERY;
 pub use resolution::{Grounds, NotResolvable, Resolution, Ruling, Word};
 pub use retriable::NotRetriable;

@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use acts::{ACTS, Act, NUMBERS, SILENCE, Turn, turn};
 use chrono::TimeDelta;
-use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, Retry, Withdraw};
+use dunlin_jobs::{Charge, Job, JobId, KeyId, Reconcile, ResolutionId, Retry, Withdraw};
 use proptest::prelude::*;
 
 /// The specification's table of attempts: where a status may go.
@@ -154,11 +154,21 @@ impl World {
             Act::Process => Event::Process,
             Act::Detach => Event::Detached,
             Act::Edit(n) => Event::Edit(edit(n)),
-            Act::Settle => resolve(0, Word::Succeeded { charge: "ch_hand".to_owned(), grounds: grounds() }),
-            Act::Propose(ruling, person) => resolve(person, Word::Propose { ruling, grounds: grounds() }),
+            Act::Settle => resolve(
+                0,
+                Word::Succeeded { id: said_as(), charge: "ch_hand".to_owned(), grounds: grounds() },
+            ),
+            Act::Propose(ruling, person) => {
+                resolve(person, Word::Propose { id: said_as(), ruling, grounds: grounds() })
+            }
             Act::Approve(ruling, person) => resolve(
                 person,
-                Word::Approve { ruling, reason: None, is_key_known: attempt.is_multiple_of(2) },
+                Word::Approve {
+                    proposal: said_as(),
+                    ruling,
+                    reason: None,
+                    is_key_known: attempt.is_multiple_of(2),
+                },
             ),
             Act::MoveJob => {
                 let (job, kind) = (JobId::mint(at(0), [1; 10]), "charge".to_owned());
@@ -348,6 +358,10 @@ fn edit(n: u32) -> Edit {
     let value = Some(n.to_string()).filter(|_| n > 0);
     let description = value.clone().map_or(Update::Clear, Update::Set);
     Edit { description, metadata: BTreeMap::from([("order".to_owned(), value)]) }
+}
+
+fn said_as() -> ResolutionId {
+    ResolutionId::mint(at(0), [1; 10])
 }
 
 fn grounds() -> Grounds {

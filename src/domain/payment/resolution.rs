@@ -9,7 +9,7 @@ use crate::domain::{
     payment::Status,
     table::{Open, Phase, Verdict, verdict},
 };
-use dunlin_jobs::{Charge, Job, KeyId};
+use dunlin_jobs::{Charge, Job, KeyId, ResolutionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,11 +58,12 @@ pub struct Grounds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// The money was taken, as this charge of the gateway's.
-    Succeeded { charge: String, grounds: Grounds },
+    Succeeded { id: ResolutionId, charge: String, grounds: Grounds },
     /// No money was taken, which somebody else has to agree to.
-    Propose { ruling: Ruling, grounds: Grounds },
-    /// They agree to what was proposed.
+    Propose { id: ResolutionId, ruling: Ruling, grounds: Grounds },
+    /// They agree to what was proposed, which they name, for it may be another by now.
     Approve {
+        proposal: ResolutionId,
         ruling: Ruling,
         reason: Option<String>,
         /// Whether the gateway still knows the attempt's key.
@@ -89,6 +90,9 @@ impl Word {
 /// What was said last of a payment's outcome, by whom, and whether it was carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resolution {
+    /// By which an approval names it; none where a version before this one has kept it.
+    #[serde(default)]
+    pub id: Option<ResolutionId>,
     pub outcome: Ruling,
     pub reason: String,
     /// Where it can be seen.
@@ -134,10 +138,12 @@ pub enum NotResolvable {
     OnSession,
     #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: resolve it as canceled")]
     TooMany,
-    #[error("{0} has proposed the same: read why, and send approve: true if you agree")]
+    #[error("{0} has proposed the same: read why, and if you agree send approve with the id of its proposal")]
     Proposed(KeyId),
     #[error("nobody has proposed {}: look at the payment's resolution", .0.name())]
     NotProposed(Ruling),
+    #[error("{0} is not what is proposed, or not any more: look at the payment's resolution")]
+    OtherProposal(ResolutionId),
     #[error("whoever proposed it cannot approve it too: somebody else has to, with an API key of their own")]
     SamePerson,
 }
@@ -181,10 +187,13 @@ impl Payment {
             return Err(NotResolvable::NoAttempt);
         }
         let proposed = self.proposal().filter(|proposal| proposal.outcome == ruling);
-        match (word, proposed.map(|proposal| proposal.proposed_by)) {
-            (Word::Propose { .. }, Some(first)) if first != *by => Err(NotResolvable::Proposed(first)),
-            (Word::Approve { .. }, Some(first)) if first == *by => Err(NotResolvable::SamePerson),
+        match (word, proposed.map(|proposed| (proposed.proposed_by, proposed.id))) {
+            (Word::Propose { .. }, Some((first, _))) if first != *by => Err(NotResolvable::Proposed(first)),
             (Word::Approve { .. }, None) => Err(NotResolvable::NotProposed(ruling)),
+            (Word::Approve { proposal, .. }, Some((_, id))) if id != Some(*proposal) => {
+                Err(NotResolvable::OtherProposal(*proposal))
+            }
+            (Word::Approve { .. }, Some((first, _))) if first == *by => Err(NotResolvable::SamePerson),
             (Word::Succeeded { .. } | Word::Propose { .. }, _) | (Word::Approve { .. }, Some(_)) => Ok(()),
         }
     }
@@ -212,18 +221,23 @@ impl Next<'_> {
     /// A person's word, whose place and right were checked; nothing new where they say again what they said.
     pub(super) fn resolve(self, by: KeyId, word: Word) -> Option<Step> {
         match word {
-            Word::Succeeded { charge, grounds } => Some(self.paid_after_all(by, charge, grounds)),
-            Word::Propose { ruling, grounds } => self.propose(by, ruling, grounds),
-            Word::Approve { ruling, reason, is_key_known } => {
+            Word::Succeeded { id, charge, grounds } => {
+                let said = self.said(by, (id, Ruling::Succeeded), grounds);
+                Some(self.paid_after_all(charge, said))
+            }
+            Word::Propose { id, ruling, grounds } => self.propose(by, (id, ruling), grounds),
+            Word::Approve { ruling, reason, is_key_known, .. } => {
                 self.approve(by, reason.as_deref(), ruling, is_key_known)
             }
         }
     }
 
-    fn propose(mut self, by: KeyId, ruling: Ruling, grounds: Grounds) -> Option<Step> {
-        let proposal = self.said(by, ruling, grounds);
-        let same =
-            |open: &Resolution| Resolution { proposed_at: open.proposed_at, ..proposal.clone() } == *open;
+    fn propose(mut self, by: KeyId, said: (ResolutionId, Ruling), grounds: Grounds) -> Option<Step> {
+        let ruling = said.1;
+        let proposal = self.said(by, said, grounds);
+        let same = |open: &Resolution| {
+            Resolution { id: open.id, proposed_at: open.proposed_at, ..proposal.clone() } == *open
+        };
         if self.payment.proposal().is_some_and(same) {
             return None;
         }
@@ -258,8 +272,7 @@ impl Next<'_> {
     }
 
     /// The latest attempt takes the charge, for the gateway's word on that money is kept with it too.
-    fn paid_after_all(mut self, by: KeyId, charge: String, grounds: Grounds) -> Step {
-        let said = self.said(by, Ruling::Succeeded, grounds);
+    fn paid_after_all(mut self, charge: String, said: Resolution) -> Step {
         let detail = format!("resolved as succeeded, by {charge}: {}", in_words(&said));
         self.payment.resolution = Some(Resolution { resolved_at: Some(self.now), ..said });
         self.set_attempt(AttemptStatus::Succeeded);
@@ -305,8 +318,10 @@ impl Next<'_> {
         self.done(detail, effects)
     }
 
-    fn said(&self, by: KeyId, outcome: Ruling, Grounds { reason, evidence }: Grounds) -> Resolution {
+    fn said(&self, by: KeyId, (id, outcome): (ResolutionId, Ruling), grounds: Grounds) -> Resolution {
+        let Grounds { reason, evidence } = grounds;
         Resolution {
+            id: Some(id),
             outcome,
             reason,
             evidence,

@@ -15,7 +15,7 @@ use crate::domain::{
     event::EventType,
 };
 use chrono::TimeDelta;
-use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, Retry, Withdraw};
+use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, ResolutionId, Retry, Withdraw};
 use std::sync::LazyLock;
 
 /// The shipped policy, read once.

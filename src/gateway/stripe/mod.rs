@@ -1,6 +1,7 @@
 //! Stripe: one payment intent a payment, created and confirmed by the first attempt and confirmed again by
 //! each later one, so that no two attempts can both capture (S1.17).
 
+mod lookup;
 mod money;
 mod read;
 mod refund;
@@ -9,7 +10,7 @@ mod tests;
 mod webhook;
 
 use super::{
-    AccountConfig, Call, Cancellation, Facts, Finding, Gateway, Reading, Reply, Send, Traits, Tried,
+    AccountConfig, Call, Cancellation, Facts, Finding, Gateway, Lookup, Reading, Reply, Send, Traits, Tried,
     classify::classify,
     webhook::{Notification, WebhookError},
 };
@@ -182,6 +183,14 @@ impl Gateway for Stripe {
 
     fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refunding::Answer> {
         refund::find(refund, call, reply)
+    }
+
+    fn look_up_charge(&self, charge: &str) -> Option<Call> {
+        lookup::question(charge)
+    }
+
+    fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup {
+        lookup::read(charge, reply)
     }
 
     fn identify(&self) -> Call {

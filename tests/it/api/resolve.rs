@@ -23,6 +23,16 @@ impl Api {
         assert!(ordered.status < 300, "{}", ordered.body);
     }
 
+    /// The charge that the sandbox has captured for the payment, which is the only one.
+    async fn captured_charge(&self, id: &str) -> String {
+        let sandbox = Caller::new(&self.serve.sandbox, "");
+        let page = sandbox.get("/_sandbox/captures?after=0&limit=100").await.body;
+        let captures = page["captures"].as_array().unwrap();
+        let ours: Vec<_> = captures.iter().filter(|it| it["metadata"]["dunlin_payment"] == id).collect();
+        assert_eq!(ours.len(), 1, "{page}");
+        ours[0]["charge"].as_str().unwrap().to_owned()
+    }
+
     async fn mend_gateway(&self) {
         let sandbox = Caller::new(&self.serve.sandbox, "");
         let mended = sandbox.raw(|http, url| http.delete(format!("{url}/_sandbox/faults"))).await;
@@ -55,8 +65,9 @@ fn proposal(outcome: &str) -> Value {
     json!({ "outcome": outcome, "reason": "the gateway found nothing", "evidence": "ticket 4711" })
 }
 
-fn approval(outcome: &str) -> Value {
-    json!({ "outcome": outcome, "approve": true })
+/// An approval of what the answer to a proposal shows.
+fn approval(outcome: &str, proposed: &Answer) -> Value {
+    json!({ "outcome": outcome, "approve": proposed.body["resolution"]["id"] })
 }
 
 // S1.12
@@ -68,14 +79,16 @@ async fn a_payment_is_charged_again_once_when_a_second_person_agrees(database: D
 
     let proposed = api.resolve(first, &id, "k1", &proposal("charge_again")).await;
     let again = api.resolve(first, &id, "k2", &proposal("charge_again")).await;
-    let alone = api.resolve(first, &id, "k3", &approval("charge_again")).await;
+    let alone = api.resolve(first, &id, "k3", &approval("charge_again", &proposed)).await;
     let same = api.resolve(&second, &id, "k4", &proposal("charge_again")).await;
-    let other = api.resolve(&second, &id, "k5", &approval("canceled")).await;
+    let stale = json!({ "outcome": "charge_again", "approve": "res_0190000000007000800000000000000a" });
+    let stale = api.resolve(&second, &id, "k8", &stale).await;
+    let other = api.resolve(&second, &id, "k5", &approval("canceled", &proposed)).await;
     api.mend_gateway().await;
-    let agreed = api.resolve(&second, &id, "k6", &approval("charge_again")).await;
-    let replayed = api.resolve(&second, &id, "k6", &approval("charge_again")).await;
+    let agreed = api.resolve(&second, &id, "k6", &approval("charge_again", &proposed)).await;
+    let replayed = api.resolve(&second, &id, "k6", &approval("charge_again", &proposed)).await;
     let paid = api.caller.wait_for(&id, "succeeded").await;
-    let late = api.resolve(&second, &id, "k7", &approval("charge_again")).await;
+    let late = api.resolve(&second, &id, "k7", &approval("charge_again", &proposed)).await;
 
     let said = &proposed.body["resolution"];
     assert_eq!((proposed.status, &proposed.body["status"]), (200, &json!("needs_review")));
@@ -92,6 +105,7 @@ async fn a_payment_is_charged_again_once_when_a_second_person_agrees(database: D
     assert_eq!((again.status, &again.body), (200, &proposed.body), "it is said already");
     assert_problem(&alone, 409, "second_approver_needed", None);
     assert_problem(&same, 409, "already_proposed", None);
+    assert_problem(&stale, 409, "not_proposed", None);
     assert_problem(&other, 409, "not_proposed", None);
     assert_eq!(other.body["payment"], json!(id));
     assert_eq!(agreed.status, 200, "{}", agreed.body);
@@ -112,27 +126,29 @@ async fn a_payment_is_charged_again_once_when_a_second_person_agrees(database: D
 async fn a_payment_is_resolved_as_succeeded_by_one_person_and_not_charged_again(database: Database) {
     let api = Api::start(database, &[]);
     let id = api.in_review("cut_after").await;
-    assert_eq!(api.captures(&id).await, 1);
+    let charge = api.captured_charge(&id).await;
     let body = json!({ "outcome": "succeeded", "reason": "seen", "evidence": "https://dashboard.example/1",
-        "charge": "ch_from_the_dashboard" });
+        "charge": charge });
 
+    let unseen = api.resolve(&api.caller, &id, "k", &body).await;
+    api.mend_gateway().await;
     let paid = api.resolve(&api.caller, &id, "k", &body).await;
     let replayed = api.resolve(&api.caller, &id, "k", &body).await;
-    api.mend_gateway().await;
     assert_eq!(api.advance(10 * 86_400).await.status, 200);
 
+    assert_eq!(unseen.status, 503, "{}", unseen.body);
     assert_eq!((paid.status, &paid.body["status"]), (200, &json!("succeeded")), "{}", paid.body);
     assert_eq!(paid.body["amount_received"], 1250);
     assert_eq!((replayed.status, &replayed.headers["idempotent-replayed"]), (200, &"true".parse().unwrap()));
     let attempts = api.caller.get(&format!("/v1/payments/{id}/attempts")).await.body;
-    assert_eq!(attempts["data"][0]["gateway_charge"], "ch_from_the_dashboard");
+    assert_eq!(attempts["data"][0]["gateway_charge"], json!(charge));
     assert_eq!(api.captures(&id).await, 1);
     assert_eq!(api.caller.get(&format!("/v1/jobs?payment={id}")).await.body["data"], json!([]));
     let timeline = api.caller.get(&format!("/v1/payments/{id}/timeline")).await.body;
     let told = timeline["data"].as_array().unwrap().iter().find(|entry| entry["cause"] == "resolve").unwrap();
     assert_eq!(
         told["detail"],
-        "resolved as succeeded, by ch_from_the_dashboard: seen (evidence: https://dashboard.example/1)"
+        format!("resolved as succeeded, by {charge}: seen (evidence: https://dashboard.example/1)")
     );
     assert!(told["actor"].as_str().unwrap().starts_with("key_"), "{told}");
 }
@@ -159,7 +175,8 @@ async fn a_word_that_is_wrong_is_refused_by_name() {
         body.as_object_mut().unwrap().remove(field);
         body
     };
-    let mut approved = approval("canceled");
+    let proposed = "res_0190000000007000800000000000000a";
+    let mut approved = json!({ "outcome": "canceled", "approve": proposed });
     approved["evidence"] = json!("ticket 1");
 
     for (body, code, param, remedy) in [
@@ -180,8 +197,8 @@ async fn a_word_that_is_wrong_is_refused_by_name() {
         (succeeded("charge", json!("")), "invalid_field", "charge", "empty"),
         (succeeded("charge", json!("x".repeat(256))), "invalid_field", "charge", "255"),
         (succeeded("charge", json!("4242 4242 4242 4242")), "invalid_field", "charge", "card number"),
-        (succeeded("approve", json!(true)), "invalid_field", "approve", "one person"),
-        (with("approve", json!("yes")), "invalid_field", "approve", "boolean"),
+        (succeeded("approve", json!(proposed)), "invalid_field", "approve", "one person"),
+        (with("approve", json!(true)), "invalid_field", "approve", ""),
         (approved, "invalid_field", "evidence", "leave it out"),
         (with("status", json!("succeeded")), "unknown_field", "status", "expected"),
     ] {
@@ -233,6 +250,7 @@ async fn a_charge_that_paid_for_something_else_is_refused() {
     api.caller.wait_for(&other, "succeeded").await;
     let attempts = api.caller.get(&format!("/v1/payments/{other}/attempts")).await.body;
     let id = api.in_review("cut_before").await;
+    api.mend_gateway().await;
     let mut body = proposal("succeeded");
     body["charge"] = attempts["data"][0]["gateway_charge"].clone();
 

@@ -100,7 +100,6 @@ async fn two_people_resolve_what_nobody_knows() {
     let id = room.in_review().await;
     let second = room.read(&["keys", "create", "--name", "second", "--scope", "approve_unknown"]);
     let second = second["secret"].as_str().unwrap();
-    let agree = ["unknown", "resolve", &id, "--outcome", "charge_again", "--approve"];
 
     let listed = room.done(&["unknown", "list"]);
     let proposed = room.done(&[
@@ -116,6 +115,8 @@ async fn two_people_resolve_what_nobody_knows() {
     ]);
     let with_proposal = room.done(&["unknown", "list"]);
     let facts = room.read(&["unknown", "list"]);
+    let proposal = facts["data"][0]["resolution"]["id"].as_str().unwrap();
+    let agree = ["unknown", "resolve", &id, "--outcome", "charge_again", "--approve", proposal];
     room.ask(&agree).assert_failed(&["HTTP 409", "somebody else"]);
     room.break_gateway(&[]).await;
     let agreed = room.ask_as(second, &agree);
@@ -138,7 +139,16 @@ async fn two_people_resolve_what_nobody_knows() {
 #[tokio::test]
 async fn one_person_says_that_the_money_is_there() {
     let room = Room::new();
-    let id = room.in_review().await;
+    // It is taken, its answer is lost, and nothing can be asked.
+    let unanswered = json!({ "fault": "unavailable_before", "method": "any" });
+    room.break_gateway(&[json!({ "fault": "cut_after", "times": 1 }), unanswered]).await;
+    let id = room.pay("INV-1", "pm_card_visa").await;
+    room.done(&["clock", "advance", "40h"]);
+    room.caller.wait_for(&id, "needs_review").await;
+    let sandbox = Caller::new(&room.serve.sandbox, "");
+    let taken = sandbox.get("/_sandbox/captures?after=0&limit=10").await.body;
+    let charge = taken["captures"][0]["charge"].as_str().unwrap();
+    room.break_gateway(&[]).await;
 
     let paid = room.done(&[
         "unknown",
@@ -147,7 +157,7 @@ async fn one_person_says_that_the_money_is_there() {
         "--outcome",
         "succeeded",
         "--charge",
-        "ch_1",
+        charge,
         "--reason",
         "seen",
         "--evidence",
@@ -156,8 +166,9 @@ async fn one_person_says_that_the_money_is_there() {
     let story = room.done(&["payments", "show", &id]);
 
     assert_eq!(paid, format!("{id} is succeeded\n"));
-    assert!(story.contains("It is paid: 12.50 EUR received at sandbox, as ch_1."), "{story}");
-    assert!(story.contains("resolved as succeeded, by ch_1: seen"), "{story}");
+    let received = format!("It is paid: 12.50 EUR received at sandbox, as {charge}.");
+    assert!(story.contains(&received), "{story}");
+    assert!(story.contains(&format!("resolved as succeeded, by {charge}: seen")), "{story}");
 }
 
 #[test]
@@ -168,7 +179,9 @@ fn what_is_wrong_with_such_a_command_is_told() {
     let job = "job_0190000000007000800000000000000a";
 
     room.ask(&["jobs", "retry", job]).assert_failed(&["HTTP 404", "no such job"]);
-    resolve(&["--outcome", "canceled", "--approve"]).assert_failed(&["HTTP 404", "no such payment"]);
+    let proposal = "res_0190000000007000800000000000000a";
+    resolve(&["--outcome", "canceled", "--approve", proposal])
+        .assert_failed(&["HTTP 404", "no such payment"]);
     for (ended, word) in [
         (room.ask(&["jobs", "show", unknown]), "job_"),
         (room.ask(&["jobs", "list", "--state", "done"]), "parked"),
@@ -179,7 +192,11 @@ fn what_is_wrong_with_such_a_command_is_told() {
         (resolve(&["--outcome", "canceled"]), "--reason"),
         (resolve(&["--outcome", "canceled", "--reason", "r"]), "--evidence"),
         (resolve(&["--outcome", "succeeded", "--reason", "r", "--evidence", "e"]), "--charge"),
-        (resolve(&["--outcome", "canceled", "--approve", "--evidence", "e"]), "cannot be used with"),
+        (resolve(&["--outcome", "canceled", "--approve", "yes"]), "res_"),
+        (
+            resolve(&["--outcome", "canceled", "--approve", proposal, "--evidence", "e"]),
+            "cannot be used with",
+        ),
     ] {
         assert_eq!(ended.code, Some(2), "{}", ended.err);
         assert!(ended.err.contains(word), "{word:?} is missing: {}", ended.err);

@@ -13,7 +13,7 @@ use dunlin::{
         jobs::{JobFilter, JobView},
     },
 };
-use dunlin_jobs::{KeyId, PaymentId};
+use dunlin_jobs::{KeyId, PaymentId, ResolutionId};
 use dunlin_sandbox::Bank;
 use std::sync::{Arc, Mutex};
 
@@ -56,12 +56,12 @@ impl Person {
         let proposal = found.proposal().filter(|proposal| proposal.proposed_by != self.holder.key);
         let request = if charge.is_some() == self.is_mistaken {
             let outcome = proposal.map_or(self.wants, |proposal| proposal.outcome);
-            self.request(outcome, None, proposal.is_some())
+            self.request(outcome, None, proposal.and_then(|proposal| proposal.id))
         } else {
             let charge = charge.unwrap_or_else(|| format!("ch_mistaken_{}", self.nth));
-            self.request(Ruling::Succeeded, Some(charge), false)
+            self.request(Ruling::Succeeded, Some(charge), None)
         };
-        let decides = request.approve || request.outcome == Ruling::Succeeded;
+        let decides = request.approve.is_some() || request.outcome == Ruling::Succeeded;
         if decides {
             let said = Said {
                 payment,
@@ -75,8 +75,8 @@ impl Person {
         let _ = flows.resolve_payment(&self.holder, payment, request).await;
     }
 
-    fn request(&self, outcome: Ruling, charge: Option<String>, approve: bool) -> Request {
-        let says = |text: &str| (!approve).then(|| text.to_owned());
+    fn request(&self, outcome: Ruling, charge: Option<String>, approve: Option<ResolutionId>) -> Request {
+        let says = |text: &str| approve.is_none().then(|| text.to_owned());
         Request {
             outcome,
             reason: says("the dashboard shows it"),

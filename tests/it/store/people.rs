@@ -10,7 +10,7 @@ use dunlin::{
         jobs::JobFilter,
     },
 };
-use dunlin_jobs::{KeyId, Reconcile};
+use dunlin_jobs::{KeyId, Reconcile, ResolutionId};
 
 both! {
     what_is_refused_is_refused_to_all_who_ask_in_one_batch
@@ -86,6 +86,10 @@ fn person(n: u8) -> KeyId {
     KeyId::mint(moment(0), [n; 10])
 }
 
+fn said_as() -> ResolutionId {
+    ResolutionId::mint(moment(0), [1; 10])
+}
+
 fn grounds() -> Grounds {
     Grounds { reason: "seen".to_owned(), evidence: "ticket 1".to_owned() }
 }
@@ -95,15 +99,18 @@ fn said(by: u8, word: Word) -> Event {
 }
 
 fn paid(charge: &str) -> Event {
-    said(1, Word::Succeeded { charge: charge.to_owned(), grounds: grounds() })
+    said(1, Word::Succeeded { id: said_as(), charge: charge.to_owned(), grounds: grounds() })
 }
 
 fn proposed() -> Event {
-    said(1, Word::Propose { ruling: Ruling::Canceled, grounds: grounds() })
+    said(1, Word::Propose { id: said_as(), ruling: Ruling::Canceled, grounds: grounds() })
 }
 
 fn approved() -> Event {
-    said(2, Word::Approve { ruling: Ruling::Canceled, reason: None, is_key_known: false })
+    said(
+        2,
+        Word::Approve { proposal: said_as(), ruling: Ruling::Canceled, reason: None, is_key_known: false },
+    )
 }
 
 async fn what_is_refused_is_refused_to_all_who_ask_in_one_batch(database: Database) {

@@ -96,6 +96,11 @@ impl World {
         move_clock(self.flows.clock(), &self.bank, by);
     }
 
+    /// Lets time pass, and nobody works.
+    pub(crate) fn pass(&self, by: TimeDelta) {
+        self.move_clock(by);
+    }
+
     /// Lets time pass, running each job when it is due.
     pub(crate) async fn travel(&self, by: TimeDelta) {
         let target = self.flows.clock().now(false) + by;

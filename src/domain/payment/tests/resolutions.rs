@@ -10,18 +10,27 @@ fn grounds() -> Grounds {
     Grounds { reason: "support says so".to_owned(), evidence: "ticket 1".to_owned() }
 }
 
+fn said_as(n: u8) -> ResolutionId {
+    ResolutionId::mint(at(0), [n; 10])
+}
+
 fn settled(charge: &str) -> Event {
-    let word = Word::Succeeded { charge: charge.to_owned(), grounds: grounds() };
+    let word = Word::Succeeded { id: said_as(1), charge: charge.to_owned(), grounds: grounds() };
     Event::Resolve { by: person(1), word }
 }
 
 fn proposed(by: u8, ruling: Ruling) -> Event {
-    Event::Resolve { by: person(by), word: Word::Propose { ruling, grounds: grounds() } }
+    Event::Resolve { by: person(by), word: Word::Propose { id: said_as(by), ruling, grounds: grounds() } }
 }
 
+/// The first person's proposal is approved.
 fn approved(by: u8, ruling: Ruling, is_key_known: bool) -> Event {
-    let word = Word::Approve { ruling, reason: Some("seen too".to_owned()), is_key_known };
-    Event::Resolve { by: person(by), word }
+    approved_of(1, by, ruling, is_key_known)
+}
+
+fn approved_of(proposer: u8, by: u8, ruling: Ruling, is_key_known: bool) -> Event {
+    let (proposal, reason) = (said_as(proposer), Some("seen too".to_owned()));
+    Event::Resolve { by: person(by), word: Word::Approve { proposal, ruling, reason, is_key_known } }
 }
 
 /// A payment whose only attempt is unknown, and a person has to look.
@@ -60,6 +69,20 @@ fn one_person_can_say_that_the_money_was_taken() {
         let detail = "resolved as succeeded, by ch_1: support says so (evidence: ticket 1)";
         assert_eq!(step.detail, detail);
     }
+}
+
+// S1.12
+#[test]
+fn an_approval_is_of_the_proposal_that_it_names() {
+    let first = step(&held(), proposed(1, Ruling::Canceled)).payment;
+    let changed = Grounds { reason: "another reason".to_owned(), ..grounds() };
+    let anew = Word::Propose { id: said_as(9), ruling: Ruling::Canceled, grounds: changed };
+    let second = step(&first, Event::Resolve { by: person(1), word: anew }).payment;
+    let event = approved(2, Ruling::Canceled, false);
+
+    assert_eq!(first.resolvable(&event), Ok(()));
+    assert_eq!(second.resolvable(&event), Err(NotResolvable::OtherProposal(said_as(1))));
+    refused(&second, event);
 }
 
 // S1.12
@@ -159,7 +182,9 @@ fn another_proposal_takes_the_place_of_the_first() {
     let second = step(&first, proposed(2, Ruling::Canceled)).payment;
 
     refused(&second, approved(2, Ruling::ChargeAgain, true));
-    assert_eq!(step(&second, approved(1, Ruling::Canceled, false)).payment.status, Status::Canceled);
+    refused(&second, approved(2, Ruling::Canceled, false));
+    let agreed = step(&second, approved_of(2, 1, Ruling::Canceled, false));
+    assert_eq!(agreed.payment.status, Status::Canceled);
 }
 
 #[test]
