@@ -3,6 +3,7 @@
 use crate::{
     charge::Charge,
     customer::Customer,
+    dispute::{Dispute, Warning},
     endpoint::Endpoint,
     entry::{Answered, Ending},
     event::Event,
@@ -23,11 +24,13 @@ pub(crate) struct Account {
     pub tail: String,
     pub charges: Shelf<Charge>,
     pub customers: Shelf<Customer>,
+    pub disputes: Shelf<Dispute>,
     pub endpoints: Shelf<Endpoint>,
     pub intents: Shelf<Intent>,
     pub methods: Shelf<KeptMethod>,
     pub refunds: Shelf<Refund>,
     pub setups: Shelf<Setup>,
+    pub warnings: Shelf<Warning>,
     pub events: Vec<Event>,
     keys: HashMap<String, Key>,
 }
@@ -63,11 +66,13 @@ impl Account {
         match noun {
             Noun::Charge => self.charges.find(id).cloned().map(Object::Charge),
             Noun::Customer => self.customers.find(id).cloned().map(Object::Customer),
+            Noun::Dispute => self.disputes.find(id).cloned().map(Object::Dispute),
             Noun::Endpoint => self.endpoints.find(id).cloned().map(Object::Endpoint),
             Noun::Intent => self.intents.find(id).cloned().map(Object::Intent),
             Noun::Method => self.methods.find(id).cloned().map(Object::Method),
             Noun::Refund => self.refunds.find(id).cloned().map(Object::Refund),
             Noun::Setup => self.setups.find(id).cloned().map(Object::Setup),
+            Noun::Warning => self.warnings.find(id).cloned().map(Object::Warning),
             Noun::Event => None,
         }
     }
@@ -77,11 +82,13 @@ impl Account {
         match object {
             Object::Charge(charge) => self.charges.put(Arc::clone(charge)).map(Object::Charge),
             Object::Customer(customer) => self.customers.put(Arc::clone(customer)).map(Object::Customer),
+            Object::Dispute(dispute) => self.disputes.put(Arc::clone(dispute)).map(Object::Dispute),
             Object::Endpoint(endpoint) => self.endpoints.put(Arc::clone(endpoint)).map(Object::Endpoint),
             Object::Intent(intent) => self.intents.put(Arc::clone(intent)).map(Object::Intent),
             Object::Method(method) => self.methods.put(Arc::clone(method)).map(Object::Method),
             Object::Refund(refund) => self.refunds.put(Arc::clone(refund)).map(Object::Refund),
             Object::Setup(setup) => self.setups.put(Arc::clone(setup)).map(Object::Setup),
+            Object::Warning(warning) => self.warnings.put(Arc::clone(warning)).map(Object::Warning),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     books::Books,
     clock::MAX_OFFSET_SECONDS,
+    dashboard,
     desk::Desk,
     entry::Entry,
     form::{Form, Shape},
@@ -46,6 +47,10 @@ pub(crate) fn answer(desk: &mut Desk, path: &str, request: &Request) -> Result<O
             desk.lag.set(&request.body)?;
             desk.lag.show()
         }
+        ("POST", path) => match dashboard::act(desk, path, request) {
+            Some(done) => done?,
+            None => return Err(Problem::no_route("POST", &request.path)),
+        },
         (method, _) => return Err(Problem::no_route(method, &request.path)),
     };
     Ok(Outcome::Reply(reply))
@@ -58,6 +63,7 @@ fn ledger(books: &Books) -> Reply {
         &json!({
             "captures": ledger.captures().len(), "intents": books.intents(), "captured": ledger.captured(),
             "refunds": ledger.refunds().len(), "refunded": ledger.refunded(),
+            "disputes": ledger.disputes(), "disputed": ledger.disputed(),
         }),
     )
 }

@@ -123,9 +123,7 @@ impl Books {
                 }
                 Object::Charge(charge) => {
                     let known = account.and_then(|account| account.charges.find(&charge.id));
-                    if known
-                        .is_some_and(|known| known.state == charge.state && known.refunded == charge.refunded)
-                    {
+                    if known.is_some_and(|known| **known == **charge) {
                         return Err("the charge exists already");
                     }
                     if charge.refunded > charge.amount {
@@ -138,10 +136,12 @@ impl Books {
                     }
                 }
                 Object::Customer(_)
+                | Object::Dispute(_)
                 | Object::Endpoint(_)
                 | Object::Method(_)
                 | Object::Refund(_)
-                | Object::Setup(_) => {}
+                | Object::Setup(_)
+                | Object::Warning(_) => {}
             }
         }
         Ok(())
@@ -187,10 +187,14 @@ impl Books {
                 }
                 Object::Charge(_) => {}
                 Object::Customer(_)
+                | Object::Dispute(_)
                 | Object::Endpoint(_)
                 | Object::Method(_)
                 | Object::Refund(_)
-                | Object::Setup(_) => self.births = self.births.saturating_add(usize::from(before.is_none())),
+                | Object::Setup(_)
+                | Object::Warning(_) => {
+                    self.births = self.births.saturating_add(usize::from(before.is_none()));
+                }
             }
             if let Some(due_at) = before.as_ref().and_then(Object::due_at) {
                 self.due.remove(&(due_at, object.id().to_owned()));

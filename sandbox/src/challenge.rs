@@ -93,6 +93,8 @@ fn challenge(object: &Object) -> Option<crate::intent::Challenge> {
         Object::Setup(setup) => setup.status.challenge().cloned(),
         Object::Charge(_)
         | Object::Customer(_)
+        | Object::Dispute(_)
+        | Object::Warning(_)
         | Object::Endpoint(_)
         | Object::Method(_)
         | Object::Refund(_) => None,
@@ -106,6 +108,8 @@ fn back(url: &str, object: &Object, status: &str) -> String {
         Object::Setup(setup) => ("setup_intent", setup.client_secret.as_str()),
         Object::Charge(_)
         | Object::Customer(_)
+        | Object::Dispute(_)
+        | Object::Warning(_)
         | Object::Endpoint(_)
         | Object::Method(_)
         | Object::Refund(_) => ("object", ""),

@@ -21,6 +21,12 @@ pub(crate) struct Charge {
     /// What was given back of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub refunded: u64,
+    /// Whether its payer has objected to it, however that ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disputed: bool,
+    /// Whether its payer will, as soon as they see it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_to_be_disputed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,8 +33,9 @@ impl Desk {
     pub(crate) fn catch_up(&mut self) -> Result<(), Problem> {
         let now = self.books.clock.now();
         while let Some(due) = self.books.take_due(now) {
-            let account = self.books.account(&due.account);
-            let objects = account.map_or_else(Vec::new, |account| turn::settled(account, &due.object));
+            let asker =
+                turn::Asker { books: &self.books, account: &due.account, now: due.at, key: None, host: None };
+            let objects = turn::settled(asker, &due.object);
             let (account, at) = (due.account, due.at);
             let executed = Executed { account, at, objects, answer: None, twist: None, untold: false };
             self.record(Entry::Executed(Box::new(executed)))?;

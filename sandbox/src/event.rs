@@ -3,6 +3,7 @@
 use crate::{
     charge::{Charge, ChargeState},
     customer::Customer,
+    dispute::Dispute,
     intent::{Intent, Status},
     kept_method::KeptMethod,
     object::Object,
@@ -31,7 +32,12 @@ pub(crate) struct Happened {
 }
 
 /// Every name that an endpoint may ask for.
-pub(crate) const NAMES: [&str; 25] = [
+pub(crate) const NAMES: [&str; 32] = [
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
     "charge.failed",
     "charge.pending",
     "charge.refunded",
@@ -46,8 +52,10 @@ pub(crate) const NAMES: [&str; 25] = [
     "payment_intent.requires_action",
     "payment_intent.succeeded",
     "payment_method.attached",
+    "payment_method.automatically_updated",
     "payment_method.detached",
     "payment_method.updated",
+    "radar.early_fraud_warning.created",
     "refund.created",
     "refund.failed",
     "refund.updated",
@@ -84,6 +92,12 @@ pub(crate) fn between(before: Option<&Object>, after: &Object) -> Vec<Happened> 
             name.map(|name| Happened { before: before.cloned(), ..tell(name) }).into_iter().collect()
         }
         (_, Object::Refund(_)) => vec![tell("refund.created")],
+        (Some(Object::Dispute(old)), Object::Dispute(new)) => disputed(Some(old), new)
+            .into_iter()
+            .map(|name| Happened { before: before.cloned(), ..tell(name) })
+            .collect(),
+        (_, Object::Dispute(new)) => disputed(None, new).into_iter().map(tell).collect(),
+        (None, Object::Warning(_)) => vec![tell("radar.early_fraud_warning.created")],
         (Some(Object::Setup(old)), Object::Setup(new)) => {
             set_up(Some(old), new).map(tell).into_iter().collect()
         }
@@ -100,7 +114,7 @@ pub(crate) fn between(before: Option<&Object>, after: &Object) -> Vec<Happened> 
             name.map(|name| Happened { before: before.cloned(), ..tell(name) }).into_iter().collect()
         }
         (_, Object::Method(new)) if new.customer().is_some() => vec![tell("payment_method.attached")],
-        (_, Object::Method(_) | Object::Endpoint(_)) => Vec::new(),
+        (_, Object::Method(_) | Object::Endpoint(_) | Object::Warning(_)) => Vec::new(),
     }
 }
 
@@ -141,6 +155,26 @@ fn refunded(before: &Refund, after: &Refund) -> Option<&'static str> {
     }
 }
 
+/// What a bank's word means, and what it does to the money.
+fn disputed(before: Option<&Dispute>, after: &Dispute) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    match before {
+        None => names.push("charge.dispute.created"),
+        Some(before) if before == after => {}
+        Some(before) if after.state.is_closed() && !before.state.is_closed() => {
+            names.push("charge.dispute.closed");
+        }
+        Some(_) => names.push("charge.dispute.updated"),
+    }
+    let held = before.is_some_and(|before| before.state.holds_funds());
+    match (held, after.state.holds_funds()) {
+        (false, true) => names.push("charge.dispute.funds_withdrawn"),
+        (true, false) => names.push("charge.dispute.funds_reinstated"),
+        (true, true) | (false, false) => {}
+    }
+    names
+}
+
 fn set_up(before: Option<&Setup>, after: &Setup) -> Option<&'static str> {
     if before.is_some_and(|before| before.status == after.status) {
         return None;
@@ -167,6 +201,7 @@ fn customer(before: &Customer, after: &Customer) -> Option<&'static str> {
 fn kept(before: &KeptMethod, after: &KeptMethod) -> Option<&'static str> {
     match (before.customer(), after.customer()) {
         _ if before == after => None,
+        _ if before.renewals != after.renewals => Some("payment_method.automatically_updated"),
         (None, Some(_)) => Some("payment_method.attached"),
         (Some(_), None) => Some("payment_method.detached"),
         (None, None) | (Some(_), Some(_)) => Some("payment_method.updated"),

@@ -10,6 +10,9 @@ pub(crate) struct KeptMethod {
     pub created: i64,
     pub token: String,
     pub owner: Owner,
+    /// How often the card's network has renewed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub renewals: u32,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
@@ -22,6 +25,11 @@ pub(crate) enum Owner {
     Customer(String),
     /// Was detached; it may not be used again.
     Gone,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl KeptMethod {

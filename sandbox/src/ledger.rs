@@ -13,6 +13,8 @@ pub(crate) struct Ledger {
     returns: Vec<Movement>,
     captured: BTreeMap<String, u64>,
     refunded: BTreeMap<String, u64>,
+    disputes: usize,
+    disputed: BTreeMap<String, u64>,
 }
 
 /// Money taken, once.
@@ -59,6 +61,15 @@ impl Ledger {
         &self.refunded
     }
 
+    pub(crate) fn disputes(&self) -> usize {
+        self.disputes
+    }
+
+    /// Minor units that banks have taken back in disputes and not returned, by currency.
+    pub(crate) fn disputed(&self) -> &BTreeMap<String, u64> {
+        &self.disputed
+    }
+
     /// Notes the money that a change moved.
     pub(crate) fn note(&mut self, before: Option<&Object>, after: &Object, account_tail: &str, at: i64) {
         let account_tail = account_tail.to_owned();
@@ -83,6 +94,16 @@ impl Ledger {
                 let (direction, refund) = (Direction::Out, Arc::clone(refund));
                 self.returns.push(Movement { account_tail, at, direction, refund });
             }
+            (before, Object::Dispute(dispute)) => {
+                self.disputes = self.disputes.saturating_add(usize::from(before.is_none()));
+                let held = match before {
+                    Some(Object::Dispute(before)) if before.state.holds_funds() => before.amount,
+                    Some(_) | None => 0,
+                };
+                let holds = if dispute.state.holds_funds() { dispute.amount } else { 0 };
+                let total = self.disputed.entry(dispute.currency.clone()).or_default();
+                *total = total.saturating_sub(held).saturating_add(holds);
+            }
             (
                 _,
                 Object::Charge(_)
@@ -90,7 +111,8 @@ impl Ledger {
                 | Object::Endpoint(_)
                 | Object::Intent(_)
                 | Object::Method(_)
-                | Object::Setup(_),
+                | Object::Setup(_)
+                | Object::Warning(_),
             ) => {}
         }
     }

@@ -60,6 +60,16 @@ pub(crate) fn page(shown: Shown<'_>, sight: Sight<'_>, noun: Noun, form: &Form) 
             let (found, has_more) = found(&own.refunds, &owners, &window, noun)?;
             Ok(text(&Page::of(noun, found.map(|refund| view::refund(refund)).collect(), has_more)))
         }
+        Noun::Dispute => {
+            let (window, owners) = named(&["charge", "payment_intent"])?;
+            let (found, has_more) = found(&own.disputes, &owners, &window, noun)?;
+            Ok(text(&Page::of(noun, found.map(|dispute| view::dispute(dispute)).collect(), has_more)))
+        }
+        Noun::Warning => {
+            let (window, owners) = named(&["charge", "payment_intent"])?;
+            let (found, has_more) = found(&own.warnings, &owners, &window, noun)?;
+            Ok(text(&Page::of(noun, found.map(|warning| view::warning(warning)).collect(), has_more)))
+        }
         Noun::Setup => {
             let (window, owners) = named(&["customer"])?;
             let (found, has_more) = found(&own.setups, &owners, &window, noun)?;

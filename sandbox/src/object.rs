@@ -1,8 +1,14 @@
 //! An object is anything that the bank keeps under an id, as it was at one moment.
 
 use crate::{
-    charge::Charge, customer::Customer, endpoint::Endpoint, intent::Intent, kept_method::KeptMethod,
-    refund::Refund, setup::Setup,
+    charge::Charge,
+    customer::Customer,
+    dispute::{Dispute, Warning},
+    endpoint::Endpoint,
+    intent::Intent,
+    kept_method::KeptMethod,
+    refund::Refund,
+    setup::Setup,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -12,11 +18,13 @@ use std::sync::Arc;
 pub(crate) enum Object {
     Charge(Arc<Charge>),
     Customer(Arc<Customer>),
+    Dispute(Arc<Dispute>),
     Endpoint(Arc<Endpoint>),
     Intent(Arc<Intent>),
     Method(Arc<KeptMethod>),
     Refund(Arc<Refund>),
     Setup(Arc<Setup>),
+    Warning(Arc<Warning>),
 }
 
 impl Object {
@@ -24,11 +32,13 @@ impl Object {
         match self {
             Self::Charge(charge) => &charge.id,
             Self::Customer(customer) => &customer.id,
+            Self::Dispute(dispute) => &dispute.id,
             Self::Endpoint(endpoint) => &endpoint.id,
             Self::Intent(intent) => intent.id(),
             Self::Method(method) => &method.id,
             Self::Refund(refund) => &refund.id,
             Self::Setup(setup) => &setup.id,
+            Self::Warning(warning) => &warning.id,
         }
     }
 
@@ -37,10 +47,12 @@ impl Object {
             Self::Intent(intent) => Some(intent),
             Self::Charge(_)
             | Self::Customer(_)
+            | Self::Dispute(_)
             | Self::Endpoint(_)
             | Self::Method(_)
             | Self::Refund(_)
-            | Self::Setup(_) => None,
+            | Self::Setup(_)
+            | Self::Warning(_) => None,
         }
     }
 
@@ -48,11 +60,13 @@ impl Object {
         match self {
             Self::Charge(charge) => Some(charge),
             Self::Customer(_)
+            | Self::Dispute(_)
             | Self::Endpoint(_)
             | Self::Intent(_)
             | Self::Method(_)
             | Self::Refund(_)
-            | Self::Setup(_) => None,
+            | Self::Setup(_)
+            | Self::Warning(_) => None,
         }
     }
 
@@ -61,9 +75,13 @@ impl Object {
         match self {
             Self::Intent(intent) => intent.due_at(),
             Self::Refund(refund) => refund.state.due_at(),
-            Self::Charge(_) | Self::Customer(_) | Self::Endpoint(_) | Self::Method(_) | Self::Setup(_) => {
-                None
-            }
+            Self::Charge(charge) => charge.is_to_be_disputed.then_some(charge.created),
+            Self::Customer(_)
+            | Self::Dispute(_)
+            | Self::Endpoint(_)
+            | Self::Method(_)
+            | Self::Setup(_)
+            | Self::Warning(_) => None,
         }
     }
 }
@@ -81,9 +99,11 @@ macro_rules! from {
 from!(
     Charge(Charge),
     Customer(Customer),
+    Dispute(Dispute),
     Endpoint(Endpoint),
     Intent(Intent),
     Method(KeptMethod),
     Refund(Refund),
-    Setup(Setup)
+    Setup(Setup),
+    Warning(Warning)
 );

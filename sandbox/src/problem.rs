@@ -138,6 +138,11 @@ impl Problem {
         Self { code: Some("charge_already_refunded"), ..Self::invalid(message) }
     }
 
+    pub(crate) fn charged_back(charge: &str) -> Self {
+        let message = format!("Charge {charge} has been charged back; cannot issue a refund.");
+        Self { code: Some("charge_disputed"), ..Self::invalid(message) }
+    }
+
     pub(crate) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }

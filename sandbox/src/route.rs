@@ -51,6 +51,8 @@ pub(crate) enum Write<'a> {
     CancelSetup(&'a str),
     CreateRefund,
     UpdateRefund(&'a str),
+    UpdateDispute(&'a str),
+    CloseDispute(&'a str),
     CreateEndpoint,
     DeleteEndpoint(&'a str),
 }
@@ -66,7 +68,11 @@ pub(crate) fn read(request: &Request) -> Result<Errand<'_>, Problem> {
 fn call<'a>(request: &'a Request, form: &mut Form) -> Option<Call<'a>> {
     let rest = request.path.strip_prefix("/v1/")?;
     let parts: Vec<&str> = rest.split('/').collect();
-    let (collection, parts) = parts.split_first()?;
+    let (collection, parts) = match parts.as_slice() {
+        ["radar", "early_fraud_warnings", parts @ ..] => ("radar/early_fraud_warnings", parts),
+        [collection, parts @ ..] => (*collection, parts),
+        [] => return None,
+    };
     let noun = Noun::at(collection)?;
     if parts.iter().any(|part| part.is_empty()) {
         return None;
@@ -102,6 +108,8 @@ fn write<'a>(method: &str, noun: Noun, parts: &[&'a str]) -> Option<Write<'a>> {
         ("POST", Noun::Setup, [id, "cancel"]) => Write::CancelSetup(id),
         ("POST", Noun::Refund, []) => Write::CreateRefund,
         ("POST", Noun::Refund, [id]) => Write::UpdateRefund(id),
+        ("POST", Noun::Dispute, [id]) => Write::UpdateDispute(id),
+        ("POST", Noun::Dispute, [id, "close"]) => Write::CloseDispute(id),
         ("POST", Noun::Endpoint, []) => Write::CreateEndpoint,
         ("DELETE", Noun::Endpoint, [id]) => Write::DeleteEndpoint(id),
         _ => return None,
@@ -142,9 +150,14 @@ fn retrieve(shown: Shown<'_>, noun: Noun, id: &str) -> Option<Vec<u8>> {
         }
         Noun::Event => shown.view(shown.event(id)?)?,
         Noun::Endpoint if shown.account.endpoints.find(id)?.is_deleted => return None,
-        Noun::Charge | Noun::Customer | Noun::Endpoint | Noun::Method | Noun::Refund | Noun::Setup => {
-            view::object(&shown.account.find(noun, id)?)
-        }
+        Noun::Charge
+        | Noun::Customer
+        | Noun::Dispute
+        | Noun::Endpoint
+        | Noun::Method
+        | Noun::Refund
+        | Noun::Setup
+        | Noun::Warning => view::object(&shown.account.find(noun, id)?),
     };
     serde_json::to_vec(&object).ok()
 }

@@ -1,8 +1,14 @@
 //! A shelf keeps one kind of object in the order of creation, found by id and by what they belong to.
 
 use crate::{
-    charge::Charge, customer::Customer, endpoint::Endpoint, intent::Intent, kept_method::KeptMethod,
-    refund::Refund, setup::Setup,
+    charge::Charge,
+    customer::Customer,
+    dispute::{Dispute, Warning},
+    endpoint::Endpoint,
+    intent::Intent,
+    kept_method::KeptMethod,
+    refund::Refund,
+    setup::Setup,
 };
 use std::{collections::HashMap, sync::Arc};
 
@@ -130,6 +136,20 @@ impl Kept for Charge {
 }
 
 impl Kept for Refund {
+    fn label(&self) -> Label<'_> {
+        let owners = [Some(self.intent.as_str()), Some(self.charge.as_str())];
+        Label { owners, ..Label::new(&self.id, self.created) }
+    }
+}
+
+impl Kept for Dispute {
+    fn label(&self) -> Label<'_> {
+        let owners = [Some(self.intent.as_str()), Some(self.charge.as_str())];
+        Label { owners, ..Label::new(&self.id, self.created) }
+    }
+}
+
+impl Kept for Warning {
     fn label(&self) -> Label<'_> {
         let owners = [Some(self.intent.as_str()), Some(self.charge.as_str())];
         Label { owners, ..Label::new(&self.id, self.created) }

@@ -11,7 +11,8 @@ const APPROVED: &str = "visa visa_debit mastercard mastercard_debit mastercard_p
                         au cn hk in jp my nz sg th_credit th_debit tw \
                         avsFail avsLine1Fail avsUnchecked avsZipFail cvcCheckFail riskLevelElevated \
                         bypassPending bypassPendingInternational threeDSecureOptional \
-                        amex_threeDSecureNotSupported pendingRefund refundFail";
+                        amex_threeDSecureNotSupported pendingRefund refundFail \
+                        createDispute createDisputeProductNotReceived createDisputeInquiry";
 
 /// What the card's bank decides; some names stand with and without `visa_`.
 pub(crate) fn verdict(name: &str) -> Option<Verdict> {
@@ -85,7 +86,7 @@ mod tests {
         for name in ["visa", "amex", "unionpay", "de", "gb_debit", "th_credit"] {
             assert_eq!(verdict(name), Some(Verdict::Approve), "{name}");
         }
-        for name in ["", "xx", "visa_de", "createDispute", "de "] {
+        for name in ["", "xx", "visa_de", "createdispute", "de "] {
             assert_eq!(verdict(name), None, "{name}");
         }
     }

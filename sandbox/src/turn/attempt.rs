@@ -5,6 +5,7 @@ use crate::{
     charge::{Charge, ChargeState},
     debit::Return,
     decline::Decline,
+    dispute,
     entry::Ending,
     intent::{Cause, Failure, Intent, Status},
     kept_method::KeptMethod,
@@ -66,9 +67,11 @@ pub(crate) fn answered(asker: Asker<'_>, object: &Object, answer: Answer) -> Res
         }
         Object::Charge(_)
         | Object::Customer(_)
+        | Object::Dispute(_)
         | Object::Endpoint(_)
         | Object::Method(_)
-        | Object::Refund(_) => Err(Problem::invalid("Nothing is asker here.")),
+        | Object::Refund(_)
+        | Object::Warning(_) => Err(Problem::invalid("Nothing is asker here.")),
     }
 }
 
@@ -126,6 +129,8 @@ fn conclude(asker: Asker<'_>, intent: &Intent, attempt: u32, method: &Method, de
         key: asker.key.map(str::to_owned),
         state,
         refunded: 0,
+        disputed: false,
+        is_to_be_disputed: state == ChargeState::Succeeded && dispute::of_card(&method.token).is_some(),
     };
     let (status, charge, ending) = match decision {
         Decision::Take => {

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod customers;
+mod disputes;
 mod endpoints;
 mod intents;
 mod methods;
@@ -10,7 +11,9 @@ mod settle;
 mod setups;
 
 pub(crate) use attempt::{Answer, answered};
-pub(crate) use settle::settled;
+pub(crate) use disputes::opened;
+pub(crate) use refunds::refunded;
+pub(crate) use settle::{failed_refund, settled};
 
 use crate::{
     account::Account,
@@ -92,6 +95,8 @@ pub(crate) fn turn(asker: Asker<'_>, write: Write<'_>, form: &Form) -> Result<Tu
         Write::CancelSetup(id) => setups::cancel(asker, id, form),
         Write::CreateRefund => refunds::create(asker, form),
         Write::UpdateRefund(id) => refunds::update(asker, id, form),
+        Write::UpdateDispute(id) => disputes::update(asker, id, form),
+        Write::CloseDispute(id) => disputes::close(asker, id, form),
         Write::CreateEndpoint => endpoints::create(asker, form),
         Write::DeleteEndpoint(id) => endpoints::delete(asker, id, form),
     }
@@ -118,10 +123,12 @@ fn overcharge(object: &mut Object) {
         }
         Object::Charge(_)
         | Object::Customer(_)
+        | Object::Dispute(_)
         | Object::Endpoint(_)
         | Object::Method(_)
         | Object::Refund(_)
-        | Object::Setup(_) => {}
+        | Object::Setup(_)
+        | Object::Warning(_) => {}
     }
 }
 
@@ -165,10 +172,11 @@ impl Asker<'_> {
 
     fn new_method(&self, token: &str, owner: Owner) -> KeptMethod {
         let (id, token) = (self.new_id("pm"), token.to_owned());
-        KeptMethod { id, created: self.now, token, owner, metadata: std::collections::BTreeMap::new() }
+        let metadata = std::collections::BTreeMap::new();
+        KeptMethod { id, created: self.now, token, owner, renewals: 0, metadata }
     }
 
-    fn new_id(&self, prefix: &str) -> String {
+    pub(crate) fn new_id(&self, prefix: &str) -> String {
         mint::object(prefix, self.books.salt(), self.books.births())
     }
 

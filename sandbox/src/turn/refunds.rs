@@ -1,6 +1,6 @@
 //! What the calls on refunds decide: never more than is left.
 
-use super::{Asker, Turn};
+use super::{Asker, Turn, disputes};
 use crate::{
     charge::{Charge, ChargeState},
     form::{Form, Shape},
@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
     refund::{Refund, RefundState},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 const CREATE: &[(&str, Shape)] = &[
     ("amount", Shape::One),
@@ -32,7 +32,20 @@ pub(super) fn create(asker: Asker<'_>, form: &Form) -> Result<Turn, Problem> {
             format!("Invalid reason: must be one of {}; got {other}", REASONS.join(", ")),
         ));
     }
-    let charge = charge(asker, form)?;
+    refunded(asker, charge(asker, form)?, amount, reason, params::metadata(form)?)
+}
+
+/// A refund of a charge, as far as there is anything to give back.
+pub(crate) fn refunded(
+    asker: Asker<'_>,
+    charge: &Charge,
+    amount: Option<u64>,
+    reason: Option<String>,
+    metadata: BTreeMap<String, String>,
+) -> Result<Turn, Problem> {
+    if disputes::holds(asker.own(), charge) {
+        return Err(Problem::charged_back(&charge.id));
+    }
     let amount = grant(charge, amount)?;
     let state = RefundState::of(&charge.token, asker.now);
     let refund = Refund {
@@ -43,7 +56,7 @@ pub(super) fn create(asker: Asker<'_>, form: &Form) -> Result<Turn, Problem> {
         amount,
         currency: charge.intent.currency.clone(),
         reason,
-        metadata: params::metadata(form)?,
+        metadata,
         key: asker.key.map(str::to_owned),
         state,
     };

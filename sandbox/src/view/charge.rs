@@ -24,7 +24,7 @@ pub(crate) fn charge(charge: &Charge) -> Value {
         "balance_transaction": (captured > 0).then(|| mint::booking(&charge.id)),
         "billing_details": no_billing_details(), "captured": charge.state != ChargeState::Pending,
         "created": charge.created, "currency": charge.intent.currency, "customer": charge.intent.customer,
-        "description": charge.intent.description, "disputed": false,
+        "description": charge.intent.description, "disputed": charge.disputed,
         "failure_code": failed.as_ref().map(|failed| &failed["code"]),
         "failure_message": failed.as_ref().map(|failed| &failed["message"]),
         "fraud_details": {}, "livemode": false, "metadata": charge.intent.metadata,

@@ -242,6 +242,8 @@ pub(crate) fn decline(declined: &Object) -> Option<DeclineView<'_>> {
         Object::Setup(setup) => Some(declined_setup(setup)),
         Object::Charge(_)
         | Object::Customer(_)
+        | Object::Dispute(_)
+        | Object::Warning(_)
         | Object::Endpoint(_)
         | Object::Method(_)
         | Object::Refund(_) => None,

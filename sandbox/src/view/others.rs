@@ -32,11 +32,15 @@ pub(crate) fn customer(customer: &Customer) -> Value {
 
 pub(crate) fn method(method: &KeptMethod) -> Value {
     let kind = method.kind();
+    let mut details = details(&method.token, kind);
+    if method.renewals > 0 && kind == Kind::Card {
+        details["exp_year"] = (2040 + i64::from(method.renewals)).into();
+    }
     json!({
         "id": method.id, "object": "payment_method", "allow_redisplay": "unspecified",
         "billing_details": no_billing_details(), "created": method.created, "customer": method.customer(),
         "livemode": false, "metadata": method.metadata, "type": kind.name(),
-        kind.name(): details(&method.token, kind),
+        kind.name(): details,
     })
 }
 

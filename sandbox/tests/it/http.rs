@@ -64,7 +64,9 @@ async fn a_connection_carries_many_exchanges() {
     }
     stream.write_all(b"GET /_sandbox/ledger HTTP/1.1\r\nhost: sandbox\r\n\r\n").await.unwrap();
 
-    assert!(answer(&mut stream).await.ends_with(r#""captures":2,"intents":2,"refunded":{},"refunds":0}"#));
+    let told = answer(&mut stream).await;
+    let ledger: serde_json::Value = serde_json::from_str(told.split("\r\n\r\n").last().unwrap()).unwrap();
+    assert_eq!((&ledger["captures"], &ledger["intents"]), (&2.into(), &2.into()));
 }
 
 #[tokio::test]

@@ -15,7 +15,10 @@ fn the_ledger_adds_up_by_currency() {
     let ledger = caller.get("/_sandbox/ledger").body;
 
     let captured = json!({ "usd": 2000, "eur": 1000 });
-    let expected = json!({ "captures": 3, "intents": 4, "captured": captured, "refunds": 0, "refunded": {} });
+    let expected = json!({
+        "captures": 3, "intents": 4, "captured": captured, "refunds": 0, "refunded": {}, "disputes": 0,
+        "disputed": {},
+    });
     assert_eq!(ledger, expected);
 }
 

@@ -6,6 +6,7 @@ mod caller;
 mod cards;
 mod challenge;
 mod customers;
+mod disputes;
 mod events;
 mod faults;
 mod http;
