@@ -18,7 +18,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
-use dunlin_jobs::Job;
+use dunlin_jobs::{GatewaySweep, Job};
 use secrecy::{ExposeSecret, SecretString};
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Duration};
 use tokio::{sync::Notify, task::AbortHandle};
@@ -249,6 +249,10 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
     }
     for job in sweep::ALL {
         store.plant(&Job::Sweep(job), store.clock().now(true)).await?;
+    }
+    for account in [true, false].into_iter().flat_map(|livemode| gateways.of(livemode)) {
+        let job = Job::GatewaySweep(GatewaySweep { account: account.name.clone() });
+        store.plant(&job, store.clock().now(true)).await?;
     }
     store.pass(Point::Planted).await?;
     if let Some(restore) = store.find_restore().await? {

@@ -22,6 +22,8 @@ pub enum Job {
     Sweep(Sweep),
     /// Look at what a gateway has told of its own accord.
     GatewayEvent(GatewayEvent),
+    /// Read what a gateway lists of the money that others moved there.
+    GatewaySweep(GatewaySweep),
 }
 
 /// See [`Job::Charge`].
@@ -90,6 +92,14 @@ pub struct GatewayEvent {
     pub event: String,
 }
 
+/// See [`Job::GatewaySweep`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewaySweep {
+    /// The gateway account whose lists are read.
+    pub account: String,
+}
+
 /// The periodic looks over the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,8 +142,8 @@ impl fmt::Display for Lane {
 
 impl Job {
     /// Every kind's stored name. A worker claims these only, and leaves kinds that it does not know.
-    pub const KINDS: [&'static str; 7] =
-        ["charge", "retry", "reconcile", "withdraw", "refund", "sweep", "gateway_event"];
+    pub const KINDS: [&'static str; 8] =
+        ["charge", "retry", "reconcile", "withdraw", "refund", "sweep", "gateway_event", "gateway_sweep"];
 
     /// The kind's stored name.
     pub fn kind(&self) -> &'static str {
@@ -145,6 +155,7 @@ impl Job {
             Self::Refund(_) => "refund",
             Self::Sweep(_) => "sweep",
             Self::GatewayEvent(_) => "gateway_event",
+            Self::GatewaySweep(_) => "gateway_sweep",
         }
     }
 
@@ -153,7 +164,7 @@ impl Job {
         match self {
             Self::Charge(_) | Self::Retry(_) | Self::Refund(_) => Lane::Payments,
             Self::Reconcile(_) | Self::Withdraw(_) | Self::GatewayEvent(_) => Lane::Reconcile,
-            Self::Sweep(_) => Lane::Upkeep,
+            Self::Sweep(_) | Self::GatewaySweep(_) => Lane::Upkeep,
         }
     }
 
@@ -165,7 +176,7 @@ impl Job {
             Self::Reconcile(job) => Some(job.payment),
             Self::Withdraw(job) => Some(job.payment),
             Self::Refund(job) => Some(job.payment),
-            Self::Sweep(_) | Self::GatewayEvent(_) => None,
+            Self::Sweep(_) | Self::GatewayEvent(_) | Self::GatewaySweep(_) => None,
         }
     }
 
@@ -182,6 +193,7 @@ impl Job {
                 SweepName::Orphans => "sweep:orphans".to_owned(),
             },
             Self::GatewayEvent(job) => format!("gateway_event:{}:{}", job.account, job.event),
+            Self::GatewaySweep(job) => format!("gateway_sweep:{}", job.account),
         }
     }
 }

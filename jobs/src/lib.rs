@@ -30,7 +30,9 @@ pub use id::{
     PaymentId, RefundId, RequestId, ResolutionId, TenantId,
 };
 pub use identifier::{NotIdentifier, is_unseen, read_identifier};
-pub use job::{Charge, GatewayEvent, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw};
+pub use job::{
+    Charge, GatewayEvent, GatewaySweep, Job, Lane, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw,
+};
 pub use moment::{NotMoment, optional_moment, read_moment};
 pub use money::{Currency, Money, MoneyError};
 #[cfg(feature = "schema")]

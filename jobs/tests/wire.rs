@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what is not there fails it")]
 
 use dunlin_jobs::{
-    Charge, GatewayEvent, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw,
+    Charge, GatewayEvent, GatewaySweep, Job, PaymentId, Reconcile, Refund, Retry, Sweep, SweepName, Withdraw,
 };
 
 const PAYMENT: &str = "pay_0190000000007000800000000000000a";
@@ -12,7 +12,7 @@ fn payment() -> PaymentId {
     PAYMENT.parse().unwrap()
 }
 
-fn golden() -> [(Job, String, String); 7] {
+fn golden() -> [(Job, String, String); 8] {
     let text = |kind: &str, rest: &str| format!(r#"{{"type":"{kind}",{rest}}}"#);
     [
         (
@@ -49,6 +49,11 @@ fn golden() -> [(Job, String, String); 7] {
             Job::GatewayEvent(GatewayEvent { account: "main".to_owned(), event: "evt_1".to_owned() }),
             text("gateway_event", r#""account":"main","event":"evt_1""#),
             "gateway_event:main:evt_1".to_owned(),
+        ),
+        (
+            Job::GatewaySweep(GatewaySweep { account: "main".to_owned() }),
+            text("gateway_sweep", r#""account":"main""#),
+            "gateway_sweep:main".to_owned(),
         ),
     ]
 }

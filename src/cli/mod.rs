@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod payments;
 mod person;
+mod refunds;
 mod restore;
 mod sandbox;
 mod serve;
@@ -77,10 +78,13 @@ enum Command {
     /// Payments: which there are, what became of one, and what a person can do about it.
     #[command(subcommand)]
     Payments(payments::Command),
+    /// Refunds: which there are, whoever made them, and another try of one that failed.
+    #[command(subcommand)]
+    Refunds(refunds::Command),
     /// Jobs: what payments have before them, and what a person can do about it.
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Payments whose outcome a person has to find out, and their word on it.
+    /// Payments and refunds that a person has to look at, and their word on an outcome.
     #[command(subcommand)]
     Unknown(unknown::Command),
     /// Envelopes that producers left and that could not be taken: why, and what a person does about it.
@@ -161,6 +165,7 @@ async fn run(cli: Cli) -> anyhow::Result<Ending> {
         Command::Backup(args) => backup::run(args, &Config::load(config)?).await,
         Command::Restore(args) => restore::run(args, &Config::load(config)?).await,
         Command::Payments(command) => payments::run(command, &Config::load(config)?).await,
+        Command::Refunds(command) => refunds::run(command, &Config::load(config)?).await,
         Command::Jobs(command) => jobs::run(command, &Config::load(config)?).await,
         Command::Unknown(command) => unknown::run(command, &Config::load(config)?).await,
         Command::DeadLetters(command) => dead_letters::run(command, &Config::load(config)?).await,

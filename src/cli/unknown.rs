@@ -3,7 +3,7 @@
 use super::{
     Ending,
     api::{Api, Where},
-    say,
+    refunds, say,
     story::heard,
     table,
     words::{Paint, moment, money},
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Show payments in review: why, since when, what the gateway was asked, and what somebody proposes.
+    /// Show payments and refunds in review: why, since when, what the gateway was asked, and what somebody proposes.
     List(List),
     /// Say what became of one. That no money was taken needs a second person, who says it with --approve.
     Resolve(Resolve),
@@ -90,7 +90,18 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
         let review = review(&api, payment).await?;
         payment["review"] = review;
     }
-    listed.show(json, |found| lines(found, Paint::detect()))
+    let refunds = refunds::in_review(&api, usize::try_from(limit)?).await?;
+    if json {
+        listed.found.extend(refunds.found);
+        listed.has_more |= refunds.has_more;
+        return listed.show(true, |_| Ok(Vec::new()));
+    }
+    listed.show(false, |found| lines(found, Paint::detect()))?;
+    if refunds.found.is_empty() {
+        return Ok(());
+    }
+    say("");
+    refunds.show(false, |found| refunds::lines(found, Paint::detect()))
 }
 
 /// Since when a person is asked for, and what the gateway was asked and said.

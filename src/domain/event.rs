@@ -3,6 +3,7 @@
 use super::{
     attempt::AttemptStatus,
     clock::Time,
+    dispute,
     payment::{Method, Payment, Resolution, Start, Status},
 };
 pub use dunlin_jobs::Capture;
@@ -23,10 +24,16 @@ pub enum EventType {
     Canceled,
     NeedsReview,
     DuplicateCapture,
+    DuplicateRefund,
+    Disputed,
+    FraudWarning,
     RefundCreated,
     RefundSucceeded,
     RefundFailed,
     RefundNeedsReview,
+    DisputeCreated,
+    DisputeUpdated,
+    DisputeClosed,
 }
 
 impl EventType {
@@ -41,10 +48,16 @@ impl EventType {
             Self::Canceled => "payment.canceled",
             Self::NeedsReview => "payment.needs_review",
             Self::DuplicateCapture => "payment.duplicate_capture",
+            Self::DuplicateRefund => "payment.duplicate_refund",
+            Self::Disputed => "payment.disputed",
+            Self::FraudWarning => "payment.fraud_warning",
             Self::RefundCreated => "refund.created",
             Self::RefundSucceeded => "refund.succeeded",
             Self::RefundFailed => "refund.failed",
             Self::RefundNeedsReview => "refund.needs_review",
+            Self::DisputeCreated => "dispute.created",
+            Self::DisputeUpdated => "dispute.updated",
+            Self::DisputeClosed => "dispute.closed",
         }
     }
 }
@@ -85,6 +98,8 @@ pub struct View<'a> {
     pub amount_refunded: i64,
     /// In minor units: what is about to go back.
     pub amount_refunding: i64,
+    /// The payer's objection to the charge, where there is one: one that is open, or else the latest.
+    pub dispute: Option<dispute::View<'a>>,
     /// The caller's id of the customer.
     pub customer: Option<&'a str>,
     /// The caller's id of the payment.
@@ -168,6 +183,7 @@ impl<'a> From<&'a Payment> for View<'a> {
             amount_received: if payment.status == Status::Succeeded { payment.money.minor() } else { 0 },
             amount_refunded: payment.refunded,
             amount_refunding: payment.refunding,
+            dispute: payment.dispute().map(dispute::View::from),
             customer: payment.customer.as_deref(),
             reference: payment.reference.as_deref(),
             description: payment.description.as_deref(),

@@ -40,12 +40,14 @@ pub enum ExchangeResult {
     ProvenAbsent,
     /// A look at a part of a listing found nothing, and another page comes.
     NotOnPage,
+    /// A part of a list was shown, of what was moved there by whomever.
+    Listed,
     /// A question that brought nothing of an outcome.
     NoAnswer,
 }
 
 impl ExchangeResult {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Succeeded,
         Self::Declined,
         Self::RequiresAction,
@@ -62,6 +64,7 @@ impl ExchangeResult {
         Self::Absent,
         Self::ProvenAbsent,
         Self::NotOnPage,
+        Self::Listed,
         Self::NoAnswer,
     ];
 
@@ -83,6 +86,7 @@ impl ExchangeResult {
             Self::Absent => "absent",
             Self::ProvenAbsent => "proven_absent",
             Self::NotOnPage => "not_on_page",
+            Self::Listed => "listed",
             Self::NoAnswer => "no_answer",
         }
     }
@@ -109,6 +113,7 @@ impl ExchangeResult {
             | Self::Absent
             | Self::ProvenAbsent
             | Self::NotOnPage
+            | Self::Listed
             | Self::NoAnswer => false,
         }
     }
@@ -130,6 +135,7 @@ impl ExchangeResult {
             | Self::Absent
             | Self::ProvenAbsent
             | Self::NotOnPage
+            | Self::Listed
             | Self::NoAnswer => false,
         }
     }

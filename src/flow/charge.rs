@@ -27,6 +27,8 @@ use dunlin_jobs::{AttemptId, PaymentId};
 
 /// How long a job is set aside that has lost its worker again and again, where it is not parked.
 pub(super) const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
+/// How soon a payment is looked at again whose payer disputes what was charged.
+const WHILE_DISPUTED: TimeDelta = TimeDelta::hours(6);
 
 /// The words with which a job waits for working credentials.
 const CREDENTIALS_REFUSED: &str = "the gateway account's credentials were refused";
@@ -75,6 +77,10 @@ impl Run<'_> {
         }
         if payment.is_deferred() {
             return self.end(JobEnd::DoneAt(payment.version)).await;
+        }
+        // Nothing is charged while its payer's bank holds what was (S1.20).
+        if payment.is_disputed() {
+            return self.end(JobEnd::Again(flows.now(payment) + WHILE_DISPUTED)).await;
         }
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;

@@ -1,7 +1,7 @@
 //! Gateway events: what a gateway tells unasked is kept as it came, and makes us look; what counts is what the
 //! look finds (S1.13, S1.14).
 
-use super::{FlowError, Flows, Worked, inquiry::Inquiry};
+use super::{FlowError, Flows, Worked, gateway_refunds, inquiry::Inquiry};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus, Outcome},
@@ -9,7 +9,7 @@ use crate::{
         refund::Refund,
     },
     failpoint::Point,
-    gateway::{Finding, webhook::WebhookError},
+    gateway::{Finding, listing::Topic, webhook::WebhookError},
     store::{
         change::{CommitError, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -58,8 +58,13 @@ impl Flows {
             payment: notification.payment,
             operation: notification.operation,
             refund: notification.refund,
+            charge: notification.charge,
+            topic: notification.topic.map(|topic| topic.name().to_owned()),
             body: String::from_utf8_lossy(body).into_owned(),
         };
+        if let Some(method) = &notification.renewed_method {
+            tracing::info!(gateway.name = %account.name, "the card behind {method} was renewed by its network");
+        }
         self.store.pass(Point::Told).await?;
         let fresh = self.store.keep_gateway_event(&told).await?;
         self.store.pass(Point::ToldKept).await?;
@@ -67,7 +72,7 @@ impl Flows {
     }
 
     /// Has a question asked now, whether or not its job was there.
-    async fn ask_now(&self, job: &Job, livemode: bool) -> Result<Hurried, FlowError> {
+    pub(super) async fn ask_now(&self, job: &Job, livemode: bool) -> Result<Hurried, FlowError> {
         let now = self.clock().now(livemode);
         let hurried = self.store.hurry(job, now).await?;
         if hurried == Hurried::Missing {
@@ -83,8 +88,13 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
         return flows.end_job(&claimed.lease, super::not_there("its event does not exist")).await;
     };
     flows.store.pass(Point::ToldLooked).await?;
-    if let Some(refund) = told.refund {
+    if let Some(refund) = told.refund
+        && !gateway_refunds::is_second(flows, &told, refund).await?
+    {
         return look_at_refund(flows, claimed, &told, refund).await;
+    }
+    if let Some(topic) = told.topic.as_deref().and_then(Topic::from_name) {
+        return gateway_refunds::look_into(flows, claimed, &told, topic).await;
     }
     let payment = match told.payment {
         Some(id) => flows.store.find_payment(id).await?,

@@ -12,6 +12,8 @@ mod edit;
 mod evidence;
 mod exchange;
 pub mod gateway_events;
+mod gateway_refunds;
+pub mod gateway_sweep;
 mod inquiry;
 pub mod intake;
 pub mod jobs;
@@ -175,6 +177,7 @@ impl From<CommitError> for FlowError {
                 Self::Conflict { code: "illegal_transition", detail: refused.to_string(), payment: None }
             }
             CommitError::NotRefundable(why) => refunds::explain(&why),
+            CommitError::RefundNotRetriable(why) => refunds::explain_retry(&why),
             CommitError::NotRetriable(why) => {
                 Self::Conflict { code: "payment_not_retriable", detail: why.to_string(), payment: None }
             }

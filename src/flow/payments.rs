@@ -181,6 +181,7 @@ impl Flows {
             failure: None,
             refunded: 0,
             refunding: 0,
+            disputes: Vec::new(),
             created_at: now,
             updated_at: now,
         };

@@ -5,6 +5,7 @@ use super::{
     charge::{SET_ASIDE, held_for_credentials},
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk, read_first},
+    gateway_refunds,
     verdict::Verdict,
 };
 use crate::{
@@ -63,6 +64,10 @@ struct Run<'a> {
 impl Run<'_> {
     /// Commits the intent, calls, and commits the result.
     async fn send(&self) -> Result<(), FlowError> {
+        // Whether there is as much to give back hangs on what others gave back meanwhile (S1.20).
+        if !gateway_refunds::may_send(self.flows, self.claimed, self.account, self.refund).await? {
+            return Ok(());
+        }
         if !self.flows.await_turn(self.claimed, self.account).await? {
             return Ok(());
         }
@@ -102,7 +107,9 @@ impl Run<'_> {
         let again = JobEnd::AgainWhileOpen(self.next_look());
         let (event, end) = match reading {
             Reading::Answered(answer) => (Event::Answered(answer), again),
-            Reading::Rejected(Rejection::Invalid(reason)) => (Event::Rejected { reason }, again),
+            Reading::Rejected(Rejection::Invalid(reason)) => {
+                (Event::Rejected { reason: self.explain(reason).await? }, again)
+            }
             Reading::Rejected(Rejection::Credentials(reason)) => {
                 tracing::error!(refund.id = %self.refund.id, gateway.name = %self.account.name, reason,
                     "{} waits: the gateway refused our credentials", self.refund.id);
@@ -157,6 +164,7 @@ impl Run<'_> {
                 self.conclude(Event::Answered(answer), again, Some(closing)).await
             }
             Reading::Rejected(Rejection::Invalid(reason)) => {
+                let reason = self.explain(reason).await?;
                 self.conclude(Event::Rejected { reason }, end, Some(closing)).await
             }
             Reading::Rejected(Rejection::Credentials(_))
@@ -235,6 +243,11 @@ impl Run<'_> {
         }
     }
 
+    /// Why the gateway refused it, with what is left now: upon a refusal its charge is read anew (S1.20).
+    async fn explain(&self, reason: String) -> Result<String, FlowError> {
+        gateway_refunds::explain_refusal(self.flows, self.claimed, self.account, self.refund, reason).await
+    }
+
     /// Commits what became of the refund, and of the job.
     async fn conclude(
         &self,
@@ -249,8 +262,7 @@ impl Run<'_> {
         match result {
             Ok(committed) => {
                 if let Some(refund) = committed.refund.filter(|_| committed.fresh) {
-                    tracing::info!(refund.id = %refund.id, payment.id = %refund.payment,
-                        status = refund.status.name(), "{} is {}", refund.id, refund.status.name());
+                    gateway_refunds::tell_refund(self.refund.status, &refund);
                 }
                 Ok(())
             }

@@ -2,11 +2,11 @@
 
 use super::{FlowError, Flows, payments};
 use crate::{
-    domain::refund::{NotRefundable, Order, Refund, RefundStatus},
+    domain::refund::{NotRefundable, NotRetriable, Order, Refund, RefundStatus},
     failpoint::Point,
     store::{
-        Owner, RefundFilter,
-        change::{Key, RefundCreate, Subject},
+        KeyHolder, Owner, RefundFilter,
+        change::{Actor, Key, RefundCreate, Subject},
     },
 };
 use dunlin_jobs::{Money, PaymentId, RefundId};
@@ -54,8 +54,38 @@ impl Flows {
             metadata: request.metadata,
         };
         let (tenant, livemode) = (owner.tenant, owner.livemode);
-        let create = RefundCreate { payment, tenant, livemode, order, key: request.key, asked_at: now };
-        let committed = self.store.offer(self.change("api", Subject::Refund(Box::new(create)))).await;
+        let key = request.key;
+        let create = RefundCreate { payment, tenant, livemode, order, retry_of: None, key, asked_at: now };
+        self.take_refund("api".into(), create).await
+    }
+
+    /// Tries a failed refund again, by another one in its place. True if it is new.
+    pub async fn retry_refund(
+        &self,
+        holder: &KeyHolder,
+        failed: RefundId,
+        reason: Option<String>,
+        key: Key,
+    ) -> Result<(Refund, bool), FlowError> {
+        payments::check_text("reason", reason.as_deref())?;
+        let owner = holder.owner;
+        let failed = self.load_refund(owner, failed).await?;
+        let now = self.clock().now(owner.livemode);
+        let id = RefundId::mint(now, self.clock().random());
+        let create = RefundCreate {
+            payment: failed.payment,
+            tenant: owner.tenant,
+            livemode: owner.livemode,
+            order: Order { id, amount: None, reason, metadata: BTreeMap::new() },
+            retry_of: Some(failed.id),
+            key,
+            asked_at: now,
+        };
+        self.take_refund(holder.into(), create).await
+    }
+
+    async fn take_refund(&self, actor: Actor, create: RefundCreate) -> Result<(Refund, bool), FlowError> {
+        let committed = self.store.offer(self.change(actor, Subject::Refund(Box::new(create)))).await;
         self.store.pass(Point::Accepted).await?;
         let committed = committed?;
         let refund = committed.refund.ok_or(FlowError::NotFound("refund"))?;
@@ -106,8 +136,24 @@ pub(super) fn explain(why: &NotRefundable) -> FlowError {
         NotRefundable::TooMuch { .. } | NotRefundable::NotPositive => {
             FlowError::Invalid { field: "amount".to_owned(), detail: why.to_string() }
         }
-        NotRefundable::NotPaid(_) | NotRefundable::NothingLeft | NotRefundable::NoCharge => {
+        NotRefundable::Disputed { .. } => {
+            FlowError::Conflict { code: "payment_disputed", detail: why.to_string(), payment: None }
+        }
+        NotRefundable::NotPaid(_)
+        | NotRefundable::NothingLeft
+        | NotRefundable::MovedElsewhere { .. }
+        | NotRefundable::NoCharge => {
             FlowError::Conflict { code: "payment_not_refundable", detail: why.to_string(), payment: None }
+        }
+    }
+}
+
+/// Says why a refund cannot be tried again.
+pub(super) fn explain_retry(why: &NotRetriable) -> FlowError {
+    match why {
+        NotRetriable::NotRefundable(why @ NotRefundable::Disputed { .. }) => explain(why),
+        NotRetriable::NotFailed(_) | NotRetriable::Retried(_) | NotRetriable::NotRefundable(_) => {
+            FlowError::Conflict { code: "refund_not_retriable", detail: why.to_string(), payment: None }
         }
     }
 }

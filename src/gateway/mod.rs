@@ -3,6 +3,7 @@
 
 mod classify;
 pub mod client;
+pub mod listing;
 mod stripe;
 pub mod webhook;
 
@@ -196,6 +197,11 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
         body: &[u8],
         now: Time,
     ) -> Result<Notification, WebhookError>;
+
+    /// What others did there with the money of our charges, where the gateway shows it.
+    fn listings(&self) -> Option<&dyn listing::Listings> {
+        None
+    }
 
     /// The call that asks whose account the key is of.
     fn identify(&self) -> Call;

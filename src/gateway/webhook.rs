@@ -1,5 +1,6 @@
 //! Webhooks of gateways: what one tells of its own accord, and why it may not be believed.
 
+use super::listing::Topic;
 use dunlin_jobs::{PaymentId, RefundId};
 
 /// A notification that is proven to come from the gateway. It is a reason to look, never an answer (S1.13).
@@ -11,10 +12,15 @@ pub struct Notification {
     pub kind: String,
     /// The payment to look at; none where the event is of a type that we do not follow, or about nothing of ours.
     pub payment: Option<PaymentId>,
-    /// The gateway's id of the operation that it tells of, where it is about a charge.
+    /// The gateway's id of the operation that it tells of, where it is about a charge or a refund.
     pub operation: Option<String>,
     /// The refund to look at, where it is about one.
     pub refund: Option<RefundId>,
+    /// The gateway's id of the charge whose refunds, disputes or warnings are to be looked at.
+    pub charge: Option<String>,
+    pub topic: Option<Topic>,
+    /// The gateway's token of a payment method that it has renewed.
+    pub renewed_method: Option<String>,
 }
 
 /// Why a notification is not taken.

@@ -8,6 +8,7 @@ use super::{
     operation::says,
     page,
     problem::Problem,
+    retries::Wish,
     routes::{Routes, get, post},
     told::{Created, Shown, Told},
 };
@@ -27,11 +28,17 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 const SCOPE: &str = "POST /v1/payments/{id}/refunds";
+const RETRY: &str = "POST /v1/refunds/{id}/retry";
 
 pub(super) fn routes() -> Routes {
     let create_says = says("Create a refund")
         .text("Gives back a part, or all that is left, up to what the payment received.")
-        .refuses(StatusCode::CONFLICT, "payment_not_refundable");
+        .refuses(StatusCode::CONFLICT, "payment_not_refundable")
+        .refuses(StatusCode::CONFLICT, "payment_disputed");
+    let retry_says = says("Retry a refund")
+        .text("Makes another refund in the place of one that failed.")
+        .refuses(StatusCode::CONFLICT, "refund_not_retriable")
+        .refuses(StatusCode::CONFLICT, "payment_disputed");
     Routes::about("Refunds")
         .route(
             "/v1/payments/{id}/refunds",
@@ -39,6 +46,7 @@ pub(super) fn routes() -> Routes {
         )
         .route("/v1/refunds", get(list, says("List refunds").text("Newest first.")))
         .route("/v1/refunds/{id}", get(show, says("Get a refund")))
+        .route("/v1/refunds/{id}/retry", post(retry, retry_says))
 }
 
 impl Shown for Refund {
@@ -75,6 +83,18 @@ async fn create(
     Ok(Created::of(&View::from(&refund)).fresh(fresh))
 }
 
+async fn retry(
+    State(api): State<Api>,
+    Caller { holder, .. }: Caller<RefundsWrite>,
+    Id(failed): Id<RefundId>,
+    IdempotencyKey(key): IdempotencyKey,
+    Body(wish): Body<Wish>,
+) -> Result<Created<Refund>, Problem> {
+    let key = Key { scope: RETRY.to_owned(), key, fingerprint: fingerprint(RETRY, &(failed, &wish)) };
+    let (refund, fresh) = api.flows.retry_refund(&holder, failed, wish.reason, key).await?;
+    Ok(Created::of(&View::from(&refund)).fresh(fresh))
+}
+
 async fn show(
     State(api): State<Api>,
     Caller { owner, .. }: Caller<PaymentsRead>,
@@ -94,6 +114,9 @@ struct Page {
     cursor: Option<String>,
     #[schemars(with = "String", extend("enum" = RefundStatus::ALL.map(RefundStatus::name)))]
     status: Option<String>,
+    /// Only those that a person has to look at.
+    #[serde(default)]
+    needs_review: bool,
 }
 
 async fn list(
@@ -124,7 +147,8 @@ async fn told(
     if let Some(status) = &params.status {
         refunds::check_status(status).map_err(|error| page::refuse("status", error.to_string()))?;
     }
-    let filter = RefundFilter { payment, status: params.status, after, limit: limit + 1 };
+    let Page { status, needs_review, .. } = params;
+    let filter = RefundFilter { payment, status, needs_review, after, limit: limit + 1 };
     let refunds = api.flows.list_refunds(owner, &filter).await?;
     Ok(page::told(&refunds, limit, View::from, |refund| refund.id))
 }

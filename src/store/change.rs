@@ -4,6 +4,7 @@ use super::KeyHolder;
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
+    dispute::{Dispute, FraudWarning},
     exchange_result::ExchangeResult,
     hold_reason::HoldReason,
     payment::{Event, NotResolvable, NotRetriable, Payment, Refused, TooManyEntries},
@@ -74,6 +75,8 @@ pub enum Subject {
     Refund(Box<RefundCreate>),
     /// Something happened to a refund of a payment.
     RefundEvent(PaymentId, RefundId, refund::Event),
+    /// What a gateway shows of money that others moved.
+    Fact(PaymentId, Fact),
     /// Nothing happened to the payment; an exchange is noted or the job moves.
     Note,
 }
@@ -88,12 +91,22 @@ pub struct Create {
     pub traceparent: Option<String>,
 }
 
+/// What a gateway shows of a payment's money; whoever brings it, it is so (S1.20).
+#[derive(Debug, Clone)]
+pub enum Fact {
+    Refund(Box<refund::Seen>),
+    Dispute(Box<Dispute>),
+    Warning(Box<FraudWarning>),
+}
+
 #[derive(Debug, Clone)]
 pub struct RefundCreate {
     pub payment: PaymentId,
     pub tenant: TenantId,
     pub livemode: bool,
     pub order: refund::Order,
+    /// The failed refund that is tried again.
+    pub retry_of: Option<RefundId>,
     pub key: Key,
     pub asked_at: Time,
 }
@@ -228,6 +241,8 @@ pub enum CommitError {
     RefundRefused(#[from] refund::Refused),
     #[error(transparent)]
     NotRefundable(#[from] NotRefundable),
+    #[error(transparent)]
+    RefundNotRetriable(#[from] refund::NotRetriable),
     #[error(transparent)]
     NotRetriable(#[from] NotRetriable),
     #[error(transparent)]

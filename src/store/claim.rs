@@ -74,7 +74,7 @@ macro_rules! arm {
     ($name:literal, $where:literal, $order:literal, $lock:literal $(, $now:literal)?) => {
         concat!(
             "SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 AND state = 'live' \
-             AND kind IN ('charge', 'retry', 'reconcile', 'withdraw', 'refund', 'sweep', 'gateway_event') \
+             AND kind IN ('charge', 'retry', 'reconcile', 'withdraw', 'refund', 'sweep', 'gateway_event', 'gateway_sweep') \
              AND (kind IN ('sweep', 'gateway_event') \
              OR NOT EXISTS (SELECT 1 FROM restores WHERE released_at IS NULL)) AND ",
             $where, $($now,)? " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name

@@ -109,7 +109,9 @@ impl Handle {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         match &change.subject {
-            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => payment.hash(&mut hasher),
+            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) | Subject::Fact(payment, _) => {
+                payment.hash(&mut hasher);
+            }
             Subject::Refund(create) => create.payment.hash(&mut hasher),
             Subject::Wish(wish) => wish.payment.hash(&mut hasher),
             Subject::Job(wish) => wish.payment.hash(&mut hasher),

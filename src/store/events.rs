@@ -64,6 +64,26 @@ impl EventRow {
         Self::frozen(&envelope, refund.livemode, refund.payment)
     }
 
+    /// About a payment, in other words than the payment's own.
+    pub(super) fn about_payment<O: Serialize>(
+        id: EventId,
+        payment: &Payment,
+        kind: EventType,
+        object: O,
+    ) -> Self {
+        let envelope = Envelope {
+            id,
+            kind: kind.name(),
+            created: payment.updated_at,
+            api_version: API_VERSION,
+            tenant: payment.tenant,
+            object,
+            object_version: payment.version,
+            previous_status: None,
+        };
+        Self::frozen(&envelope, payment.livemode, payment.id)
+    }
+
     fn frozen<O: Serialize>(envelope: &Envelope<O>, livemode: bool, payment: PaymentId) -> Self {
         Self {
             id: envelope.id.to_string(),

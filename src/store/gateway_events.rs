@@ -22,6 +22,9 @@ pub struct Told {
     pub operation: Option<String>,
     /// The refund to look at, if it is about one.
     pub refund: Option<RefundId>,
+    /// The gateway's id of the charge that it tells of, and the name of what of it is to be looked at.
+    pub charge: Option<String>,
+    pub topic: Option<String>,
     /// The signed bytes.
     pub body: String,
 }
@@ -51,7 +54,7 @@ impl Store {
     /// Keeps an event and plants the job that looks into it, in one commit; false if it was known (S1.13).
     pub async fn keep_gateway_event(&self, told: &Told) -> Result<bool, StoreError> {
         const INSERT: &str = "INSERT INTO gateway_events (account, event_id, livemode, type, payment_id, operation, \
-             refund_id, body, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+             refund_id, charge, topic, body, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
         let now = self.clock.now(told.livemode);
         let mut tx = self.begin().await?;
         let fresh = on!(&mut tx, |tx, _pick| {
@@ -63,13 +66,15 @@ impl Store {
                 .bind(told.payment.map(|payment| payment.to_string()))
                 .bind(&told.operation)
                 .bind(told.refund.map(|refund| refund.to_string()))
+                .bind(&told.charge)
+                .bind(&told.topic)
                 .bind(&told.body)
                 .bind(At(now))
                 .execute(&mut **tx)
                 .await?
                 .rows_affected()
         }) > 0;
-        if fresh && told.payment.is_some() {
+        if fresh && (told.payment.is_some() || told.charge.is_some()) {
             let job = GatewayEvent { account: told.account.clone(), event: told.event.clone() };
             let row = JobRow::new(&self.clock, told.livemode, &Job::GatewayEvent(job), now);
             tx.insert_jobs(&[row]).await?;
@@ -83,18 +88,29 @@ impl Store {
 
     /// The event of that id.
     pub async fn find_gateway_event(&self, account: &str, event: &str) -> Result<Option<Told>, StoreError> {
-        const TEXT: &str = "SELECT livemode, type, payment_id, operation, refund_id, body FROM \
+        const TEXT: &str = "SELECT livemode, type, payment_id, operation, refund_id, charge, topic, body FROM \
              gateway_events WHERE account = $1 AND event_id = $2";
-        type Row = (bool, String, Option<String>, Option<String>, Option<String>, String);
+        type Row = (
+            bool,
+            String,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            Option<String>,
+            String,
+        );
         let found: Option<Row> = on!(&self.db, |db, _pick| {
             sqlx::query_as(TEXT).bind(account).bind(event).fetch_optional(db).await?
         });
-        let Some((livemode, kind, payment, operation, refund, body)) = found else { return Ok(None) };
+        let Some((livemode, kind, payment, operation, refund, charge, topic, body)) = found else {
+            return Ok(None);
+        };
         let corrupt = |column| StoreError::corrupt("gateway_events", column, event);
         let payment = payment.map(|id| id.parse().map_err(|_| corrupt("payment_id"))).transpose()?;
         let refund = refund.map(|id| id.parse().map_err(|_| corrupt("refund_id"))).transpose()?;
         let (account, event) = (account.to_owned(), event.to_owned());
-        Ok(Some(Told { account, event, livemode, kind, payment, operation, refund, body }))
+        Ok(Some(Told { account, event, livemode, kind, payment, operation, refund, charge, topic, body }))
     }
 
     /// Has a question asked now rather than at its time.

@@ -115,6 +115,13 @@ impl HistoryRow {
         }
     }
 
+    /// Something that stands beside the payment, and moves neither its status nor its attempt.
+    pub(super) fn noted(change: &Change, cause: &str, payment: &Payment, detail: String) -> Self {
+        let attempt = payment.attempt.as_ref().map(|attempt| attempt.status.name().to_owned());
+        let row = Self::row(change, payment, cause, detail);
+        Self { from_status: Some(payment.status.name().to_owned()), attempt_from: attempt, ..row }
+    }
+
     fn row(change: &Change, payment: &Payment, cause: &str, detail: String) -> Self {
         Self {
             payment_id: payment.id.to_string(),

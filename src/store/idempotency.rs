@@ -148,7 +148,11 @@ fn keyed(change: &Change) -> Option<(Owner, Asking<'_>)> {
             let made = Made { payment: wish.payment, refund: None };
             (wish.tenant, wish.livemode, Asking { key: &wish.key, made, at: wish.asked_at })
         }
-        Subject::Event(..) | Subject::Job(_) | Subject::RefundEvent(..) | Subject::Note => return None,
+        Subject::Event(..)
+        | Subject::Job(_)
+        | Subject::RefundEvent(..)
+        | Subject::Fact(..)
+        | Subject::Note => return None,
     };
     let owner = (tenant.to_string(), livemode, asking.key.scope.clone(), asking.key.key.clone());
     Some((owner, asking))

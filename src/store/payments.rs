@@ -100,9 +100,9 @@ const UPDATE: Text = bulk!(
 // Apart from the above: nearly all payments and changes leave these alone, and should not carry them.
 const AMEND: Text = bulk!(
     "UPDATE payments SET description = r.description, metadata = r.metadata, process_at = r.process_at, \
-     deferred = r.deferred, resolution = r.resolution, failure = r.failure FROM "
+     deferred = r.deferred, resolution = r.resolution, failure = r.failure, disputes = r.disputes FROM "
     rows(id text, description text, metadata text, process_at timestamptz, deferred boolean, resolution text,
-        failure text)
+        failure text, disputes text)
     " WHERE payments.id = r.id"
 );
 
@@ -350,8 +350,8 @@ pub(super) async fn update(tx: &mut Tx, payments: &[Update<'_>]) -> Result<(), S
 /// Whether a change touched what few do, which [`amend`] has to write then.
 pub(super) fn is_amended(before: &Payment, after: &Payment) -> bool {
     fn rare(payment: &Payment) -> impl PartialEq + '_ {
-        let Payment { description, metadata, start, resolution, failure, .. } = payment;
-        (description, metadata, start, resolution, failure)
+        let Payment { description, metadata, start, resolution, failure, disputes, .. } = payment;
+        (description, metadata, start, resolution, failure, disputes)
     }
     rare(before) != rare(after)
 }
@@ -367,6 +367,7 @@ pub(super) async fn amend<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(
         deferred: bool,
         resolution: Option<String>,
         failure: Option<String>,
+        disputes: Option<String>,
     }
     let row = |payment: &&'a Payment| Amended {
         id: payment.id,
@@ -376,6 +377,7 @@ pub(super) async fn amend<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(
         deferred: payment.start == Start::OnRequest,
         resolution: payment.resolution.as_ref().map(json),
         failure: payment.failure.as_ref().map(json),
+        disputes: Some(&payment.disputes).filter(|disputes| !disputes.is_empty()).map(json),
     };
     let rows: Vec<_> = payments.iter().map(row).collect();
     tx.write(AMEND, &rows).await.map(drop)

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::domain::{
     clock::Time,
-    refund::{Cause, Refund, RefundStatus},
+    refund::{Cause, Origin, Refund, RefundStatus},
 };
 use dunlin_jobs::{Money, PaymentId, RefundId};
 use serde::Serialize;
@@ -18,6 +18,8 @@ use std::collections::{BTreeSet, HashMap};
 pub struct RefundFilter {
     pub payment: Option<PaymentId>,
     pub status: Option<String>,
+    /// Only those that a person has to look at.
+    pub needs_review: bool,
     /// Only refunds made before this one.
     pub after: Option<RefundId>,
     pub limit: u16,
@@ -32,6 +34,8 @@ struct RefundRow {
     amount_minor: i64,
     currency: String,
     cause: String,
+    origin: String,
+    retry_of: Option<String>,
     charge: String,
     account: String,
     reason: Option<String>,
@@ -49,7 +53,7 @@ struct RefundRow {
 /// The columns of a [`RefundRow`], to be followed by a WHERE.
 macro_rules! refund_columns {
     () => {
-        "SELECT id, payment_id, tenant_id, livemode, amount_minor, currency, cause, charge, account, reason, \
+        "SELECT id, payment_id, tenant_id, livemode, amount_minor, currency, cause, origin, retry_of, charge, account, reason, \
          metadata, status, operation, failure, review_reason, first_sent_at, version, created_at, updated_at \
          FROM refunds "
     };
@@ -61,7 +65,7 @@ macro_rules! list {
         concat!(
             refund_columns!(),
             "WHERE tenant_id = $1 AND livemode = $2 AND id < $3 AND ($4 IS NULL OR payment_id = $4) \
-             AND ($5 IS NULL OR status = $5) ",
+             AND ($5 IS NULL OR status = $5) AND (NOT $7 OR review_reason IS NOT NULL) ",
             $indexed,
             "ORDER BY id DESC LIMIT $6"
         )
@@ -69,6 +73,7 @@ macro_rules! list {
 }
 const LIST: &str = list!("");
 const LIST_OF_PAYMENT: &str = list!("AND payment_id = $4 ");
+const LIST_IN_REVIEW: &str = list!("AND review_reason IS NOT NULL ");
 
 /// Sorts after every refund's id.
 const AFTER_ALL: &str = "rfd_~";
@@ -81,10 +86,18 @@ const FIND_MANY: Text = Text {
     ),
 };
 
+const FIND_OF: Text = Text {
+    sqlite: concat!(refund_columns!(), "WHERE payment_id IN (SELECT value FROM json_each($1)) ORDER BY id"),
+    postgres: concat!(
+        refund_columns!(),
+        "WHERE payment_id IN (SELECT json_array_elements_text($1::json)) ORDER BY id"
+    ),
+};
+
 const INSERT: Text = insert!(
     "refunds"
     (id text, payment_id text, tenant_id text, livemode boolean, amount_minor bigint, currency text, cause text,
-        charge text, account text, reason text, metadata text, status text, operation text, failure text,
+        origin text, retry_of text, charge text, account text, reason text, metadata text, status text, operation text, failure text,
         review_reason text, first_sent_at timestamptz, version bigint, created_at timestamptz,
         updated_at timestamptz)
     ""
@@ -122,7 +135,11 @@ impl Store {
 
     /// A page of refunds, newest first.
     pub async fn list_refunds(&self, owner: Owner, filter: &RefundFilter) -> Result<Vec<Refund>, StoreError> {
-        let text = if filter.payment.is_some() { LIST_OF_PAYMENT } else { LIST };
+        let text = match (filter.payment, filter.needs_review) {
+            (Some(_), _) => LIST_OF_PAYMENT,
+            (None, true) => LIST_IN_REVIEW,
+            (None, false) => LIST,
+        };
         let after = filter.after.map_or_else(|| AFTER_ALL.to_owned(), |id| id.to_string());
         let rows: Vec<RefundRow> = on!(&self.db, |db, _pick| {
             sqlx::query_as(text)
@@ -132,6 +149,7 @@ impl Store {
                 .bind(filter.payment.map(|id| id.to_string()))
                 .bind(filter.status.as_deref())
                 .bind(i64::from(filter.limit))
+                .bind(filter.needs_review)
                 .fetch_all(db)
                 .await?
         });
@@ -167,6 +185,16 @@ pub(super) async fn load(
     rows.into_iter().map(|row| Refund::try_from(row).map(|refund| (refund.id, refund))).collect()
 }
 
+/// Reads all refunds of payments whose locks are held.
+pub(super) async fn load_of(tx: &mut Tx, payments: &BTreeSet<PaymentId>) -> Result<Vec<Refund>, StoreError> {
+    if payments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<RefundRow> =
+        on!(tx, |tx, pick| sqlx::query_as(pick(FIND_OF)).bind(json(&payments)).fetch_all(&mut **tx).await?);
+    rows.into_iter().map(Refund::try_from).collect()
+}
+
 /// Writes refunds, changed ones with the version that the table is expected to hold.
 pub(super) async fn write(tx: &mut Tx, refunds: &[(&Refund, Option<u32>)]) -> Result<(), StoreError> {
     #[derive(Serialize)]
@@ -198,6 +226,8 @@ impl From<&Refund> for RefundRow {
             amount_minor: refund.money.minor(),
             currency: refund.money.currency().code().to_owned(),
             cause: refund.cause.name().to_owned(),
+            origin: refund.origin.name().to_owned(),
+            retry_of: refund.retry_of.map(|id| id.to_string()),
             charge: refund.charge.clone(),
             account: refund.account.clone(),
             reason: refund.reason.clone(),
@@ -227,6 +257,8 @@ impl TryFrom<RefundRow> for Refund {
             livemode: row.livemode,
             money: Money::new(row.amount_minor, currency).map_err(|_| corrupt("amount_minor"))?,
             cause: Cause::from_name(&row.cause).ok_or_else(|| corrupt("cause"))?,
+            origin: Origin::from_name(&row.origin).ok_or_else(|| corrupt("origin"))?,
+            retry_of: row.retry_of.as_deref().map(str::parse).transpose().map_err(|_| corrupt("retry_of"))?,
             metadata: serde_json::from_str(&row.metadata).map_err(|_| corrupt("metadata"))?,
             status: RefundStatus::from_name(&row.status).ok_or_else(|| corrupt("status"))?,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,

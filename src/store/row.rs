@@ -106,6 +106,8 @@ pub(super) struct PaymentRow {
     failure: Option<String>,
     refunded_minor: i64,
     refunding_minor: i64,
+    #[serde(skip)]
+    disputes: Option<String>,
     next_attempt_at: Option<At>,
     review_reason: Option<String>,
     created_at: At,
@@ -134,7 +136,7 @@ macro_rules! payment_columns {
         "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.method_id, p.return_url, \
          p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, \
          p.version, p.change_id, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
-         p.refunded_minor, p.refunding_minor, \
+         p.refunded_minor, p.refunding_minor, p.disputes, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.origin, a.first_sent_at, a.charge, \
          a.action_url, a.decline \
@@ -172,6 +174,7 @@ impl PaymentRow {
             failure: None,
             refunded_minor: payment.refunded,
             refunding_minor: payment.refunding,
+            disputes: None,
             next_attempt_at: payment.status.next_attempt_at().map(At),
             review_reason: payment.status.review_reason().map(str::to_owned),
             created_at: At(payment.created_at),
@@ -252,6 +255,11 @@ impl TryFrom<PaymentRow> for Payment {
                 .map_err(|_| corrupt("failure"))?,
             refunded: row.refunded_minor,
             refunding: row.refunding_minor,
+            disputes: row
+                .disputes
+                .as_deref()
+                .map_or(Ok(Vec::new()), serde_json::from_str)
+                .map_err(|_| corrupt("disputes"))?,
             attempt: attempt(&row)?,
             customer: row.customer.clone(),
             reference: row.reference.clone(),

@@ -8,7 +8,10 @@ pub mod intake;
 use crate::{
     domain::decline::transport,
     failpoint::Point,
-    flow::{ErrorKind, FlowError, Flows, charge, gateway_events, reconcile, refund, sweep, withdraw},
+    flow::{
+        ErrorKind, FlowError, Flows, charge, gateway_events, gateway_sweep, reconcile, refund, sweep,
+        withdraw,
+    },
     store::{
         StoreError,
         change::JobEnd,
@@ -221,6 +224,7 @@ async fn run_job(flows: &Flows, claimed: &Claimed) -> Result<(), FlowError> {
         Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
         Job::GatewayEvent(job) => gateway_events::run(flows, claimed, job).await,
+        Job::GatewaySweep(job) => gateway_sweep::run(flows, claimed, job).await,
     }
 }
 

@@ -180,6 +180,46 @@ class Refunds(unittest.TestCase):
         self.assertEqual(stripe.Refund.retrieve(failing.id).status, "failed")
 
 
+class Disputes(unittest.TestCase):
+    def dispute_of(self, intent):
+        return stripe.Dispute.list(payment_intent=intent.id).data[0]
+
+    def test_a_disputed_charge_is_won_by_its_evidence(self):
+        intent = charge("pm_card_createDispute")
+        dispute = self.dispute_of(intent)
+        with self.assertRaises(stripe.error.InvalidRequestError) as refused:
+            stripe.Refund.create(payment_intent=intent.id)
+
+        won = stripe.Dispute.modify(dispute.id, evidence={"uncategorized_text": "winning_evidence"})
+
+        self.assertEqual((dispute.status, dispute.charge), ("needs_response", intent.latest_charge))
+        self.assertEqual(refused.exception.code, "charge_disputed")
+        self.assertEqual((won.status, stripe.Dispute.retrieve(dispute.id).status), ("won", "won"))
+        self.assertTrue(stripe.Charge.retrieve(intent.latest_charge).disputed)
+        events = [event.type for event in stripe.Event.list(limit=100) if dispute.id in str(event)]
+        self.assertIn("charge.dispute.closed", events)
+        self.assertIn("charge.dispute.funds_reinstated", events)
+
+    def test_a_dispute_that_is_given_in_to_is_lost(self):
+        intent = charge("pm_card_createDisputeProductNotReceived")
+
+        lost = stripe.Dispute.close(self.dispute_of(intent).id)
+
+        self.assertEqual((lost.status, lost.reason), ("lost", "product_not_received"))
+
+    def test_a_refund_by_the_dashboard_and_a_warning_of_fraud_are_listed(self):
+        intent = charge()
+        admin("refunds", {"charge": intent.latest_charge, "amount": 400})
+        admin("warnings", {"charge": intent.latest_charge})
+
+        refunds = list(stripe.Refund.list(charge=intent.latest_charge).auto_paging_iter())
+        warnings = list(stripe.radar.EarlyFraudWarning.list(charge=intent.latest_charge).auto_paging_iter())
+
+        self.assertEqual([refund.amount for refund in refunds], [400])
+        self.assertEqual([warning.actionable for warning in warnings], [True])
+        self.assertEqual(stripe.Charge.retrieve(intent.latest_charge).amount_refunded, 400)
+
+
 class Customers(unittest.TestCase):
     def test_a_method_is_attached_charged_and_detached(self):
         customer = stripe.Customer.create(email="a@example.com", name="Ann")

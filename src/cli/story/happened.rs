@@ -14,6 +14,8 @@ impl Facts {
         for entry in &self.timeline {
             match entry {
                 // What a step came of is told with the step.
+                // What a list showed of news has its own steps.
+                Entry::Exchange(exchange) if exchange.result.as_deref() == Some("listed") => {}
                 Entry::Exchange(exchange) if self.led_to_a_step(exchange) => {}
                 Entry::Exchange(exchange) => {
                     if questions.last().is_some_and(|last| about(last) != about(exchange)) {

@@ -28,6 +28,8 @@ struct Payment {
     currency: Currency,
     amount_refunded: i64,
     amount_refunding: i64,
+    #[serde(default)]
+    dispute: Option<Dispute>,
     customer: Option<String>,
     reference: Option<String>,
     description: Option<String>,
@@ -98,6 +100,19 @@ struct Exchange {
     resend: bool,
     at: Time,
     verdict: Option<String>,
+    #[serde(default)]
+    result: Option<String>,
+}
+
+/// A payer's objection.
+#[derive(Debug, Deserialize)]
+struct Dispute {
+    id: String,
+    status: String,
+    amount: i64,
+    currency: Currency,
+    reason: String,
+    due_by: Option<Time>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! How a payment stands, and what that asks of whoever reads it.
 
-use super::{Facts, Job, Refund, in_words, sentence};
+use super::{Dispute, Facts, Job, Refund, in_words, sentence};
 use crate::{
     cli::words::{length, moment, money},
     domain::{clock::Time, event::Capture},
@@ -9,6 +9,7 @@ use crate::{
 impl Facts {
     pub(super) fn standing(&self, now: Option<Time>) -> Vec<String> {
         let mut lines = self.status(now);
+        lines.extend(self.payment.dispute.iter().map(dispute));
         lines.extend(self.refunds.iter().filter_map(refund));
         lines.extend(self.jobs.iter().filter_map(|job| set_aside(job, &self.payment.id)));
         lines
@@ -162,6 +163,19 @@ fn when(at: Time, now: Option<Time>) -> String {
         Some(now) if at <= now => "now".to_owned(),
         Some(now) => format!("at {} UTC, in {}", moment(at), length(at - now)),
         None => format!("at {} UTC", moment(at)),
+    }
+}
+
+/// What its payer objects to, and until when that can be answered.
+fn dispute(dispute: &Dispute) -> String {
+    let Dispute { id, status, amount, currency, reason, due_by } = dispute;
+    let money = money(*amount, *currency);
+    match due_by {
+        Some(due_by) => format!(
+            "Its payer disputes {money} ({reason}): {id} is {status}. Answer it at the gateway by {} UTC.",
+            moment(*due_by)
+        ),
+        None => format!("Its payer disputed {money} ({reason}): {id} is {status}."),
     }
 }
 

@@ -88,6 +88,8 @@ impl Payment {
             Event::Due { attempt, .. } if *attempt != self.next_attempt() => Bar::NotNext,
             // A job that comes too early does not shorten a delay that was decided on.
             Event::Due { .. } if self.is_early(now) => Bar::Early,
+            // Its payer's bank has taken back what was charged (S1.20).
+            Event::Due { .. } if self.is_disputed() => Bar::AgainstRules,
             Event::Resolve { .. } if self.resolvable(event).is_err() => Bar::AgainstRules,
             Event::Retry { .. } if self.retriable(&plan.declines).is_err() => Bar::AgainstRules,
             Event::Send { attempt }

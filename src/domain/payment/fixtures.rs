@@ -36,6 +36,7 @@ pub(crate) fn pending() -> Payment {
         failure: None,
         refunded: 0,
         refunding: 0,
+        disputes: Vec::new(),
         created_at: at(0),
         updated_at: at(0),
     }

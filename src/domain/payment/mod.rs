@@ -29,6 +29,7 @@ use super::{
     attempt::Attempt,
     clock::Time,
     decline::Decline,
+    dispute::Dispute,
     session::Session,
     table::{Open, Phase},
 };
@@ -72,6 +73,8 @@ pub struct Payment {
     pub refunded: i64,
     /// In minor units: what may be on its way back, so that it is not given away twice.
     pub refunding: i64,
+    /// What its payer objects to, by way of their bank.
+    pub disputes: Vec<Dispute>,
     pub created_at: Time,
     pub updated_at: Time,
 }

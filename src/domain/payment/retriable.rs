@@ -31,6 +31,11 @@ pub enum NotRetriable {
     Detached,
     #[error("the bank wants its customer to authenticate: make a new payment with off_session: false")]
     Authenticate,
+    #[error(
+        "its payer disputes what was charged, and their bank decides: answer the dispute at the gateway, and try again when \
+         it is closed"
+    )]
+    Disputed,
     #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: make a new payment")]
     TooMany,
 }
@@ -40,6 +45,9 @@ impl Payment {
     pub fn retriable(&self, policy: &Policy) -> Result<(), NotRetriable> {
         if verdict(self.phase(), Kind::Retry) != Verdict::Hasten {
             return Err(NotRetriable::Status(self.status.name()));
+        }
+        if self.is_disputed() {
+            return Err(NotRetriable::Disputed);
         }
         if self.failure.is_some() {
             return Err(NotRetriable::Detached);

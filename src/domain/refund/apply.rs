@@ -1,7 +1,7 @@
 //! The one way in which a refund changes: an event meets the table, and a step comes out of it.
 
 use super::{
-    Answer, Event, Outcome, Refund, RefundStatus, Share,
+    Answer, Cause, Event, Outcome, Refund, RefundStatus, Share,
     table::{Kind, Verdict, verdict},
 };
 use crate::domain::{clock::Time, event::EventType, payment::Payment};
@@ -10,7 +10,7 @@ use crate::domain::{clock::Time, event::EventType, payment::Payment};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub refund: Refund,
-    pub event: Option<EventType>,
+    pub events: Vec<EventType>,
     /// Why, in words, for the payment's history.
     pub detail: String,
 }
@@ -121,17 +121,24 @@ impl Next {
                 RefundStatus::Processing | RefundStatus::Succeeded | RefundStatus::Failed,
             )
             | (Outcome::Failed(_), RefundStatus::Failed) => None,
+            // Who had to give the second charge back need not look any more.
+            (Outcome::Succeeded, RefundStatus::Failed) if self.refund.cause == Cause::Duplicate => {
+                self.refund.review_reason = None;
+                let mut step = self.moved(RefundStatus::Succeeded, format!("{money} went back after all"));
+                step.events.push(EventType::RefundSucceeded);
+                Some(step)
+            }
             (Outcome::Succeeded, RefundStatus::Failed) => {
                 let reason = "the gateway reports a success for a refund that had failed".to_owned();
                 let is_new = self.refund.review_reason.replace(reason.clone()).is_none();
                 let mut step = self.moved(RefundStatus::Succeeded, reason);
-                step.event = is_new.then_some(EventType::RefundNeedsReview);
+                step.events.extend(is_new.then_some(EventType::RefundNeedsReview));
                 Some(step)
             }
             (Outcome::Succeeded, _) => {
                 self.refund.review_reason = None;
                 let mut step = self.moved(RefundStatus::Succeeded, format!("{money} went back"));
-                step.event = Some(EventType::RefundSucceeded);
+                step.events.push(EventType::RefundSucceeded);
                 Some(step)
             }
             (Outcome::Processing, _) => {
@@ -144,9 +151,14 @@ impl Next {
 
     fn failed(mut self, reason: &str) -> Step {
         self.refund.failure = Some(reason.to_owned());
-        self.refund.review_reason = None;
+        // Nothing else gives the second charge back (S1.4): a person has to see to it.
+        let charge = &self.refund.charge;
+        self.refund.review_reason = (self.refund.cause == Cause::Duplicate)
+            .then(|| format!("the second charge {charge} was not given back: {reason}; retry the refund"));
+        let is_held = self.refund.review_reason.is_some();
         let mut step = self.moved(RefundStatus::Failed, format!("it failed: {reason}"));
-        step.event = Some(EventType::RefundFailed);
+        step.events.push(EventType::RefundFailed);
+        step.events.extend(is_held.then_some(EventType::RefundNeedsReview));
         step
     }
 
@@ -158,7 +170,7 @@ impl Next {
         self.refund.review_reason = Some(reason.clone());
         let status = self.refund.status;
         let mut step = self.moved(status, reason);
-        step.event = Some(EventType::RefundNeedsReview);
+        step.events.push(EventType::RefundNeedsReview);
         Some(step)
     }
 
@@ -166,6 +178,6 @@ impl Next {
         self.refund.status = status;
         self.refund.version += 1;
         self.refund.updated_at = self.now;
-        Step { refund: self.refund, event: None, detail }
+        Step { refund: self.refund, events: Vec::new(), detail }
     }
 }

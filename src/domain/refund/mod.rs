@@ -2,6 +2,8 @@
 
 mod apply;
 mod order;
+mod retry;
+mod seen;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -9,6 +11,8 @@ mod view;
 
 pub use apply::{Refused, Step};
 pub use order::{NotRefundable, Order};
+pub use retry::NotRetriable;
+pub use seen::{Meaning, Seen};
 pub use view::View;
 
 use super::clock::Time;
@@ -24,6 +28,9 @@ pub struct Refund {
     pub livemode: bool,
     pub money: Money,
     pub cause: Cause,
+    pub origin: Origin,
+    /// The failed refund in whose place it was made.
+    pub retry_of: Option<RefundId>,
     /// The gateway's id of the charge that is given back.
     pub charge: String,
     /// The configured gateway account that took it.
@@ -52,6 +59,15 @@ pub enum Cause {
     Requested,
     /// A charge that was made twice (S1.4). It is no part of what the payment received.
     Duplicate,
+}
+
+/// Whose hands made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Ours.
+    Api,
+    /// Others, at the gateway itself (S1.20).
+    Gateway,
 }
 
 /// Where a refund stands; [`table`] has the legal ways between these.
@@ -154,6 +170,21 @@ impl Cause {
 
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+}
+
+impl Origin {
+    pub const ALL: [Self; 2] = [Self::Api, Self::Gateway];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A refund as clients see it.
 
-use super::{Cause, Refund, RefundStatus};
+use super::{Cause, Origin, Refund, RefundStatus};
 use crate::domain::clock::Time;
 use dunlin_jobs::{Currency, PaymentId, RefundId};
 use schemars::JsonSchema;
@@ -22,6 +22,11 @@ pub struct View<'a> {
     /// `requested` by the merchant, or the return of a `duplicate` charge.
     #[schemars(extend("enum" = Cause::ALL.map(Cause::name)))]
     pub cause: &'static str,
+    /// `api`, or `gateway` for what others made there, in its dashboard.
+    #[schemars(extend("enum" = Origin::ALL.map(Origin::name)))]
+    pub origin: &'static str,
+    /// The failed refund in whose place it was made.
+    pub retry_of: Option<RefundId>,
     pub reason: Option<&'a str>,
     pub metadata: &'a BTreeMap<String, String>,
     pub gateway: &'a str,
@@ -46,6 +51,8 @@ impl<'a> From<&'a Refund> for View<'a> {
             amount: refund.money.minor(),
             currency: refund.money.currency(),
             cause: refund.cause.name(),
+            origin: refund.origin.name(),
+            retry_of: refund.retry_of,
             reason: refund.reason.as_deref(),
             metadata: &refund.metadata,
             gateway: &refund.account,

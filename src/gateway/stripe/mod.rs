@@ -1,6 +1,7 @@
 //! Stripe: one payment intent a payment, created and confirmed by the first attempt and confirmed again by
 //! each later one, so that no two attempts can both capture (S1.17).
 
+mod listing;
 mod lookup;
 mod money;
 mod read;
@@ -12,6 +13,7 @@ mod webhook;
 use super::{
     AccountConfig, Call, Cancellation, Facts, Finding, Gateway, Lookup, Reading, Reply, Send, Traits, Tried,
     classify::classify,
+    listing::Listings,
     webhook::{Notification, WebhookError},
 };
 use crate::domain::{
@@ -191,6 +193,10 @@ impl Gateway for Stripe {
 
     fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup {
         lookup::read(charge, reply)
+    }
+
+    fn listings(&self) -> Option<&dyn Listings> {
+        Some(self)
     }
 
     fn identify(&self) -> Call {

@@ -5,12 +5,12 @@ use super::{
         Call, Finding, Reply,
         classify::{Heard, Said},
     },
-    form, get, money,
-    read::{is_replayed, plain, unexecuted, unreadable},
+    form, get, listing, money,
+    read::{is_replayed, unexecuted, unreadable},
 };
 use crate::domain::{
     attempt::ExchangeKind,
-    refund::{Answer, Cause, Outcome, Refund},
+    refund::{Answer, Cause, Refund},
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -105,15 +105,7 @@ pub(super) fn find(refund: &Refund, call: &Call, reply: &Reply) -> Finding<Answe
 }
 
 fn answer(object: &Object) -> Answer {
-    let failed =
-        |otherwise: &str| Outcome::Failed(plain(object.failure_reason.as_deref().unwrap_or(otherwise)));
-    let outcome = match object.status.as_deref() {
-        Some("succeeded") => Outcome::Succeeded,
-        Some("failed") => failed("the gateway says that it failed"),
-        Some("canceled") => failed("the gateway canceled it"),
-        // `pending`, and `requires_action`, where the payer has to say where the money should go.
-        Some(_) | None => Outcome::Processing,
-    };
+    let outcome = listing::outcome(object.status.as_deref(), object.failure_reason.as_deref());
     let amount = Some(money::named(object.amount, &object.currency));
     Answer { operation: Some(object.id.clone()), amount, outcome }
 }

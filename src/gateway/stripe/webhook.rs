@@ -2,7 +2,10 @@
 //! (docs.stripe.com/webhooks/signature).
 
 use super::{
-    super::webhook::{Notification, WebhookError},
+    super::{
+        listing::Topic,
+        webhook::{Notification, WebhookError},
+    },
     REFERENCE, refund,
 };
 use crate::domain::clock::Time;
@@ -17,17 +20,32 @@ const TOLERANCE_S: i64 = 300;
 /// The longest id and type of an event that are kept.
 const MAX_NAME: usize = 255;
 
-/// The types that tell of a charge or of a refund; any other is kept and left alone.
-const FOLLOWED: [&str; 8] = [
+/// The types that are looked into (docs.stripe.com/api/events/types); any other is kept and left alone.
+const FOLLOWED: [&str; 17] = [
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
     "payment_intent.processing",
     "payment_intent.requires_action",
     "payment_intent.canceled",
+    "refund.created",
     "refund.updated",
     "refund.failed",
     "charge.refund.updated",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "radar.early_fraud_warning.created",
+    RENEWED,
 ];
+
+/// A card's network has renewed what is kept (docs.stripe.com/payments/cards/overview#automatic-card-updates).
+const RENEWED: &str = "payment_method.automatically_updated";
+
+/// The one type about refunds whose object is the charge itself.
+const CHARGE_REFUNDED: &str = "charge.refunded";
 
 /// What the types begin with whose object is an intent.
 const ABOUT_AN_INTENT: &str = "payment_intent.";
@@ -52,6 +70,8 @@ struct Object {
     id: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    charge: Option<String>,
 }
 
 /// Reads an event whose signature is good.
@@ -70,12 +90,32 @@ pub(super) fn read(
         return Err(WebhookError::Unreadable);
     }
     let followed = event.livemode == livemode && FOLLOWED.contains(&event.kind.as_str());
-    let Object { id, metadata } = event.data.object;
+    let Object { id, metadata, charge } = event.data.object;
     let metadata = metadata.filter(|_| followed).unwrap_or_default();
-    let operation = id.filter(|id| followed && event.kind.starts_with(ABOUT_AN_INTENT) && is_id(id));
+    let id = id.filter(|id| followed && is_id(id));
+    let topic = topic(&event.kind).filter(|_| followed);
+    let charge = if event.kind == CHARGE_REFUNDED { id.clone() } else { charge.filter(|id| is_id(id)) };
+    let charge = charge.filter(|_| topic.is_some());
+    let renewed_method = id.clone().filter(|_| event.kind == RENEWED);
+    let is_operation = event.kind.starts_with(ABOUT_AN_INTENT)
+        || (topic == Some(Topic::Refunds) && event.kind != CHARGE_REFUNDED);
+    let operation = id.filter(|_| is_operation);
     let payment = metadata.get(REFERENCE).and_then(|reference| reference.parse().ok());
     let refund = metadata.get(refund::REFERENCE).and_then(|reference| reference.parse().ok());
-    Ok(Notification { id: event.id, kind: event.kind, payment, operation, refund })
+    let Event { id, kind, .. } = event;
+    Ok(Notification { id, kind, payment, operation, refund, charge, topic, renewed_method })
+}
+
+/// What of the charge is to be looked at.
+fn topic(kind: &str) -> Option<Topic> {
+    let begins = |start: &str| kind.starts_with(start);
+    if begins("refund.") || begins("charge.refund") {
+        return Some(Topic::Refunds);
+    }
+    if begins("charge.dispute.") {
+        return Some(Topic::Disputes);
+    }
+    begins("radar.early_fraud_warning.").then_some(Topic::Warnings)
 }
 
 /// Whether it can stand in the path of a call.
@@ -159,10 +199,19 @@ mod tests {
         odd["data"]["object"]["id"] = json!("../charges/ch_1");
         let mut refund = event("refund.failed");
         refund["data"]["object"]["id"] = json!("re_1");
+        refund["data"]["object"]["charge"] = json!("ch_1");
+        let mut charge = event("charge.refunded");
+        charge["data"]["object"]["id"] = json!("ch_1");
 
         assert_eq!(read_good(&told).unwrap().operation.as_deref(), Some("pi_2"));
         assert_eq!(read_good(&odd).unwrap().operation, None);
-        assert_eq!(read_good(&refund).unwrap().operation, None);
+        let told = |event: &Value| {
+            let read = read_good(event).unwrap();
+            (read.operation, read.charge, read.topic)
+        };
+        let (id, refunds) = (|id: &str| Some(id.to_owned()), Some(Topic::Refunds));
+        assert_eq!(told(&refund), (id("re_1"), id("ch_1"), refunds));
+        assert_eq!(told(&charge), (None, id("ch_1"), refunds));
     }
 
     #[test]

@@ -140,6 +140,7 @@ fn prepare<'a>(
         | Subject::Job(_)
         | Subject::Refund(_)
         | Subject::RefundEvent(..)
+        | Subject::Fact(..)
         | Subject::Note => None,
     });
     let copies: Vec<_> =

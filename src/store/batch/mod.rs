@@ -3,6 +3,7 @@
 //! The order of locks is always keys, payments, jobs, payment methods, each sorted by id, so that two batches cannot deadlock.
 
 pub(super) mod floor;
+mod learning;
 mod operating;
 mod refunding;
 
@@ -10,6 +11,7 @@ use super::{
     Owner, StoreError, Tx,
     change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
     claim,
+    disputes::{self, DisputeRow, WarningRow},
     events::EventRow,
     exchanges,
     history::{HistoryRow, Mark},
@@ -69,7 +71,9 @@ pub(super) async fn run(
     let wanted: BTreeSet<_> = changes
         .iter()
         .filter_map(|change| match &change.subject {
-            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) => Some(*payment),
+            Subject::Event(payment, _) | Subject::RefundEvent(payment, ..) | Subject::Fact(payment, _) => {
+                Some(*payment)
+            }
             Subject::Refund(create) => Some(create.payment),
             Subject::Wish(wish) => Some(wish.payment),
             Subject::Job(wish) => Some(wish.payment),
@@ -83,7 +87,7 @@ pub(super) async fn run(
     let mut work = Work::new(context);
     work.hold(payments::lock(tx, &wanted, recent).await?);
     work = Work {
-        refunds: refunds::load(tx, &refunding::wanted_refunds(changes, &keys)).await?,
+        refunds: all_refunds(tx, changes, &keys).await?,
         // All of them at once: two statements would lock in two orders.
         leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
         wanted: jobs::load(tx, &wanted_jobs).await?,
@@ -110,6 +114,7 @@ pub(super) async fn run(
             | Subject::Job(_)
             | Subject::Refund(_)
             | Subject::RefundEvent(..)
+            | Subject::Fact(..)
             | Subject::Note => work.take(change, &beside),
         };
         answers.push(answer);
@@ -123,6 +128,18 @@ pub(super) async fn run(
     Ok(Outcome { answers, mark, enqueued, written })
 }
 
+/// The refunds that the changes are about, and all those of payments of which facts are told.
+async fn all_refunds(
+    tx: &mut Tx,
+    changes: &[Change],
+    keys: &HashMap<usize, idempotency::Claim>,
+) -> Result<HashMap<RefundId, Refund>, StoreError> {
+    let mut refunds = refunds::load(tx, &refunding::wanted_refunds(changes, keys)).await?;
+    let others = refunds::load_of(tx, &learning::wanted_payments(changes)).await?;
+    refunds.extend(others.into_iter().map(|refund| (refund.id, refund)));
+    Ok(refunds)
+}
+
 /// The methods by which attempts are to begin.
 fn wanted_methods(changes: &[Change], held: &HashMap<PaymentId, Payment>) -> BTreeSet<MethodId> {
     let beginning = changes.iter().filter_map(|change| match &change.subject {
@@ -132,6 +149,7 @@ fn wanted_methods(changes: &[Change], held: &HashMap<PaymentId, Payment>) -> BTr
         | Subject::Wish(_)
         | Subject::Refund(_)
         | Subject::RefundEvent(..)
+        | Subject::Fact(..)
         | Subject::Job(_)
         | Subject::Note => None,
     });
@@ -159,6 +177,9 @@ struct Work<'a> {
     /// What people did, by tenant and environment.
     deeds: BTreeMap<(TenantId, bool), Vec<Deed>>,
     refunds_written: BTreeMap<RefundId, Option<u32>>,
+    /// By the gateway's id.
+    disputes: BTreeMap<String, DisputeRow>,
+    warnings: Vec<WarningRow>,
     attempts: BTreeMap<(PaymentId, u32), Attempt>,
     history: Vec<HistoryRow>,
     events: Vec<EventRow>,
@@ -178,6 +199,8 @@ struct Beside {
     charge_taken: bool,
     /// A worker is at the payment on which a person has the last word.
     in_hand: bool,
+    /// The warning of fraud is on record.
+    is_warned: bool,
 }
 
 impl<'a> Work<'a> {
@@ -195,6 +218,8 @@ impl<'a> Work<'a> {
             amended: BTreeSet::new(),
             deeds: BTreeMap::new(),
             refunds_written: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            warnings: Vec::new(),
             attempts: BTreeMap::new(),
             history: Vec::new(),
             events: Vec::new(),
@@ -234,6 +259,7 @@ impl Work<'_> {
             }
             Subject::Wish(wish) => Ok(Beside { key, ..self.look_beside_word(tx, wish).await? }),
             Subject::Refund(_) => Ok(Beside { key, ..Beside::default() }),
+            Subject::Fact(id, fact) => self.look_beside_fact(tx, *id, fact).await,
             Subject::Event(..) | Subject::Job(_) | Subject::RefundEvent(..) | Subject::Note => {
                 Ok(Beside::default())
             }
@@ -277,6 +303,7 @@ impl Work<'_> {
                 None => Ok(self.create(change, create)),
             },
             (Subject::Event(payment, event), _) => self.happen(change, *payment, event, beside),
+            (Subject::Fact(payment, fact), _) => self.learn(change, *payment, fact, beside),
             (Subject::Wish(wish), Some(idempotency::Claim::Won) | None) => {
                 self.happen(change, wish.payment, &wish.event, beside)
             }
@@ -437,6 +464,8 @@ impl Work<'_> {
         let written: Vec<_> =
             self.refunds_written.iter().map(|(id, base)| (&self.refunds[id], *base)).collect();
         refunds::write(tx, &written).await?;
+        disputes::save(tx, &self.disputes.values().collect::<Vec<_>>()).await?;
+        disputes::warn(tx, &self.warnings).await?;
         exchanges::write(tx, &self.exchanges).await?;
         self.context.failpoints.pass(Point::HalfWritten).await?;
         super::history::insert(tx, &self.history).await?;

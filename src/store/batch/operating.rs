@@ -22,6 +22,7 @@ pub(super) fn wanted_jobs(changes: &[Change]) -> BTreeSet<JobId> {
         | Subject::Wish(_)
         | Subject::Refund(_)
         | Subject::RefundEvent(..)
+        | Subject::Fact(..)
         | Subject::Note => None,
     });
     wanted.collect()

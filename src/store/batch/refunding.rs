@@ -36,6 +36,7 @@ pub(super) fn wanted_refunds(
         | Subject::Wish(_)
         | Subject::Job(_)
         | Subject::Refund(_)
+        | Subject::Fact(..)
         | Subject::Note => None,
     });
     replayed.chain(told).collect()
@@ -48,6 +49,9 @@ impl Work<'_> {
         change: &Change,
         create: &RefundCreate,
     ) -> Result<Committed, CommitError> {
+        if let Some(failed) = create.retry_of {
+            return self.retry_refund(change, create, failed);
+        }
         let before = self.owned(create)?;
         let now = self.context.clock.now(before.livemode);
         let refund = before.refund(create.order.clone(), now)?;
@@ -65,15 +69,19 @@ impl Work<'_> {
         if let Some(refund) = first.refund.and_then(|id| self.refunds.get(&id)).cloned() {
             return Ok(Committed { payment: Some(payment), refund: Some(refund), fresh: false });
         }
-        payment.refund(create.order.clone(), payment.updated_at)?;
+        if create.retry_of.is_none() {
+            payment.refund(create.order.clone(), payment.updated_at)?;
+        }
         Err(CommitError::Busy)
     }
 
-    /// A new refund with the job that carries it out.
+    /// A new refund with the job that carries it out, where there is anything to carry out.
     pub(super) fn take_in(&mut self, refund: Refund) {
-        let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
-        let row = JobRow::new(&self.context.clock, refund.livemode, &job, refund.created_at);
-        self.jobs.insert(row);
+        if !refund.status.is_final() {
+            let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
+            let row = JobRow::new(&self.context.clock, refund.livemode, &job, refund.created_at);
+            self.jobs.insert(row);
+        }
         self.emit_refund(&refund, EventType::RefundCreated);
         self.refunds_written.insert(refund.id, None);
         self.refunds.insert(refund.id, refund);
@@ -111,7 +119,7 @@ impl Work<'_> {
         let after = held.beside_refund(Some(&before), &step.refund, now);
         let cause = event.kind().name();
         self.history.push(HistoryRow::of_refund(change, cause, &after, &step.refund, step.detail));
-        if let Some(kind) = step.event {
+        for kind in step.events {
             self.emit_refund(&step.refund, kind);
         }
         self.refunds_written.entry(id).or_insert(Some(before.version));
@@ -121,13 +129,13 @@ impl Work<'_> {
     }
 
     /// The payment, if it is the asker's.
-    fn owned(&self, create: &RefundCreate) -> Result<Payment, CommitError> {
+    pub(super) fn owned(&self, create: &RefundCreate) -> Result<Payment, CommitError> {
         let payment = self.held.get(&create.payment);
         let owned = payment.filter(|it| (it.tenant, it.livemode) == (create.tenant, create.livemode));
         owned.cloned().ok_or(CommitError::NotFound)
     }
 
-    fn emit_refund(&mut self, refund: &Refund, kind: EventType) {
+    pub(super) fn emit_refund(&mut self, refund: &Refund, kind: EventType) {
         let id = EventId::mint(refund.updated_at, self.context.clock.random());
         self.events.push(EventRow::of_refund(id, refund, kind));
     }

@@ -230,9 +230,12 @@ impl JobRow {
     pub(super) fn new(clock: &Clock, livemode: bool, job: &Job, at: Time) -> Self {
         let priority = match job {
             Job::Retry(_) | Job::Withdraw(_) => Priority::Bulk,
-            Job::Charge(_) | Job::Reconcile(_) | Job::Refund(_) | Job::Sweep(_) | Job::GatewayEvent(_) => {
-                Priority::Interactive
-            }
+            Job::Charge(_)
+            | Job::Reconcile(_)
+            | Job::Refund(_)
+            | Job::Sweep(_)
+            | Job::GatewayEvent(_)
+            | Job::GatewaySweep(_) => Priority::Interactive,
         };
         Self { livemode, ..Self::planted(clock, job, at) }.with_priority(priority)
     }

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 41] = [
+const NEEDS: [(&str, &str, Option<Scope>); 42] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
@@ -50,6 +50,7 @@ const NEEDS: [(&str, &str, Option<Scope>); 41] = [
     ("POST", "/v1/payments/{id}/refunds", Some(Scope::RefundsWrite)),
     ("GET", "/v1/refunds", Some(Scope::PaymentsRead)),
     ("GET", "/v1/refunds/{id}", Some(Scope::PaymentsRead)),
+    ("POST", "/v1/refunds/{id}/retry", Some(Scope::RefundsWrite)),
     ("GET", "/v1/customers", Some(Scope::CustomersRead)),
     ("POST", "/v1/customers", Some(Scope::CustomersWrite)),
     ("GET", "/v1/customers/{id}", Some(Scope::CustomersRead)),

@@ -1,7 +1,7 @@
 //! Refunds over HTTP: made, told, listed, and refused with the field and the remedy.
 
 use super::{Api, assert_problem, id};
-use crate::support::process::Answer;
+use crate::support::process::{Answer, Caller};
 use serde_json::{Value, json};
 
 impl Api {
@@ -157,4 +157,62 @@ async fn what_is_not_there_or_not_theirs_is_not_found() {
     assert_problem(&api.refund(unknown, Some("key"), &json!({})).await, 404, "not_found", None);
     let page = api.caller.get("/v1/refunds?status=lost").await;
     assert_problem(&page, 400, "invalid_parameter", Some("status"));
+}
+
+#[tokio::test]
+async fn a_disputed_payment_shows_its_dispute_and_refuses_refunds() {
+    let api = Api::sqlite();
+    let payment = api.captured().await;
+    let attempts = api.caller.get(&format!("/v1/payments/{payment}/attempts")).await.body;
+    let charge = &attempts["data"][0]["gateway_charge"];
+    let gateway = Caller::new(&api.serve.sandbox, "");
+    let dispute = gateway.post("/_sandbox/disputes", None, &json!({ "charge": charge })).await.body;
+
+    // No event comes; the charge is read anew before anything is sent.
+    let ordered = api.refund(&payment, Some("late"), &json!({})).await;
+    let refund = id(&ordered.body);
+    let failed = api.settled(&refund).await;
+    let refused = api.refund(&payment, Some("later"), &json!({})).await;
+    let again = api.caller.post(&format!("/v1/refunds/{refund}/retry"), Some("again"), &json!({})).await;
+    let told = api.caller.get(&format!("/v1/payments/{payment}")).await.body;
+    let listed = api.caller.get("/v1/payments?limit=1").await.body;
+
+    assert_eq!((ordered.status, &failed["status"]), (201, &json!("failed")));
+    assert_problem(&refused, 409, "payment_disputed", None);
+    assert_problem(&again, 409, "payment_disputed", None);
+    assert_eq!((&told["status"], &told["dispute"]["id"]), (&json!("succeeded"), &dispute["id"]));
+    assert_eq!(listed["data"][0]["dispute"], told["dispute"]);
+}
+
+#[tokio::test]
+async fn a_failed_refund_is_tried_again_by_another_one() {
+    let api = Api::sqlite();
+    let payment = api.captured().await;
+    let made = id(&api.refund(&payment, Some("key"), &json!({ "amount": 500 })).await.body);
+    let settled = api.settled(&made).await;
+    let retry = async |refund: &str, key: &str| {
+        api.caller.post(&format!("/v1/refunds/{refund}/retry"), Some(key), &json!({ "reason": "r" })).await
+    };
+    let early = retry(&made, "early").await;
+    let gateway = Caller::new(&api.serve.sandbox, "");
+    let path = format!("/_sandbox/refunds/{}", settled["gateway_refund"].as_str().unwrap());
+    assert_eq!(gateway.post(&path, None, &json!({ "status": "failed" })).await.status, 200);
+    // The next refund reads the charge, and so learns that the first one has failed late.
+    api.settled(&id(&api.refund(&payment, Some("other"), &json!({ "amount": 1 })).await.body)).await;
+
+    let second = retry(&made, "later").await;
+    let replayed = retry(&made, "later").await;
+    let twice = retry(&made, "twice").await;
+    let done = api.settled(&id(&second.body)).await;
+
+    assert_problem(&early, 409, "refund_not_retriable", None);
+    assert_problem(&twice, 409, "refund_not_retriable", None);
+    assert_eq!((second.status, id(&replayed.body)), (201, id(&second.body)));
+    assert_eq!(
+        (&done["status"], &done["retry_of"], &done["amount"]),
+        (&json!("succeeded"), &json!(made), &json!(500))
+    );
+    let told = api.caller.get(&format!("/v1/payments/{payment}")).await.body;
+    assert_eq!(told["amount_refunded"], 501);
+    assert_eq!(api.caller.get("/v1/refunds?needs_review=true").await.body["data"], json!([]));
 }

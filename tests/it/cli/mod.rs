@@ -10,6 +10,7 @@ mod gateways;
 mod jobs;
 mod keys;
 mod payments;
+mod refunds;
 mod restore;
 mod settings;
 mod starting;

@@ -55,6 +55,7 @@ impl Bench {
             livemode: self.owner.livemode,
             key: key(&order.id.to_string(), "a"),
             order,
+            retry_of: None,
             asked_at: self.now(),
         })))
     }

@@ -112,6 +112,7 @@ impl Bench {
             failure: None,
             refunded: 0,
             refunding: 0,
+            disputes: Vec::new(),
             created_at: now,
             updated_at: now,
         }
