@@ -3,7 +3,7 @@
 use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Evidence},
-    exchange::{About, read_first},
+    exchange::{About, Talk, read_first},
     second_look,
     verdict::Verdict,
 };
@@ -199,6 +199,18 @@ impl Run<'_> {
         let reading = read_first(&reply, |reply| account.gateway.read_charge(payment, Send::First, reply));
         let closing = flows.closing(account, exchange, &reply, reading.verdict());
         reading.alert(payment);
+        let reading = match reading {
+            Reading::Answered(answer) => {
+                let about = About::Attempt(payment.id, exchange.attempt);
+                let talk = Talk { flows, claimed: self.claimed, account, about };
+                Reading::Answered(talk.complete(answer).await)
+            }
+            Reading::Rejected(_)
+            | Reading::NotSent(_)
+            | Reading::Unknown(_)
+            | Reading::StoredError(_)
+            | Reading::Mismatch(_) => reading,
+        };
         let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
         flows.store.pass(Point::Answered).await?;
         let result =

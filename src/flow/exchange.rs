@@ -135,7 +135,10 @@ impl Talk<'_> {
         self.flows.await_turn(self.claimed, self.account).await
     }
 
-    async fn call(&self, exchange: &Exchange) -> Result<Option<Result<Reply, SendError>>, FlowError> {
+    pub(super) async fn call(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<Option<Result<Reply, SendError>>, FlowError> {
         if !self.flows.open(self.claimed, exchange).await? {
             return Ok(None);
         }

@@ -8,6 +8,7 @@ pub mod charge;
 mod charge_lookup;
 pub mod clock;
 pub mod customers;
+mod decline;
 mod edit;
 mod evidence;
 mod exchange;

@@ -5,11 +5,13 @@ mod classify;
 pub mod client;
 pub mod listing;
 mod stripe;
+mod text;
 pub mod webhook;
 
 use crate::domain::{
     attempt::{Answer, ExchangeKind, Rejection},
     clock::Time,
+    decline::Decline,
     payment::{NamedCharge, Payment},
     refund::{self, Refund},
 };
@@ -167,6 +169,16 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn query(&self, tried: Tried<'_>) -> Call;
 
     fn read_query(&self, tried: Tried<'_>, call: &Call, reply: &Reply) -> Finding;
+
+    /// The call that asks for a declined charge, where that tells more of the decline than its error does.
+    fn query_charge(&self, _charge: &str) -> Option<Call> {
+        None
+    }
+
+    /// Adds what that answer tells of the decline; false where it tells nothing.
+    fn complete_decline(&self, _decline: &mut Decline, _charge: &str, _reply: &Reply) -> bool {
+        false
+    }
 
     /// The call that gives a charge back, or a part of it.
     fn refund(&self, refund: &Refund) -> Result<Call, String>;

@@ -57,7 +57,7 @@ pub use refunds::RefundFilter;
 pub use schema::{SchemaFault, inspect};
 
 use crate::{
-    domain::{clock::Clock, payment::Payment},
+    domain::{clock::Clock, decline::Policy, payment::Payment},
     failpoint::{Broken, Failpoints, Point},
 };
 use change::{Change, CommitError, Committed};
@@ -150,6 +150,11 @@ impl Store {
     /// How often a state met an event that no right program brings to it, since this process began.
     pub fn count_alarms(&self) -> u64 {
         self.context.alarms.load(Ordering::Relaxed)
+    }
+
+    /// The rules by which declines are decided on.
+    pub fn policy(&self) -> &Policy {
+        &self.context.plan.declines
     }
 
     pub fn clock(&self) -> &Clock {

@@ -100,9 +100,10 @@ const UPDATE: Text = bulk!(
 // Apart from the above: nearly all payments and changes leave these alone, and should not carry them.
 const AMEND: Text = bulk!(
     "UPDATE payments SET description = r.description, metadata = r.metadata, process_at = r.process_at, \
-     deferred = r.deferred, resolution = r.resolution, failure = r.failure, disputes = r.disputes FROM "
+     deferred = r.deferred, resolution = r.resolution, failure = r.failure, disputes = r.disputes, \
+     hand_attempt_n = r.hand_attempt_n, hand_declines = r.hand_declines FROM "
     rows(id text, description text, metadata text, process_at timestamptz, deferred boolean, resolution text,
-        failure text, disputes text)
+        failure text, disputes text, hand_attempt_n bigint, hand_declines bigint)
     " WHERE payments.id = r.id"
 );
 
@@ -350,8 +351,8 @@ pub(super) async fn update(tx: &mut Tx, payments: &[Update<'_>]) -> Result<(), S
 /// Whether a change touched what few do, which [`amend`] has to write then.
 pub(super) fn is_amended(before: &Payment, after: &Payment) -> bool {
     fn rare(payment: &Payment) -> impl PartialEq + '_ {
-        let Payment { description, metadata, start, resolution, failure, disputes, .. } = payment;
-        (description, metadata, start, resolution, failure, disputes)
+        let Payment { description, metadata, start, resolution, failure, disputes, by_hand, .. } = payment;
+        (description, metadata, start, resolution, failure, disputes, by_hand)
     }
     rare(before) != rare(after)
 }
@@ -368,6 +369,8 @@ pub(super) async fn amend<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(
         resolution: Option<String>,
         failure: Option<String>,
         disputes: Option<String>,
+        hand_attempt_n: u32,
+        hand_declines: u32,
     }
     let row = |payment: &&'a Payment| Amended {
         id: payment.id,
@@ -378,6 +381,8 @@ pub(super) async fn amend<'a>(tx: &mut Tx, payments: &[&'a Payment]) -> Result<(
         resolution: payment.resolution.as_ref().map(json),
         failure: payment.failure.as_ref().map(json),
         disputes: Some(&payment.disputes).filter(|disputes| !disputes.is_empty()).map(json),
+        hand_attempt_n: payment.by_hand.attempt,
+        hand_declines: payment.by_hand.declines,
     };
     let rows: Vec<_> = payments.iter().map(row).collect();
     tx.write(AMEND, &rows).await.map(drop)

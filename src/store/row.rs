@@ -4,7 +4,7 @@ use super::{StoreError, recent::Stored};
 use crate::domain::{
     attempt::{Attempt, AttemptStatus, Origin},
     clock::Time,
-    payment::{Payment, Start, Status},
+    payment::{ByHand, Payment, Start, Status},
     session::Session,
     table::{Open, Phase},
 };
@@ -99,11 +99,15 @@ pub(super) struct PaymentRow {
     operation: Option<String>,
     attempt_n: i64,
     declines: i64,
-    /// These two are none when it is made.
+    /// These are none, or 0, when it is made.
     #[serde(skip)]
     resolution: Option<String>,
     #[serde(skip)]
     failure: Option<String>,
+    #[serde(skip)]
+    hand_attempt_n: i64,
+    #[serde(skip)]
+    hand_declines: i64,
     refunded_minor: i64,
     refunding_minor: i64,
     #[serde(skip)]
@@ -135,8 +139,8 @@ macro_rules! payment_columns {
     () => {
         "SELECT p.id, p.tenant_id, p.livemode, p.amount_minor, p.currency, p.method, p.method_id, p.return_url, \
          p.process_at, p.deferred, p.customer, p.reference, p.description, p.metadata, p.account, p.status, \
-         p.version, p.change_id, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, \
-         p.refunded_minor, p.refunding_minor, p.disputes, \
+         p.version, p.change_id, p.operation, p.attempt_n, p.declines, p.resolution, p.failure, p.hand_attempt_n, \
+         p.hand_declines, p.refunded_minor, p.refunding_minor, p.disputes, \
          p.next_attempt_at, p.review_reason, p.created_at, p.updated_at, a.id AS attempt_id, \
          a.account AS attempt_account, a.status AS attempt_status, a.origin, a.first_sent_at, a.charge, \
          a.action_url, a.decline \
@@ -172,6 +176,8 @@ impl PaymentRow {
             declines: payment.declines.into(),
             resolution: None,
             failure: None,
+            hand_attempt_n: 0,
+            hand_declines: 0,
             refunded_minor: payment.refunded,
             refunding_minor: payment.refunding,
             disputes: None,
@@ -243,6 +249,10 @@ impl TryFrom<PaymentRow> for Payment {
             status,
             version: count(row.version).ok_or_else(|| corrupt("version"))?,
             declines: count(row.declines).ok_or_else(|| corrupt("declines"))?,
+            by_hand: ByHand {
+                attempt: count(row.hand_attempt_n).ok_or_else(|| corrupt("hand_attempt_n"))?,
+                declines: count(row.hand_declines).ok_or_else(|| corrupt("hand_declines"))?,
+            },
             resolution: match &row.resolution {
                 Some(text) => Some(serde_json::from_str(text).map_err(|_| corrupt("resolution"))?),
                 None => None,

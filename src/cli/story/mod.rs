@@ -181,9 +181,10 @@ impl Facts {
 
 /// A decline in words: what the gateway said, what the network said, and the gateway's advice.
 fn in_words(decline: &Decline) -> String {
-    let Decline { code, network_code, advice, message } = decline;
+    let Decline { code, network_code, network_advice, advice, message, .. } = decline;
     let aside: Vec<_> = [
         network_code.as_ref().map(|code| format!("network code {code}")),
+        network_advice.as_ref().map(|advice| format!("network advice {advice}")),
         advice.as_ref().map(|advice| format!("advice {advice}")),
     ]
     .into_iter()

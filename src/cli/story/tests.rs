@@ -69,7 +69,7 @@ fn beginning() -> [Value; 2] {
 #[test]
 fn a_decline_is_told_with_what_follows() {
     let [created, due] = beginning();
-    let detail = "insufficient_funds is soft_funds (policy 2): retry 1 of 6 after 24 h";
+    let detail = "insufficient_funds is soft_funds (policy 3): retry 1 of 6 after 24 h";
     let told = tell(json!({
         "payment": payment("retrying", &json!({ "next_attempt_at": "2026-11-23T04:54:43.9Z", "failure": decline() })),
         "attempts": [{ "number": 1, "status": "declined", "gateway_charge": "ch_1", "decline": decline() }],

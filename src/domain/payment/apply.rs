@@ -91,7 +91,7 @@ impl Payment {
             // Its payer's bank has taken back what was charged (S1.20).
             Event::Due { .. } if self.is_disputed() => Bar::AgainstRules,
             Event::Resolve { .. } if self.resolvable(event).is_err() => Bar::AgainstRules,
-            Event::Retry { .. } if self.retriable(&plan.declines).is_err() => Bar::AgainstRules,
+            Event::Retry { .. } if self.retriable(&plan.declines, now).is_err() => Bar::AgainstRules,
             Event::Send { attempt }
             | Event::NotSent { attempt, .. }
             | Event::Lost { attempt, .. }

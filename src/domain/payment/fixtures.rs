@@ -32,6 +32,7 @@ pub(crate) fn pending() -> Payment {
         operation: None,
         attempt: None,
         declines: 0,
+        by_hand: ByHand::default(),
         resolution: None,
         failure: None,
         refunded: 0,

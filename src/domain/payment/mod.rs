@@ -1,6 +1,7 @@
 //! Payments: the intent to collect one amount from one customer, and where each stands.
 
 mod apply;
+mod by_hand;
 mod edit;
 mod event;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod start;
 mod tests;
 
 pub use apply::{Effect, Plan, Refused, Step};
+pub use by_hand::ByHand;
 pub use edit::{Edit, MAX_METADATA, TooManyEntries};
 pub use event::Event;
 pub use named_charge::{NamedCharge, NotOurs};
@@ -65,6 +67,8 @@ pub struct Payment {
     pub attempt: Option<Attempt>,
     /// How often it has been declined.
     pub declines: u32,
+    /// What people asked for beside its schedule.
+    pub by_hand: ByHand,
     /// What a person said last of an outcome that the gateway did not tell, if one did.
     pub resolution: Option<Resolution>,
     /// Why it failed, where that is no answer to an attempt.

@@ -78,10 +78,12 @@ fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
 fn after_decline(payment: &Payment) -> &'static str {
     let attempt = payment.attempt.as_ref().unwrap();
     let on_session = payment.session.is_on();
-    let tried = Tried { payment: payment.id, declines: payment.declines, on_session };
+    let scheduled = payment.declines.saturating_sub(payment.by_hand.declines).max(1);
+    let tried = Tried { payment: payment.id, attempt: attempt.n, declines: scheduled, on_session };
     match plan().declines.decide(attempt.decline.as_ref().unwrap(), tried, at(0)).decision {
         Decision::RetryAt(_) => "retrying",
         Decision::NeedCustomer(_) => "requires_action",
+        Decision::Review => "needs_review",
         Decision::Stop => "failed",
     }
 }

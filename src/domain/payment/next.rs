@@ -4,7 +4,7 @@ use super::{Edit, Effect, Payment, Plan, Resolution, Start, Status, Step};
 use crate::domain::{
     attempt::{Answer, Attempt, AttemptStatus, Origin, Outcome, Rejection},
     clock::Time,
-    decline::{Decided, Decision, Decline, Tried},
+    decline::{Decided, Decision, Decline},
     event::EventType,
 };
 use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry, Withdraw};
@@ -31,6 +31,7 @@ impl Next<'_> {
             decline: None,
         };
         let detail = format!("attempt {} begins at {}", attempt.n, attempt.account);
+        self.payment.carry_wish(attempt.n);
         self.payment.attempt = Some(attempt);
         self.payment.status = Status::Processing;
         self.done(detail, vec![])
@@ -73,6 +74,7 @@ impl Next<'_> {
             return None;
         }
         self.payment.status = Status::Retrying { next_attempt_at: self.now };
+        self.payment.by_hand.attempt = self.payment.next_attempt();
         let retry = Retry { payment: self.payment.id, attempt: self.payment.next_attempt() };
         let effects = vec![Effect::Hasten(Job::Retry(retry), self.now), Effect::Emit(EventType::Retrying)];
         Some(self.done(because("a person wants the next attempt now", reason), effects))
@@ -117,12 +119,8 @@ impl Next<'_> {
     /// Its payment method was taken from its customer before an attempt (S1.16).
     pub(super) fn detached(mut self) -> Step {
         let detail = "its payment method was detached before the attempt".to_owned();
-        self.payment.failure = Some(Decline {
-            code: "payment_method_detached".into(),
-            network_code: None,
-            advice: None,
-            message: Some(detail.clone()),
-        });
+        let failure = Decline::of("payment_method_detached");
+        self.payment.failure = Some(Decline { message: Some(detail.clone()), ..failure });
         self.payment.status = Status::Failed;
         self.done(detail, vec![Effect::Emit(EventType::Failed)])
     }
@@ -156,13 +154,7 @@ impl Next<'_> {
         match rejection {
             Rejection::Invalid(message) => {
                 let detail = format!("the gateway refused the request: {message}");
-                let decline = Decline {
-                    code: "rejected".into(),
-                    network_code: None,
-                    advice: None,
-                    message: Some(message),
-                };
-                self.set_decline(decline);
+                self.set_decline(Decline { message: Some(message), ..Decline::of("rejected") });
                 self.payment.status = Status::Failed;
                 self.done(detail, vec![Effect::Emit(EventType::Failed)])
             }
@@ -220,11 +212,9 @@ impl Next<'_> {
 
     fn declined(mut self, decline: Decline) -> Step {
         self.set_attempt(AttemptStatus::Declined);
-        self.payment.declines += 1;
-        let Payment { id, declines, ref session, .. } = self.payment;
-        let tried = Tried { payment: id, declines, on_session: session.is_on() };
-        let Decided { decision, reason, .. } = self.plan.declines.decide(&decline, tried, self.now);
-        self.set_decline(decline);
+        let tried = self.payment.count_decline();
+        let Decided { decision, by, reason } = self.plan.declines.decide(&decline, tried, self.now);
+        self.set_decline(Decline { decided_by: Some(Box::new(by)), ..decline });
         let effects = match decision {
             Decision::RetryAt(at) => {
                 self.payment.status = Status::Retrying { next_attempt_at: at };
@@ -234,6 +224,10 @@ impl Next<'_> {
             Decision::NeedCustomer(_) => {
                 self.payment.status = Status::RequiresAction;
                 vec![Effect::Emit(EventType::RequiresAction)]
+            }
+            Decision::Review => {
+                self.payment.status = Status::NeedsReview { reason: reason.clone() };
+                vec![Effect::Emit(EventType::NeedsReview)]
             }
             Decision::Stop => {
                 self.payment.status = Status::Failed;

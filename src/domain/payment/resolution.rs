@@ -1,10 +1,11 @@
 //! Resolving by hand: what a person may say of an outcome that the gateway does not tell, and when it takes two of
 //! them (S1.12).
 
-use super::{Effect, Event, Payment, Step, next::Next, retriable::MOST_ATTEMPTS};
+use super::{Effect, Event, Payment, Step, next::Next};
 use crate::domain::{
     attempt::{Attempt, AttemptStatus},
     clock::Time,
+    decline::MOST_ATTEMPTS,
     event::EventType,
     payment::Status,
     table::{Open, Phase, Verdict, verdict},

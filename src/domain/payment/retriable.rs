@@ -3,12 +3,10 @@
 use super::Payment;
 use crate::domain::{
     attempt::AttemptStatus,
-    decline::{Class, Need, Policy},
+    clock::Time,
+    decline::{Class, MOST_ATTEMPTS, Need, Policy},
     table::{Kind, Verdict, verdict},
 };
-
-/// How many attempts a payment may have in all, a person's included (S3.3).
-pub(super) const MOST_ATTEMPTS: u32 = 15;
 
 /// Why there is no point in another attempt, and what there is a point in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +34,15 @@ pub enum NotRetriable {
          it is closed"
     )]
     Disputed,
+    #[error("the card's network, or the gateway, advised not to try again before {0}: try again then")]
+    TooEarly(Time),
     #[error("it had {MOST_ATTEMPTS} attempts, which is all that a payment may have: make a new payment")]
     TooMany,
 }
 
 impl Payment {
     /// Whether another attempt may begin because a person wants it.
-    pub fn retriable(&self, policy: &Policy) -> Result<(), NotRetriable> {
+    pub fn retriable(&self, policy: &Policy, now: Time) -> Result<(), NotRetriable> {
         if verdict(self.phase(), Kind::Retry) != Verdict::Hasten {
             return Err(NotRetriable::Status(self.status.name()));
         }
@@ -62,13 +62,17 @@ impl Payment {
         // A request that was refused never reached a network; what was wrong with it may be mended at the gateway.
         let declined = attempt.filter(|attempt| attempt.status != AttemptStatus::Rejected);
         let Some(decline) = declined.and_then(|attempt| attempt.decline.as_ref()) else { return Ok(()) };
-        match policy.class(decline, self.session.is_on()) {
+        // Whoever wants it, what was advised is not undercut (S3.4).
+        let advised = decline.decided_by.as_ref().and_then(|by| by.not_before);
+        let retriable = match policy.class(decline, self.session.is_on(), now) {
             Some(Class::Retry { .. } | Class::NeedCustomer { need: Need::UpdateMethod }) => Ok(()),
             Some(Class::NeedCustomer { need: Need::Authenticate }) => Err(NotRetriable::Authenticate),
             Some(Class::NeedCustomer { need: Need::NewMethod }) => {
                 Err(NotRetriable::NewMethod(decline.code.clone()))
             }
-            Some(Class::Stop) | None => Err(NotRetriable::Final(decline.code.clone())),
-        }
+            Some(Class::Stop | Class::Review) | None => Err(NotRetriable::Final(decline.code.clone())),
+        };
+        retriable?;
+        advised.filter(|at| *at > now).map_or(Ok(()), |at| Err(NotRetriable::TooEarly(at)))
     }
 }

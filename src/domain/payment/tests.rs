@@ -1,5 +1,6 @@
 //! What each verdict makes of a payment, exactly: its status, its jobs with their times, its events, its words.
 
+mod by_hand;
 mod contradictions;
 mod guards;
 mod payable;
@@ -41,7 +42,7 @@ pub(super) fn answer(charge: &str, outcome: Outcome) -> Answer {
 }
 
 pub(super) fn declined(code: &str) -> Outcome {
-    Outcome::Declined(Decline { code: code.to_owned(), network_code: None, advice: None, message: None })
+    Outcome::Declined(Decline::of(code))
 }
 
 /// The customer has to act, at an address.

@@ -1,6 +1,7 @@
 //! Stripe: one payment intent a payment, created and confirmed by the first attempt and confirmed again by
 //! each later one, so that no two attempts can both capture (S1.17).
 
+mod facts;
 mod listing;
 mod lookup;
 mod money;
@@ -19,6 +20,7 @@ use super::{
 use crate::domain::{
     attempt::ExchangeKind,
     clock::Time,
+    decline::Decline,
     payment::Payment,
     refund::{self as refunding, Refund},
 };
@@ -84,6 +86,7 @@ impl Stripe {
             ("limit", "100".to_owned()),
             ("created[gte]", first.timestamp().to_string()),
             ("created[lte]", last.timestamp().to_string()),
+            ("expand[]", "data.latest_charge".to_owned()),
         ];
         if let Some(customer) = &tried.payment.method.gateway_customer {
             query.push(("customer", customer.clone()));
@@ -153,7 +156,8 @@ impl Gateway for Stripe {
 
     fn query(&self, tried: Tried<'_>) -> Call {
         match &tried.payment.operation {
-            Some(intent) => get(format!("/v1/payment_intents/{intent}")),
+            // With its charge, which tells how a decline came about.
+            Some(intent) => get(format!("/v1/payment_intents/{intent}?expand%5B%5D=latest_charge")),
             None => self.list(tried, None),
         }
     }
@@ -166,6 +170,14 @@ impl Gateway for Stripe {
             }
             read::Looked::More(last) => Finding::More(self.list(tried, Some(&last))),
         }
+    }
+
+    fn query_charge(&self, charge: &str) -> Option<Call> {
+        Some(get(format!("/v1/charges/{charge}")))
+    }
+
+    fn complete_decline(&self, decline: &mut Decline, charge: &str, reply: &Reply) -> bool {
+        facts::complete(decline, charge, reply)
     }
 
     fn refund(&self, refund: &Refund) -> Result<Call, String> {

@@ -4,8 +4,9 @@ use super::{
     super::{
         Cancellation, Finding, Reply, Tried,
         classify::{Heard, Said},
+        text,
     },
-    REFERENCE, money,
+    REFERENCE, facts, money,
     webhook::is_id,
 };
 use crate::domain::{
@@ -28,8 +29,9 @@ struct Intent {
     currency: String,
     #[serde(default)]
     livemode: bool,
+    /// An id, or the charge itself where that was asked for.
     #[serde(default)]
-    latest_charge: Option<String>,
+    latest_charge: Value,
     /// Of many shapes, most of them for Stripe's own script: an unknown one must not make the intent unreadable.
     #[serde(default)]
     next_action: Value,
@@ -37,6 +39,26 @@ struct Intent {
     last_payment_error: Option<CardError>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
+}
+
+impl<'a> From<&'a CardError> for facts::Words<'a> {
+    fn from(error: &'a CardError) -> Self {
+        Self {
+            code: error.decline_code.as_deref().or(error.code.as_deref()),
+            network_code: error.network_decline_code.as_deref(),
+            advice: error.advice_code.as_deref(),
+            network_advice: error.network_advice_code.as_deref(),
+            message: error.message.as_deref(),
+            charge: error.charge.as_deref(),
+            method: &error.payment_method,
+        }
+    }
+}
+
+impl Intent {
+    fn charge(&self) -> Option<String> {
+        facts::id_of(&self.latest_charge)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +78,11 @@ struct CardError {
     network_decline_code: Option<String>,
     #[serde(default)]
     advice_code: Option<String>,
+    #[serde(default)]
+    network_advice_code: Option<String>,
+    /// The method that was declined, of many shapes.
+    #[serde(default)]
+    payment_method: Value,
     #[serde(default)]
     message: Option<String>,
     #[serde(default)]
@@ -81,9 +108,9 @@ pub(super) enum Looked {
 pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
     let error = error_of(reply);
     let said = match reply.status {
-        200..=299 => match serde_json::from_slice::<Intent>(&reply.body) {
-            Ok(intent) => confirmed(payment, &intent),
-            Err(_) => unreadable(reply, "pi_"),
+        200..=299 => match text::read::<Intent>(&reply.body) {
+            Some(intent) => confirmed(payment, &intent),
+            None => unreadable(reply, "pi_"),
         },
         402 => match error.as_ref().filter(|error| error.kind == "card_error") {
             Some(error) => Said::Result(declined(payment, error)),
@@ -145,7 +172,7 @@ pub(super) fn is_replayed(reply: &Reply) -> bool {
 }
 
 fn error_of(reply: &Reply) -> Option<CardError> {
-    serde_json::from_slice::<Failed>(&reply.body).ok().map(|failed| failed.error)
+    text::read::<Failed>(&reply.body).map(|failed| failed.error)
 }
 
 fn say(status: u16, error: Option<&CardError>, what: &str) -> String {
@@ -170,11 +197,16 @@ fn confirmed(payment: &Payment, intent: &Intent) -> Said<Answer> {
         "processing" => Said::Result(answer(intent, Outcome::Pending)),
         "requires_action" => Said::Result(answer(intent, acting(intent))),
         "requires_payment_method" => match decline_of(intent) {
-            Some(decline) => Said::Result(answer(intent, Outcome::Declined(decline))),
+            Some(decline) => {
+                let own = intent.last_payment_error.as_ref().and_then(|error| error.charge.as_deref());
+                let latest = || intent.charge().filter(|_| payment.operation.is_none());
+                let charge = own.map(text::id).or_else(latest);
+                Said::Result(Answer { charge, ..answer(intent, Outcome::Declined(decline)) })
+            }
             None => Said::Nothing(format!("the intent of {} was not confirmed", payment.id)),
         },
         other => Said::Unreadable {
-            operation: intent.id.clone(),
+            operation: text::id(&intent.id),
             why: format!("the intent of {} is {other}", payment.id),
         },
     }
@@ -186,7 +218,7 @@ pub(super) fn cancel(payment: &Payment, reply: &Reply) -> Cancellation {
     let error = error_of(reply);
     let refused = error.as_ref().is_some_and(|error| error.code.as_deref() == Some(UNEXPECTED_STATE));
     let intent = match reply.status {
-        200 => serde_json::from_slice::<Intent>(&reply.body).ok(),
+        200 => text::read::<Intent>(&reply.body),
         400 if refused => error.as_ref().and_then(|error| error.payment_intent.as_deref().cloned()),
         _ => None,
     };
@@ -213,12 +245,12 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
         return nothing("the question was not answered");
     }
     if tried.payment.operation.is_some() {
-        return match serde_json::from_slice::<Intent>(&reply.body) {
-            Ok(intent) => Looked::Found(found(tried, &intent)),
-            Err(_) => nothing("the answer cannot be read"),
+        return match text::read::<Intent>(&reply.body) {
+            Some(intent) => Looked::Found(found(tried, &intent)),
+            None => nothing("the answer cannot be read"),
         };
     }
-    let Ok(page) = serde_json::from_slice::<List>(&reply.body) else {
+    let Some(page) = text::read::<List>(&reply.body) else {
         return nothing("the answer cannot be read");
     };
     let ours = tried.payment.id.to_string();
@@ -249,11 +281,15 @@ fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
             Some(_)
                 if tried.n > 1
                     && !was_acting(tried)
-                    && intent.latest_charge.as_deref() == tried.earlier_charge =>
+                    && intent.charge().as_deref() == tried.earlier_charge =>
             {
                 Finding::Absent
             }
-            Some(decline) => Finding::Answered(answer(intent, Outcome::Declined(decline))),
+            Some(decline) => {
+                // Who fails to authenticate leaves no charge, and the intent names the one before (S1.17).
+                let charge = intent.charge().filter(|charge| Some(charge.as_str()) != tried.earlier_charge);
+                Finding::Answered(Answer { charge, ..answer(intent, Outcome::Declined(decline)) })
+            }
             None => unconfirmed(tried),
         },
         "requires_confirmation" => unconfirmed(tried),
@@ -291,8 +327,8 @@ fn is_address(url: &str) -> bool {
 fn answer(intent: &Intent, outcome: Outcome) -> Answer {
     let amount = if outcome == Outcome::Succeeded { intent.amount_received } else { intent.amount };
     Answer {
-        operation: Some(intent.id.clone()),
-        charge: intent.latest_charge.clone(),
+        operation: Some(text::id(&intent.id)),
+        charge: intent.charge(),
         amount: Some(money::named(amount, &intent.currency)),
         outcome,
     }
@@ -301,13 +337,12 @@ fn answer(intent: &Intent, outcome: Outcome) -> Answer {
 fn declined(payment: &Payment, error: &CardError) -> Answer {
     let intent = error.payment_intent.as_deref();
     // An intent that is kept from an earlier attempt still names that one's charge (S1.17).
-    let latest =
-        || intent.filter(|_| payment.operation.is_none()).and_then(|intent| intent.latest_charge.clone());
+    let latest = || intent.filter(|_| payment.operation.is_none()).and_then(Intent::charge);
     Answer {
-        operation: intent.map(|intent| intent.id.clone()),
-        charge: error.charge.clone().or_else(latest),
+        operation: intent.map(|intent| text::id(&intent.id)),
+        charge: error.charge.as_deref().map(text::id).or_else(latest),
         amount: intent.map(|intent| money::named(intent.amount, &intent.currency)),
-        outcome: Outcome::Declined(decline(error)),
+        outcome: Outcome::Declined(facts::decline(&error.into(), &Value::Null)),
     }
 }
 
@@ -320,17 +355,8 @@ pub(super) fn plain(message: &str) -> String {
 }
 
 fn decline_of(intent: &Intent) -> Option<Decline> {
-    intent.last_payment_error.as_ref().map(decline)
-}
-
-fn decline(error: &CardError) -> Decline {
-    let code = error.decline_code.as_ref().or(error.code.as_ref());
-    Decline {
-        code: code.cloned().unwrap_or_else(|| "card_declined".to_owned()),
-        network_code: error.network_decline_code.clone(),
-        advice: error.advice_code.clone(),
-        message: error.message.as_deref().map(plain),
-    }
+    let error = intent.last_payment_error.as_ref()?;
+    Some(facts::decline(&error.into(), &intent.latest_charge))
 }
 
 /// The id of the account that a key is of.
@@ -339,14 +365,13 @@ pub(super) fn identity(reply: &Reply) -> Option<String> {
     struct Owner {
         id: String,
     }
-    let owner: Option<Owner> =
-        serde_json::from_slice(&reply.body).ok().filter(|_: &Owner| reply.status == 200);
-    owner.map(|owner| plain(&owner.id)).filter(|id| !id.is_empty())
+    let owner = text::read::<Owner>(&reply.body).filter(|owner| reply.status == 200 && !owner.id.is_empty());
+    owner.map(|owner| text::id(&owner.id))
 }
 
 /// Ids, statuses and codes.
 pub(super) fn redact(reply: &Reply) -> Option<String> {
-    let body: Value = serde_json::from_slice(&reply.body).ok()?;
+    let body: Value = text::read(&reply.body)?;
     let pick = |from: &Value, names: &[&str]| -> serde_json::Map<String, Value> {
         let kept = names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(*name)?.clone())));
         kept.filter(|(_, value)| !value.is_null() && !value.is_object() && !value.is_array()).collect()
@@ -356,12 +381,20 @@ pub(super) fn redact(reply: &Reply) -> Option<String> {
         &["id", "object", "status", "amount", "amount_received", "currency", "latest_charge", "has_more"],
     );
     if let Some(error) = body.get("error") {
-        let names =
-            ["type", "code", "decline_code", "network_decline_code", "advice_code", "charge", "param"];
+        let names = [
+            "type",
+            "code",
+            "decline_code",
+            "network_decline_code",
+            "advice_code",
+            "network_advice_code",
+            "charge",
+            "param",
+        ];
         kept.insert("error".to_owned(), pick(error, &names).into());
     }
     if let Some(request) = reply.headers.get("request-id") {
-        kept.insert("request_id".to_owned(), request.clone().into());
+        kept.insert("request_id".to_owned(), text::fit(request.clone()).into());
     }
     if reply.headers.contains_key("idempotent-replayed") {
         kept.insert("replayed".to_owned(), true.into());

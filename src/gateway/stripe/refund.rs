@@ -4,6 +4,7 @@ use super::{
     super::{
         Call, Finding, Reply,
         classify::{Heard, Said},
+        text,
     },
     form, get, listing, money,
     read::{is_replayed, unexecuted, unreadable},
@@ -62,9 +63,9 @@ pub(super) fn order(refund: &Refund, key: String) -> Result<Call, String> {
 /// Says in our words what the answer to an order says.
 pub(super) fn read(reply: &Reply) -> Heard<Answer> {
     let said = match reply.status {
-        200..=299 => match serde_json::from_slice::<Object>(&reply.body) {
-            Ok(object) => Said::Result(answer(&object)),
-            Err(_) => unreadable(reply, "re_"),
+        200..=299 => match text::read::<Object>(&reply.body) {
+            Some(object) => Said::Result(answer(&object)),
+            None => unreadable(reply, "re_"),
         },
         _ => unexecuted(reply),
     };
@@ -86,12 +87,12 @@ pub(super) fn find(refund: &Refund, call: &Call, reply: &Reply) -> Finding<Answe
         return nothing("the question was not answered");
     }
     if refund.operation.is_some() {
-        return match serde_json::from_slice::<Object>(&reply.body) {
-            Ok(object) => Finding::Answered(answer(&object)),
-            Err(_) => nothing("the answer cannot be read"),
+        return match text::read::<Object>(&reply.body) {
+            Some(object) => Finding::Answered(answer(&object)),
+            None => nothing("the answer cannot be read"),
         };
     }
-    let Ok(page) = serde_json::from_slice::<List>(&reply.body) else {
+    let Some(page) = text::read::<List>(&reply.body) else {
         return nothing("the answer cannot be read");
     };
     let ours = refund.id.to_string();
@@ -107,5 +108,5 @@ pub(super) fn find(refund: &Refund, call: &Call, reply: &Reply) -> Finding<Answe
 fn answer(object: &Object) -> Answer {
     let outcome = listing::outcome(object.status.as_deref(), object.failure_reason.as_deref());
     let amount = Some(money::named(object.amount, &object.currency));
-    Answer { operation: Some(object.id.clone()), amount, outcome }
+    Answer { operation: Some(text::id(&object.id)), amount, outcome }
 }

@@ -59,7 +59,8 @@ impl Work<'_> {
     /// Whether what a person wants makes sense, with the reason where it does not.
     pub(super) fn check(&self, before: &Payment, event: &Event, beside: &Beside) -> Result<(), CommitError> {
         if let Event::Retry { .. } = event {
-            before.retriable(&self.context.plan.declines)?;
+            let now = self.context.clock.now(before.livemode);
+            before.retriable(&self.context.plan.declines, now)?;
         }
         if let Event::Edit(edit) = event {
             before.editable(edit)?;

@@ -26,8 +26,8 @@ use dunlin::{
     domain::{
         attempt::{Answer, ExchangeKind, Outcome},
         clock::Clock,
-        decline::Decline,
-        payment::{Event, Method, MethodKind, Payment, Start, Status},
+        decline::{CardFacts, Decline},
+        payment::{ByHand, Event, Method, MethodKind, Payment, Start, Status},
         session::Session,
     },
     failpoint::{CommitFault, Failpoints, Point, Visit},
@@ -108,6 +108,7 @@ impl Bench {
             operation: None,
             attempt: None,
             declines: 0,
+            by_hand: ByHand::default(),
             resolution: None,
             failure: None,
             refunded: 0,

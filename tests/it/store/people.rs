@@ -50,12 +50,7 @@ impl Bench {
     /// A payment that a decline has put off.
     async fn retrying(&self) -> Payment {
         let payment = self.sending().await;
-        let declined = Decline {
-            code: "insufficient_funds".to_owned(),
-            network_code: None,
-            advice: None,
-            message: None,
-        };
+        let declined = Decline::of("insufficient_funds");
         let declined = answered("ch_1", Outcome::Declined(declined));
         let lease = self.claim_one().await.lease;
         let change = Change { job: Some((lease, JobEnd::Done)), ..self.event(payment.id, declined) };

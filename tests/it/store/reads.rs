@@ -49,6 +49,9 @@ async fn a_payment_comes_back_as_it_was_to_the_microsecond(database: Database) {
         network_code: Some("51".to_owned()),
         advice: Some("try_again_later".to_owned()),
         message: Some("keine Deckung".to_owned()),
+        network_advice: Some("24".into()),
+        card: Some(CardFacts { brand: Some("visa".to_owned()), ..CardFacts::default() }.into()),
+        ..Decline::default()
     };
     let event = bench.event(payment.id, answered("ch_1", Outcome::Declined(decline)));
     let declined = bench.store.commit(event).await.unwrap().payment.unwrap();

@@ -89,5 +89,7 @@ fn no_funds() -> Outcome {
         network_code: Some("51".to_owned()),
         advice: Some("try_again_later".to_owned()),
         message: Some("no funds".to_owned()),
+        gateway: Some("stripe".into()),
+        ..Decline::default()
     })
 }

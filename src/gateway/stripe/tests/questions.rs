@@ -23,7 +23,7 @@ fn an_intent_that_is_known_is_asked_for_by_its_id() {
 
     assert_eq!(
         (call.kind, call.method, call.path.as_str()),
-        (ExchangeKind::Query, "GET", "/v1/payment_intents/pi_1")
+        (ExchangeKind::Query, "GET", "/v1/payment_intents/pi_1?expand%5B%5D=latest_charge")
     );
     assert_eq!(call.idempotency_key, None);
     let succeeded = Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded));
