@@ -42,6 +42,8 @@ pub(crate) enum Key {
     Faulted { at: i64 },
     /// A 500 is stored; nothing was executed.
     Failed { at: i64, fingerprint: String },
+    /// The execution refused it, in these words.
+    Refused { at: i64, fingerprint: String, status: u16, body: String },
     Answered {
         at: i64,
         /// Until then another request under it counts as running.
@@ -105,6 +107,10 @@ impl Account {
         self.keys.insert(key, Key::Failed { at, fingerprint });
     }
 
+    pub(crate) fn refuse(&mut self, key: String, refused: Key) {
+        self.keys.insert(key, refused);
+    }
+
     pub(crate) fn answer(&mut self, answered: Answered, at: i64, object: Object, twist: Option<Twist>) {
         let Answered { key, fingerprint, ending, body } = answered;
         let answer = Stored { fingerprint, ending, object, body };
@@ -127,7 +133,10 @@ impl Account {
 impl Key {
     fn at(&self) -> i64 {
         match self {
-            Self::Faulted { at } | Self::Failed { at, .. } | Self::Answered { at, .. } => *at,
+            Self::Faulted { at }
+            | Self::Failed { at, .. }
+            | Self::Refused { at, .. }
+            | Self::Answered { at, .. } => *at,
         }
     }
 }

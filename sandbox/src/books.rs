@@ -1,7 +1,7 @@
 //! The books are the bank's whole memory: accounts, the ledger, and what is still to happen.
 
 use crate::{
-    account::Account,
+    account::{Account, Key},
     auth::AccountId,
     charge::ChargeState,
     clock::Clock,
@@ -102,6 +102,7 @@ impl Books {
             | Entry::Clock { .. }
             | Entry::Fault { .. }
             | Entry::Failed { .. }
+            | Entry::Refused { .. }
             | Entry::Closed { .. } => {
                 return Ok(());
             }
@@ -164,6 +165,10 @@ impl Books {
             Entry::Failed { account, key, fingerprint, at } => {
                 self.clock.reach(at);
                 self.accounts.entry(account.id).or_default().fail(key, fingerprint, at);
+            }
+            Entry::Refused { account, key, fingerprint, at, status, body } => {
+                self.clock.reach(at);
+                self.accounts.entry(account.id).or_default().refuse(key, Key::Refused { at, fingerprint, status, body });
             }
             Entry::Executed(executed) => self.execute(*executed),
             Entry::Closed { delivery } => self.outbox.close(delivery),

@@ -64,8 +64,59 @@ impl Damage {
             }
             Self::Truncated => reply.body.truncate(reply.body.len() / 2),
             Self::WrongCurrency => exchange_currency(&mut reply),
+            Self::Nul => change_texts(&mut reply, |text| format!("{text}\u{0}")),
+            Self::Endless => change_texts(&mut reply, |text| format!("{text}{}", "x".repeat(9000))),
+            Self::SeenCharge => change_charges(&mut reply),
         }
         Outcome::Reply(reply)
+    }
+}
+
+/// The fields whose texts a caller keeps, but for the statuses and the metadata that it could do nothing without.
+const KEPT: [&str; 9] = [
+    "charge",
+    "code",
+    "decline_code",
+    "advice_code",
+    "network_advice_code",
+    "network_decline_code",
+    "latest_charge",
+    "message",
+    "failure_reason",
+];
+
+fn change_texts(reply: &mut Reply, change: fn(&str) -> String) {
+    change_fields(reply, &|name, text| KEPT.contains(&name).then(|| change(text)));
+}
+
+/// The charge that all answers name then.
+const SEEN: &str = "ch_seen_before";
+
+fn change_charges(reply: &mut Reply) {
+    let is_charge = |name: &str| ["charge", "latest_charge"].contains(&name);
+    change_fields(reply, &|name, _| is_charge(name).then(|| SEEN.to_owned()));
+}
+
+fn change_fields(reply: &mut Reply, change: &dyn Fn(&str, &str) -> Option<String>) {
+    let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { return };
+    walk(&mut body, change);
+    if let Ok(changed) = serde_json::to_vec(&body) {
+        reply.body = changed;
+    }
+}
+
+fn walk(value: &mut Value, change: &dyn Fn(&str, &str) -> Option<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field.as_str().and_then(|text| change(name, text)) {
+                    Some(changed) => *field = changed.into(),
+                    None => walk(field, change),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Decline {
     AuthenticationRequired,
+    /// By the gateway itself; no network has seen it.
+    Blocked,
+    /// The same, and only its outcome says so.
+    BlockedSilently,
     CardVelocityExceeded,
     DoNotHonor,
     ExpiredCard,
@@ -43,12 +47,24 @@ const CHECK: Option<&str> = Some("confirm_card_data");
 const DECLINED: &str = "Your card was declined.";
 
 impl Decline {
+    /// Whether it never came to a network (docs.stripe.com/declines#blocked-payments).
+    pub(crate) fn is_blocked(self) -> bool {
+        matches!(self, Self::Blocked | Self::BlockedSilently)
+    }
+
+    /// Whether there is a charge of it: a demand for authentication comes before one.
+    pub(crate) fn has_charge(self) -> bool {
+        self != Self::AuthenticationRequired
+    }
+
     pub(crate) fn wording(self) -> Wording {
         match self {
             Self::AuthenticationRequired => {
                 let message = "Your card was declined. This transaction requires authentication.";
                 plain("authentication_required", message).reason("authentication_required")
             }
+            Self::Blocked => declined("fraudulent", DECLINED),
+            Self::BlockedSilently => declined("generic_decline", DECLINED),
             Self::CardVelocityExceeded => {
                 let message = "Your card was declined for making repeated attempts too frequently or exceeding \
                                its amount limit.";

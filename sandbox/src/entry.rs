@@ -26,6 +26,15 @@ pub(crate) enum Entry {
         fingerprint: String,
         at: i64,
     },
+    /// The execution refused it: nothing was done, and the refusal is stored under this key.
+    Refused {
+        account: AccountId,
+        key: String,
+        fingerprint: String,
+        at: i64,
+        status: u16,
+        body: String,
+    },
     Executed(Box<Executed>),
     /// An event reached its endpoint, or never will.
     Closed {

@@ -15,7 +15,7 @@ use crate::{
     problem::Problem,
     route::Write,
     turn::{self, Asker, Turn},
-    view,
+    version, view,
 };
 use std::time::Duration;
 
@@ -51,7 +51,24 @@ pub(crate) fn run(
         key: asked.as_ref().map(|asked| asked.key.as_str()),
         host: request.header("host"),
     };
-    let mut turn = turn::turn(who, write, form)?;
+    version::hold(request, write, form)?;
+    let mut turn = match turn::turn(who, write, form) {
+        Ok(turn) => turn,
+        Err(problem) if problem.is_executed() => {
+            let reply = problem.reply();
+            let (status, body) = (reply.status, String::from_utf8_lossy(&reply.body).into_owned());
+            let entry = asked.map(|Asked { key, fingerprint }| Entry::Refused {
+                account,
+                key,
+                fingerprint,
+                at,
+                status,
+                body,
+            });
+            return refuse(desk, Outcome::Reply(reply), entry);
+        }
+        Err(problem) => return Err(problem),
+    };
     let fault = desk.trouble.twist().map(Fault::Within).or(turn.fault);
     match fault {
         Some(Fault::Instead(refusal)) if is_first => {
@@ -87,6 +104,9 @@ fn stored(asked: &Asked, known: &Key, at: i64) -> Result<Option<Reply>, Problem>
     let (fingerprint, reply) = match known {
         Key::Faulted { .. } => return Ok(None),
         Key::Failed { fingerprint, .. } => (fingerprint, failure()),
+        Key::Refused { fingerprint, status, body, .. } => {
+            (fingerprint, Reply::text(*status, body.clone().into_bytes()))
+        }
         Key::Answered { busy_until, .. } if *busy_until > at => return Err(Problem::key_in_use(&asked.key)),
         Key::Answered { answer, .. } => (&answer.fingerprint, again(answer)),
     };

@@ -76,10 +76,16 @@ pub(crate) enum Damage {
     Drip(Duration),
     /// The currency is another one.
     WrongCurrency,
+    /// Ids, codes and messages hold a NUL.
+    Nul,
+    /// Ids, codes and messages are longer than anybody expects.
+    Endless,
+    /// The charge is one that was seen before, whoever asks.
+    SeenCharge,
 }
 
 /// The faults that have no number, by name.
-const PLAIN: [(&str, Fault); 23] = [
+const PLAIN: [(&str, Fault); 26] = [
     ("cut_before", Fault::Instead(Refusal::Cut)),
     ("reset_before", Fault::Instead(Refusal::Reset)),
     ("error_before", Fault::Instead(Refusal::Error)),
@@ -103,6 +109,9 @@ const PLAIN: [(&str, Fault); 23] = [
     ("truncated", Fault::After(Damage::Truncated)),
     ("torn", Fault::After(Damage::Torn)),
     ("wrong_currency", Fault::After(Damage::WrongCurrency)),
+    ("nul_texts", Fault::After(Damage::Nul)),
+    ("endless_texts", Fault::After(Damage::Endless)),
+    ("seen_charge", Fault::After(Damage::SeenCharge)),
 ];
 
 const MAX_MS: u64 = 600_000;

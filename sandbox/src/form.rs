@@ -73,6 +73,11 @@ impl Form {
         Ok(())
     }
 
+    /// Whether the name stands there, in whatever way.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name)
+    }
+
     /// The last value given for a name.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().rev().filter(|field| field.name == name && field.inner.is_none());

@@ -25,6 +25,8 @@ pub(crate) enum Owner {
     Customer(String),
     /// Was detached; it may not be used again.
     Gone,
+    /// Was used while it was attached to nobody; it may not be used again.
+    Spent,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -40,7 +42,7 @@ impl KeptMethod {
     pub(crate) fn customer(&self) -> Option<&str> {
         match &self.owner {
             Owner::Customer(customer) => Some(customer),
-            Owner::Nobody | Owner::Gone => None,
+            Owner::Nobody | Owner::Gone | Owner::Spent => None,
         }
     }
 }

@@ -62,6 +62,7 @@ fn own(name: &str) -> Option<Behaviour> {
             let verdict = Verdict::Decline(Decline::InsufficientFunds);
             fault("cut_after").map(|behaviour| Behaviour { verdict, ..behaviour })
         }
+        "blocked" => Some(Behaviour { verdict: Verdict::Decline(Decline::BlockedSilently), fault: None }),
         _ => match name.strip_prefix("slow_") {
             Some(ms) => fault(&format!("late_{ms}")),
             None => counted(name).or_else(|| fault(name)),

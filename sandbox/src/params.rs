@@ -34,6 +34,7 @@ pub(crate) struct Create {
 }
 
 const CREATE: &[(&str, Shape)] = &[
+    ("allowed_payment_method_types", Shape::List),
     ("amount", Shape::One),
     ("automatic_payment_methods", Shape::Keys(&["allow_redirects", "enabled"])),
     ("capture_method", Shape::One),
@@ -246,11 +247,13 @@ fn currency(form: &Form) -> Result<String, Problem> {
 
 /// The types of payment methods that are taken; none named, and the currency decides.
 pub(crate) fn types(form: &Form) -> Result<Vec<Kind>, Problem> {
-    let kind = |name: &str| {
-        let message = format!("Invalid payment_method_types: {name}");
-        Kind::named(name).ok_or_else(|| Problem::wrong("payment_method_types", message))
-    };
-    form.inner("payment_method_types").map(|(_, name)| kind(name)).collect()
+    let named = ["payment_method_types", "allowed_payment_method_types"].into_iter().flat_map(|parameter| {
+        form.inner(parameter).map(move |(_, name)| {
+            let message = format!("Invalid {parameter}: {name}");
+            Kind::named(name).ok_or_else(|| Problem::wrong(parameter, message))
+        })
+    });
+    named.collect()
 }
 
 /// Where a customer is sent back to, also into an app: `shop://back`.

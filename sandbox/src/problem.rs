@@ -23,6 +23,8 @@ pub(crate) struct Problem {
     decline: Option<Decline>,
     /// What the caller is told about sending it again.
     retry: Option<&'static str>,
+    /// It came out of the execution, so that it is stored under the key.
+    executed: bool,
 }
 
 #[derive(Serialize)]
@@ -81,7 +83,17 @@ impl Problem {
             setup: None,
             decline: None,
             retry: None,
+            executed: false,
         }
+    }
+
+    /// The same, out of the execution.
+    pub(crate) fn executed(self) -> Self {
+        Self { executed: true, ..self }
+    }
+
+    pub(crate) fn is_executed(&self) -> bool {
+        self.executed
     }
 
     pub(crate) fn unauthorized(message: &str) -> Self {

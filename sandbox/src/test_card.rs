@@ -50,7 +50,8 @@ fn declined(name: &str) -> Option<Decline> {
 fn blocked(name: &str) -> Option<Decline> {
     Some(match name {
         "chargeCustomerFail" => Decline::Generic,
-        "chargeDeclinedFraudulent" | "radarBlock" | "riskLevelHighest" => Decline::Fraudulent,
+        "chargeDeclinedFraudulent" => Decline::Fraudulent,
+        "radarBlock" | "riskLevelHighest" => Decline::Blocked,
         _ => return None,
     })
 }

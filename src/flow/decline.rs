@@ -1,7 +1,10 @@
 //! Declines: what a decline's error leaves out is asked of the gateway before it is decided on.
 
-use super::exchange::Talk;
-use crate::domain::attempt::{Answer, Outcome};
+use super::{exchange::Talk, verdict::Ended};
+use crate::domain::{
+    attempt::{Answer, Outcome},
+    exchange_result::ExchangeResult,
+};
 
 impl Talk<'_> {
     /// Asks for the declined charge, where its facts would decide. Whatever comes of that, the answer stands: it is not lost
@@ -21,7 +24,8 @@ impl Talk<'_> {
                         .is_ok_and(|reply| self.account.gateway.complete_decline(decline, charge, reply));
                     let verdict =
                         if told { "the charge's outcome" } else { "nothing of the charge's outcome" };
-                    let closing = self.flows.closing(self.account, &exchange, &reply, verdict.to_owned());
+                    let ended = Ended::new(ExchangeResult::NoAnswer, verdict);
+                    let closing = self.flows.closing(self.account, &exchange, &reply, ended);
                     self.flows.keep(closing).await.map(|()| told)
                 }
                 Ok(None) => Ok(false),

@@ -144,8 +144,12 @@ fn conclude(asker: Asker<'_>, intent: &Intent, attempt: u32, method: &Method, de
             (status, Some(charge(ChargeState::Pending, intent.facts.amount)), Ending::Done)
         }
         Decision::Fail(cause) => {
-            let charge = (cause != Cause::Unauthenticated)
-                .then(|| charge(ChargeState::Failed(cause), intent.facts.amount));
+            let has_charge = match cause {
+                Cause::Declined(decline) => decline.has_charge(),
+                Cause::Unauthenticated => false,
+                Cause::Returned(_) => true,
+            };
+            let charge = has_charge.then(|| charge(ChargeState::Failed(cause), intent.facts.amount));
             let failure = Failure {
                 cause,
                 charge: charge.as_ref().map(|charge| charge.id.clone()),
@@ -154,6 +158,8 @@ fn conclude(asker: Asker<'_>, intent: &Intent, attempt: u32, method: &Method, de
             (Status::RequiresPaymentMethod { failure: Some(failure) }, charge, Ending::Declined)
         }
     };
+    // What is kept belongs to somebody, and what belongs to nobody is spent by this.
+    let kept = kept.or_else(|| asker.spend(method));
     Turn { ending, ..Turn::done(intent.next(attempt, status)).with(charge).with(kept) }
 }
 

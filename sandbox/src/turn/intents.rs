@@ -15,6 +15,10 @@ use std::sync::Arc;
 
 pub(super) fn create(asker: Asker<'_>, form: &Form) -> Result<Turn, Problem> {
     let wanted = Create::read(form)?;
+    created(asker, wanted).map_err(Problem::executed)
+}
+
+fn created(asker: Asker<'_>, wanted: Create) -> Result<Turn, Problem> {
     asker.check_customer(wanted.customer.as_deref())?;
     let id = mint::intent(asker.books.salt(), asker.books.intents());
     let facts = Facts {
@@ -58,7 +62,7 @@ pub(super) fn update(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Pr
 }
 
 pub(super) fn confirm(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Problem> {
-    confirm_as(asker, id, Confirm::read(form)?)
+    confirm_as(asker, id, Confirm::read(form)?).map_err(Problem::executed)
 }
 
 pub(super) fn confirm_as(asker: Asker<'_>, id: &str, how: Confirm) -> Result<Turn, Problem> {
@@ -86,7 +90,12 @@ pub(super) fn confirm_as(asker: Asker<'_>, id: &str, how: Confirm) -> Result<Tur
 }
 
 pub(super) fn cancel(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Problem> {
-    let (intent, reason) = (find(asker, id)?, params::cancellation_reason(form)?);
+    let reason = params::cancellation_reason(form)?;
+    canceled(asker, id, reason).map_err(Problem::executed)
+}
+
+fn canceled(asker: Asker<'_>, id: &str, reason: Option<String>) -> Result<Turn, Problem> {
+    let intent = find(asker, id)?;
     if !intent.status.is_open() {
         return Err(closed("cancel", intent));
     }

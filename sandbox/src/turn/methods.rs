@@ -76,12 +76,7 @@ pub(super) fn attach(asker: Asker<'_>, id: &str, form: &Form) -> Result<Turn, Pr
                     "The payment method you provided has already been attached to a customer.",
                 ));
             }
-            Owner::Gone => {
-                return Err(Problem::invalid(
-                    "This PaymentMethod was previously used without being attached to a Customer or was detached \
-                     from a Customer, and may not be used again.",
-                ));
-            }
+            Owner::Gone | Owner::Spent => return Err(Problem::invalid(USED)),
         },
     };
     Ok(Turn::done(method))
@@ -114,6 +109,13 @@ pub(super) fn of_another(customer: Option<&str>) -> Problem {
             Some(_) => "The PaymentMethod you provided does not belong to the customer of the request.",
         },
     )
+}
+
+const USED: &str = "This PaymentMethod was previously used without being attached to a Customer or was detached from a \
+                    Customer, and may not be used again.";
+
+pub(super) fn spent() -> Problem {
+    Problem::wrong("payment_method", USED)
 }
 
 pub(super) fn gone() -> Problem {

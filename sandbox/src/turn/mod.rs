@@ -156,6 +156,7 @@ impl Asker<'_> {
             Owner::Customer(owner) if customer == Some(owner) => {}
             Owner::Customer(_) => return Err(methods::of_another(customer)),
             Owner::Gone => return Err(methods::gone()),
+            Owner::Spent => return Err(methods::spent()),
         }
         Ok(Method { id: id.to_owned(), token: kept.token.clone(), behaviour: behaviour(&kept.token)? })
     }
@@ -168,6 +169,13 @@ impl Asker<'_> {
             Some(kept) => Some(KeptMethod { owner, ..KeptMethod::clone(kept) }),
             None => Some(self.new_method(&method.token, owner)),
         }
+    }
+
+    /// A method of nobody's is spent by one use; a test token is another method each time.
+    fn spend(&self, method: &Method) -> Option<KeptMethod> {
+        let kept = self.own()?.methods.find(&method.id)?;
+        (kept.owner == Owner::Nobody)
+            .then(|| KeptMethod { owner: Owner::Spent, ..KeptMethod::clone(kept) })
     }
 
     fn new_method(&self, token: &str, owner: Owner) -> KeptMethod {

@@ -32,7 +32,9 @@ pub(super) fn create(asker: Asker<'_>, form: &Form) -> Result<Turn, Problem> {
             format!("Invalid reason: must be one of {}; got {other}", REASONS.join(", ")),
         ));
     }
-    refunded(asker, charge(asker, form)?, amount, reason, params::metadata(form)?)
+    let metadata = params::metadata(form)?;
+    let charge = charge(asker, form).map_err(Problem::executed)?;
+    refunded(asker, charge, amount, reason, metadata).map_err(Problem::executed)
 }
 
 /// A refund of a charge, as far as there is anything to give back.

@@ -13,6 +13,7 @@ use crate::{
 use std::sync::Arc;
 
 const CREATE: &[(&str, Shape)] = &[
+    ("allowed_payment_method_types", Shape::List),
     ("automatic_payment_methods", Shape::Keys(&["allow_redirects", "enabled"])),
     ("confirm", Shape::One),
     ("customer", Shape::One),

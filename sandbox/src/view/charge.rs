@@ -89,6 +89,11 @@ fn outcome(charge: &Charge, failed: Option<&Value>) -> Value {
     });
     match (charge.state, failed) {
         (ChargeState::Succeeded, _) if debit::kind(&charge.token) == Kind::Card => approved,
+        (ChargeState::Failed(Cause::Declined(decline)), _) if decline.is_blocked() => json!({
+            "advice_code": null, "network_advice_code": null, "network_decline_code": null,
+            "network_status": "not_sent_to_network", "reason": "highest_risk_level", "risk_level": "highest",
+            "seller_message": "The gateway blocked this payment as too risky.", "type": "blocked",
+        }),
         (ChargeState::Failed(Cause::Declined(_)), Some(words)) => {
             let reason = words.get("decline_code").or_else(|| words.get("code"));
             json!({

@@ -7,6 +7,7 @@ use crate::{
     intent::Usage,
     kept_method::KeptMethod,
     kind::Kind,
+    method::Behaviour,
     mint,
     setup::{Setup, SetupStatus},
 };
@@ -44,9 +45,13 @@ pub(crate) fn method(method: &KeptMethod) -> Value {
     })
 }
 
-/// A method of which only the name is known.
+/// The method that an error names; a card that was kept is told from its token elsewhere.
 pub(crate) fn named_method(id: &str, kind: Kind) -> Value {
-    json!({ "id": id, "object": "payment_method", "type": kind.name() })
+    let mut method = json!({ "id": id, "object": "payment_method", "type": kind.name() });
+    if kind == Kind::Card && Behaviour::of(id).is_some() {
+        method["card"] = details(id, kind);
+    }
+    method
 }
 
 /// What can be told of a card or an account.
@@ -64,7 +69,7 @@ pub(super) fn details(token: &str, kind: Kind) -> Value {
                 "brand": brand,
                 "checks": { "address_line1_check": null, "address_postal_code_check": null, "cvc_check": "pass" },
                 "country": "US", "exp_month": 12, "exp_year": 2040, "fingerprint": mint::likeness(token),
-                "funding": "credit", "last4": last4,
+                "funding": "credit", "last4": last4, "network": brand,
             })
         }
         Kind::SepaDebit => json!({
