@@ -168,7 +168,10 @@ impl Books {
             }
             Entry::Refused { account, key, fingerprint, at, status, body } => {
                 self.clock.reach(at);
-                self.accounts.entry(account.id).or_default().refuse(key, Key::Refused { at, fingerprint, status, body });
+                self.accounts
+                    .entry(account.id)
+                    .or_default()
+                    .refuse(key, Key::Refused { at, fingerprint, status, body });
             }
             Entry::Executed(executed) => self.execute(*executed),
             Entry::Closed { delivery } => self.outbox.close(delivery),

@@ -89,12 +89,14 @@ fn change_texts(reply: &mut Reply, change: fn(&str) -> String) {
     change_fields(reply, &|name, text| KEPT.contains(&name).then(|| change(text)));
 }
 
-/// The charge that all answers name then.
+/// The charge, and the refund, that all answers name then.
 const SEEN: &str = "ch_seen_before";
 
 fn change_charges(reply: &mut Reply) {
     let is_charge = |name: &str| ["charge", "latest_charge"].contains(&name);
-    change_fields(reply, &|name, _| is_charge(name).then(|| SEEN.to_owned()));
+    let is_own =
+        |name: &str, text: &str| name == "id" && ["ch_", "re_"].iter().any(|prefix| text.starts_with(prefix));
+    change_fields(reply, &|name, text| (is_charge(name) || is_own(name, text)).then(|| SEEN.to_owned()));
 }
 
 fn change_fields(reply: &mut Reply, change: &dyn Fn(&str, &str) -> Option<String>) {

@@ -59,11 +59,7 @@ pub(crate) fn spoken(request: &Request) -> &str {
 pub(crate) fn hold(request: &Request, write: Write<'_>, form: &Form) -> Result<(), Problem> {
     let is_intent = matches!(
         write,
-        Write::Create
-            | Write::Update(_)
-            | Write::Confirm(_)
-            | Write::CreateSetup
-            | Write::ConfirmSetup(_)
+        Write::Create | Write::Update(_) | Write::Confirm(_) | Write::CreateSetup | Write::ConfirmSetup(_)
     );
     if !is_intent {
         return Ok(());
@@ -73,7 +69,11 @@ pub(crate) fn hold(request: &Request, write: Write<'_>, form: &Form) -> Result<(
     if (version >= date || version == preview) && form.has("payment_method_types") {
         let message = "Specifying payment method types on the server with `payment_method_types` is no longer supported. \
                        Use `allowed_payment_method_types`, or remove it for dynamic payment methods.";
-        return Err(Problem::parameter("payment_method_types_no_longer_supported", "payment_method_types", message));
+        return Err(Problem::parameter(
+            "payment_method_types_no_longer_supported",
+            "payment_method_types",
+            message,
+        ));
     }
     if !form.has("allowed_payment_method_types") {
         return Ok(());

@@ -56,6 +56,8 @@ pub enum Kind {
     /// The gateway has canceled what an attempt that is over had left payable.
     Withdrawn,
     Review,
+    /// What the gateway says cannot be, beside what is on record.
+    Contradicted,
     Retry,
     Process,
     Edit,
@@ -156,7 +158,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -170,6 +172,7 @@ impl Kind {
         Self::Canceled,
         Self::Withdrawn,
         Self::Review,
+        Self::Contradicted,
         Self::Retry,
         Self::Process,
         Self::Edit,
@@ -195,6 +198,7 @@ impl Kind {
             Self::Canceled => "canceled",
             Self::Withdrawn => "withdrawn",
             Self::Review => "review",
+            Self::Contradicted => "contradicted",
             Self::Retry => "retry",
             Self::Process => "process",
             Self::Edit => "edit",
@@ -228,6 +232,19 @@ pub fn verdict(phase: Phase, kind: Kind) -> Verdict {
     // What is written beside a payment is no part of where it stands.
     if kind == Kind::Edit {
         return Verdict::Edit;
+    }
+    // Wherever it stands, a person looks, unless one does already.
+    if kind == Kind::Contradicted {
+        return match phase {
+            Phase::Review(_) | Phase::Disputed => Verdict::Refuse,
+            Phase::Pending
+            | Phase::Open(_)
+            | Phase::Retrying
+            | Phase::NeedsCustomer
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Canceled => Verdict::Hold,
+        };
     }
     match phase {
         Phase::Pending if kind == Kind::Process => Verdict::Start,
@@ -266,6 +283,7 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
+        | Kind::Contradicted
         | Kind::Resolve(_) => Verdict::Refuse,
     }
 }
@@ -289,6 +307,7 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
+        | Kind::Contradicted
         | Kind::Resolve(_)
         | Kind::Detached => Verdict::Refuse,
     }
@@ -328,7 +347,13 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         // What is open must end first: no second attempt beside it (S1.3). And a person is not asked yet.
         | (
             Open::Sending | Open::Planned | Open::Unknown | Open::Settling | Open::Acting,
-            Kind::Due | Kind::Withdrawn | Kind::Retry | Kind::Process | Kind::Edit | Kind::Resolve(_),
+            Kind::Due
+            | Kind::Withdrawn
+            | Kind::Retry
+            | Kind::Process
+            | Kind::Edit
+            | Kind::Contradicted
+            | Kind::Resolve(_),
         )
         | (Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Unknown, Kind::Lost)
@@ -368,6 +393,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
+        | Kind::Contradicted
         | Kind::CredentialsRefused => Verdict::Refuse,
     }
 }
@@ -405,6 +431,7 @@ fn disputed(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
+        | Kind::Contradicted
         | Kind::Hurry
         | Kind::Release
         | Kind::Detached => closed(kind),
@@ -429,6 +456,7 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
+        | Kind::Contradicted
         | Kind::Resolve(_)
         | Kind::Detached => Verdict::Refuse,
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{
         attempt::Rejection,
-        decline::transport,
+        clock::Time,
         hold_reason::HoldReason,
         payment::{Event, Payment},
         table::{Open, Phase},
@@ -203,15 +203,17 @@ impl Run<'_> {
             Reading::Answered(answer) => {
                 let about = About::Attempt(payment.id, exchange.attempt);
                 let talk = Talk { flows, claimed: self.claimed, account, about };
-                Reading::Answered(talk.complete(answer).await)
+                Reading::Answered(Box::pin(talk.complete(answer)).await)
             }
             Reading::Rejected(_)
             | Reading::NotSent(_)
             | Reading::Unknown(_)
+            | Reading::Unreadable { .. }
             | Reading::StoredError(_)
             | Reading::Mismatch(_) => reading,
         };
-        let (event, end) = self.conclusion(account, payment, exchange.attempt, reading);
+        let next_try = flows.next_try(self.claimed, account, &reply);
+        let (event, end) = conclusion(payment, exchange.attempt, reading, next_try);
         flows.store.pass(Point::Answered).await?;
         let result =
             flows.happen(self.claimed, Worked::event(payment, event, end).with(closing.clone())).await;
@@ -231,42 +233,35 @@ impl Run<'_> {
         }
     }
 
-    /// What a reading makes happen to the payment, and to the job.
-    fn conclusion(
-        &self,
-        account: &Account,
-        payment: &Payment,
-        attempt: u32,
-        reading: Reading,
-    ) -> (Event, JobEnd) {
-        match reading {
-            Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
-            Reading::Rejected(rejection) => {
-                let end = match &rejection {
-                    Rejection::Invalid(_) => JobEnd::Done,
-                    Rejection::Credentials(reason) => {
-                        tracing::error!(payment.id = %payment.id, gateway.name = %account.name, reason,
-                            "{} waits: the gateway refused our credentials", payment.id);
-                        held_for_credentials()
-                    }
-                };
-                (Event::Rejected { attempt, rejection }, end)
-            }
-            Reading::NotSent(reason) => {
-                let at = self.flows.now(payment) + transport(self.claimed.failures + 1);
-                (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(at, reason))
-            }
-            Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
-                (Event::Lost { attempt, reason, operation: None }, JobEnd::Done)
-            }
-            Reading::Unreadable { operation, reason } => {
-                (Event::Lost { attempt, reason, operation: Some(operation) }, JobEnd::Done)
-            }
-        }
-    }
-
     async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
         self.flows.end_job(&self.claimed.lease, end).await
+    }
+}
+
+/// What a reading makes happen to the payment, and to the job.
+fn conclusion(payment: &Payment, attempt: u32, reading: Reading, next_try: Time) -> (Event, JobEnd) {
+    match reading {
+        Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
+        Reading::Rejected(rejection) => {
+            let end = match &rejection {
+                Rejection::Invalid(_) => JobEnd::Done,
+                Rejection::Credentials(reason) => {
+                    tracing::error!(payment.id = %payment.id, gateway.name = %payment.account, reason,
+                        "{} waits: the gateway refused our credentials", payment.id);
+                    held_for_credentials()
+                }
+            };
+            (Event::Rejected { attempt, rejection }, end)
+        }
+        Reading::NotSent(reason) => {
+            (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(next_try, reason))
+        }
+        Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
+            (Event::Lost { attempt, reason, operation: None }, JobEnd::Done)
+        }
+        Reading::Unreadable { operation, reason } => {
+            (Event::Lost { attempt, reason, operation: Some(operation) }, JobEnd::Done)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     failpoint::Point,
     gateway::{Account, Call, Cancellation, Finding, Reading, Reply, client::SendError},
     store::{
+        StoreError,
         change::{Closing, CommitError, Exchange, ExchangeWrite, JobEnd, Subject},
         claim::Claimed,
     },
@@ -259,7 +260,14 @@ impl Flows {
     /// Keeps how an exchange ended where nothing else is to be changed.
     pub(super) async fn keep(&self, closing: ExchangeWrite) -> Result<(), FlowError> {
         let mut change = self.change("worker", Subject::Note);
-        change.exchanges.push(closing);
-        self.store.commit(change).await.map(drop).map_err(FlowError::from)
+        change.exchanges.push(closing.clone());
+        match self.store.commit(change).await {
+            // It stays open on record, and stands in nobody's way.
+            Err(CommitError::Store(StoreError::Unfit(why))) => {
+                tracing::error!(exchange.id = %closing.id(), "the end of {} cannot be kept: {why}", closing.id());
+                Ok(())
+            }
+            result => result.map(drop).map_err(FlowError::from),
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod abandoned;
 pub mod api_keys;
+mod backoff;
 mod cancel;
 pub mod charge;
 mod charge_lookup;
@@ -35,6 +36,7 @@ mod second_look;
 pub mod sweep;
 mod trail;
 mod turns;
+mod unfit;
 mod verdict;
 pub mod withdraw;
 
@@ -61,6 +63,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 pub use turns::{Rate, Turns};
+use unfit::Rest;
 
 /// What every flow works with.
 #[derive(Debug, Clone)]
@@ -163,7 +166,9 @@ impl FlowError {
             | Self::Store(StoreError::Unavailable | StoreError::Unwritable | StoreError::Conflict) => {
                 ErrorKind::Later
             }
-            Self::Store(StoreError::Corrupt { .. } | StoreError::Sql(_)) => ErrorKind::Broken,
+            Self::Store(StoreError::Corrupt { .. } | StoreError::Unfit(_) | StoreError::Sql(_)) => {
+                ErrorKind::Broken
+            }
         }
     }
 }
@@ -238,6 +243,16 @@ impl Flows {
 
     /// Something happened to a payment while a job was worked on.
     async fn happen(&self, claimed: &Claimed, step: Worked) -> Result<Committed, CommitError> {
+        let rest = Rest::of(&step);
+        match self.commit_worked(claimed, step).await {
+            Err(CommitError::Store(StoreError::Unfit(why))) => {
+                Box::pin(self.do_without(claimed, rest, &why)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn commit_worked(&self, claimed: &Claimed, step: Worked) -> Result<Committed, CommitError> {
         let mut change = self.change("worker", step.subject);
         change.exchanges = step.exchanges;
         change.job = Some((claimed.lease.clone(), step.end));

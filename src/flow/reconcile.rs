@@ -144,7 +144,7 @@ impl Look<'_> {
         let attempt = self.attempt.n;
         match reading {
             Reading::Answered(answer) => {
-                let answer = self.talk(account).complete(answer).await;
+                let answer = Box::pin(self.talk(account).complete(answer)).await;
                 self.conclude(Event::Answered { attempt, answer }, closing).await?;
                 Ok(true)
             }

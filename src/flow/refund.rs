@@ -12,7 +12,6 @@ use crate::{
     domain::{
         attempt::Rejection,
         clock::Time,
-        decline::transport,
         refund::{Answer, Event, Outcome, Refund, RefundStatus},
     },
     failpoint::Point,
@@ -116,7 +115,7 @@ impl Run<'_> {
                 (Event::NotSent { reason }, held_for_credentials())
             }
             Reading::NotSent(reason) => {
-                let at = self.now() + transport(self.claimed.failures + 1);
+                let at = self.flows.next_try(self.claimed, self.account, &reply);
                 (Event::NotSent { reason: reason.clone() }, JobEnd::Failed(at, reason))
             }
             Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {

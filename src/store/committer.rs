@@ -195,7 +195,16 @@ async fn halve(
                 todo.push(left);
             }
             Err(error) => {
-                tracing::warn!(%error, "a change could not be committed");
+                match error.again() {
+                    StoreError::Unfit(why) => {
+                        tracing::error!(%error, "a change is such that the database does not take it: {why}");
+                    }
+                    StoreError::Conflict
+                    | StoreError::Corrupt { .. }
+                    | StoreError::Unavailable
+                    | StoreError::Unwritable
+                    | StoreError::Sql(_) => tracing::warn!(%error, "a change could not be committed"),
+                }
                 results.extend(part.iter().map(|_| Err(error.again().into())));
             }
         }

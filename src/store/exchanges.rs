@@ -77,7 +77,7 @@ impl Store {
 }
 
 impl ExchangeWrite {
-    pub(super) fn id(&self) -> ExchangeId {
+    pub fn id(&self) -> ExchangeId {
         match self {
             Self::Open(exchange) => exchange.id,
             Self::Close(closing) => closing.id,

@@ -120,8 +120,25 @@ pub enum StoreError {
     /// Try again once there is room.
     #[error("the database cannot write to its disk")]
     Unwritable,
+    /// The database takes this change in no way, however often it comes: a person has to look.
+    #[error("the database does not take it: {0}")]
+    Unfit(Unfit),
     #[error("the database refused a statement: {0}")]
     Sql(#[source] sqlx::Error),
+}
+
+/// Why the database does not take a change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The gateway's charge is on record for another attempt.
+    #[error("the charge is another attempt's")]
+    ChargeSeen,
+    /// The gateway's refund is on record for another one.
+    #[error("the refund is another one's")]
+    RefundSeen,
+    /// Another constraint, or a value that no column holds.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Store {
@@ -228,9 +245,36 @@ impl StoreError {
             Self::Conflict => Self::Conflict,
             Self::Corrupt { table, column, id } => Self::corrupt(table, column, id),
             Self::Unwritable => Self::Unwritable,
-            Self::Unavailable | Self::Sql(_) => Self::Unavailable,
+            Self::Unfit(why) => Self::Unfit(why.clone()),
+            Self::Sql(error) => unfit(error).map_or(Self::Unavailable, Self::Unfit),
+            Self::Unavailable => Self::Unavailable,
         }
     }
+}
+
+/// What a constraint, or a value that no column holds, refused: told apart from a database that cannot be reached, since the
+/// same again fares no better.
+fn unfit(error: &sqlx::Error) -> Option<Unfit> {
+    let refused = error.as_database_error()?;
+    let code = refused.code()?;
+    let is_unfit = match code.parse::<u32>() {
+        // SQLITE_TOOBIG, SQLITE_CONSTRAINT and SQLITE_MISMATCH, whatever their extension.
+        Ok(code) if code < 10_000 => matches!(code % 256, 18..=20),
+        // PostgreSQL: data exceptions, constraints, and limits of the program such as the size of an index's row.
+        Ok(_) | Err(_) => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+    };
+    let named = |index: &str, columns: &str| {
+        refused.constraint() == Some(index) || refused.message().ends_with(columns)
+    };
+    is_unfit.then(|| {
+        if named("attempts_account_charge_idx", "attempts.account, attempts.charge") {
+            Unfit::ChargeSeen
+        } else if named("refunds_account_operation_idx", "refunds.account, refunds.operation") {
+            Unfit::RefundSeen
+        } else {
+            Unfit::Other(refused.message().to_owned())
+        }
+    })
 }
 
 impl From<Broken> for StoreError {

@@ -278,6 +278,20 @@ pub(super) async fn load_attempts(tx: &mut Tx, payment: PaymentId) -> Result<Vec
     rows.into_iter().map(Attempt::try_from).collect()
 }
 
+impl Store {
+    /// Whose a charge of an account's is already.
+    pub async fn find_charge(
+        &self,
+        account: &str,
+        charge: &str,
+    ) -> Result<Option<(PaymentId, u32)>, StoreError> {
+        let mut tx = self.begin().await?;
+        let found = find_charge(&mut tx, account, charge).await?;
+        tx.roll_back().await?;
+        Ok(found)
+    }
+}
+
 /// Whose a charge of an account's is already: the payment, and the attempt's number.
 pub(super) async fn find_charge(
     tx: &mut Tx,

@@ -97,6 +97,7 @@ impl Deed {
             | Event::Canceled { .. }
             | Event::Withdrawn { .. }
             | Event::Review { .. }
+            | Event::Contradicted { .. }
             | Event::Process
             | Event::Edit(_)
             | Event::Detached => return None,

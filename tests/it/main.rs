@@ -32,6 +32,7 @@ mod store;
 mod support;
 mod tidy;
 mod torture;
+mod unfit;
 mod unreadable;
 mod webhooks;
 mod withdrawals;

@@ -174,8 +174,7 @@ impl Asker<'_> {
     /// A method of nobody's is spent by one use; a test token is another method each time.
     fn spend(&self, method: &Method) -> Option<KeptMethod> {
         let kept = self.own()?.methods.find(&method.id)?;
-        (kept.owner == Owner::Nobody)
-            .then(|| KeptMethod { owner: Owner::Spent, ..KeptMethod::clone(kept) })
+        (kept.owner == Owner::Nobody).then(|| KeptMethod { owner: Owner::Spent, ..KeptMethod::clone(kept) })
     }
 
     fn new_method(&self, token: &str, owner: Owner) -> KeptMethod {

@@ -23,4 +23,5 @@ mod refunds;
 mod search;
 mod settling;
 mod sockets;
+mod versions;
 mod wire;

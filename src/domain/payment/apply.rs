@@ -37,6 +37,7 @@ impl Payment {
             (Verdict::Cancel, Event::Cancel) => Some(next.cancel()),
             (Verdict::Cancel, _) => Some(next.canceled_there()),
             (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),
+            (Verdict::Hold, Event::Contradicted { reason }) => Some(next.contradicted(&reason)),
             (Verdict::Hasten, Event::Retry { reason }) => next.hasten(reason.as_deref()),
             (Verdict::Start, Event::Process) => next.start(),
             (Verdict::Edit, Event::Edit(edit)) => next.edit(edit),
@@ -115,6 +116,7 @@ impl Payment {
             | Event::Canceled { .. }
             | Event::Withdrawn { .. }
             | Event::Review { .. }
+            | Event::Contradicted { .. }
             | Event::Retry { .. }
             | Event::Process
             | Event::Edit(_)
@@ -149,6 +151,7 @@ impl Payment {
             | Event::Canceled { .. }
             | Event::Withdrawn { .. }
             | Event::Review { .. }
+            | Event::Contradicted { .. }
             | Event::Retry { .. }
             | Event::Process
             | Event::Edit(_)

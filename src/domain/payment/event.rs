@@ -32,6 +32,8 @@ pub enum Event {
     Withdrawn { attempt: u32 },
     /// A person has to look.
     Review { reason: String },
+    /// What the gateway says cannot be, beside what is on record: a person has to look, wherever the payment stands.
+    Contradicted { reason: String },
     /// A person wants the next attempt now, and may have said why.
     Retry { reason: Option<String> },
     /// What was deferred, or set for a later time, is to be charged now.
@@ -63,6 +65,7 @@ impl Event {
             Self::Canceled { .. } => Kind::Canceled,
             Self::Withdrawn { .. } => Kind::Withdrawn,
             Self::Review { .. } => Kind::Review,
+            Self::Contradicted { .. } => Kind::Contradicted,
             Self::Retry { .. } => Kind::Retry,
             Self::Process => Kind::Process,
             Self::Edit(_) => Kind::Edit,
@@ -87,6 +90,7 @@ impl Event {
             // Refused credentials let a new attempt begin, which a stale word must not.
             Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
             Self::Answered { .. }
+            | Self::Contradicted { .. }
             | Self::Cancel
             | Self::Canceled { .. }
             | Self::Withdrawn { .. }

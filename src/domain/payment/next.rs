@@ -116,6 +116,15 @@ impl Next<'_> {
         self.done(reason.to_owned(), vec![reconcile, Effect::Emit(EventType::NeedsReview)])
     }
 
+    /// What the gateway says cannot be: what is open is a doubt, and what is closed stays as it is, while a person looks.
+    pub(super) fn contradicted(mut self, reason: &str) -> Step {
+        if self.payment.open_attempt().is_some() {
+            return self.hold(reason);
+        }
+        self.payment.status = Status::NeedsReview { reason: reason.to_owned() };
+        self.done(reason.to_owned(), vec![Effect::Emit(EventType::NeedsReview)])
+    }
+
     /// Its payment method was taken from its customer before an attempt (S1.16).
     pub(super) fn detached(mut self) -> Step {
         let detail = "its payment method was detached before the attempt".to_owned();

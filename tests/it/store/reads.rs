@@ -252,9 +252,13 @@ fn corrupt<T: std::fmt::Debug>(result: &Result<T, StoreError>, table: &str, colu
     let found = match result {
         Err(StoreError::Corrupt { table, column, id }) => Some((*table, *column, id.as_str())),
         Ok(_)
-        | Err(StoreError::Conflict | StoreError::Unavailable | StoreError::Unwritable | StoreError::Sql(_)) => {
-            None
-        }
+        | Err(
+            StoreError::Conflict
+            | StoreError::Unavailable
+            | StoreError::Unwritable
+            | StoreError::Unfit(_)
+            | StoreError::Sql(_),
+        ) => None,
     };
     assert_eq!(found, Some((table, column, id)), "{result:?}");
 }
