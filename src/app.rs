@@ -264,7 +264,7 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
             restore.source
         );
     }
-    let turns = Turns::new(&config.gateway_rates);
+    let turns = Turns::new(&config.gateway_rates).with_usual(config.gateway_usual_rate);
     Ok(Flows { store, gateways, client, turns, redis, settings: config.payments.clone() })
 }
 

@@ -39,6 +39,7 @@ pub struct Config {
     pub client: gateway::client::ClientConfig,
     pub gateways: BTreeMap<String, gateway::AccountConfig>,
     pub gateway_rates: BTreeMap<String, flow::Rate>,
+    pub gateway_usual_rate: flow::Rate,
     pub redis: redis::Settings,
     pub sealing: SealingConfig,
     pub sandbox: SandboxConfig,
@@ -174,6 +175,11 @@ impl Config {
         for (name, rate) in &self.gateway_rates {
             wrong.extend(rate.mistake().map(|mistake| format!("gateway_rates.{name}: {mistake}")));
         }
+        wrong.extend(
+            self.gateway_usual_rate
+                .mistake()
+                .map(|_| "gateway_usual_rate: requests_per_s and burst must be more than 0".to_owned()),
+        );
         wrong.extend(self.redis.mistake());
         if self.sandbox.start && self.gateways.get(&self.sandbox.account).is_some_and(|to| to.livemode) {
             wrong.push("sandbox.account must not be a live account".to_owned());

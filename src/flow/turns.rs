@@ -40,6 +40,8 @@ impl Rate {
 #[derive(Debug, Clone, Default)]
 pub struct Turns {
     paces: Arc<BTreeMap<String, Pace>>,
+    /// For an account at its gateway's own address that has none.
+    usual: Option<Pace>,
     /// The even moment of each account's next turn, as this process counts while there is no Redis.
     own: Arc<Mutex<HashMap<String, Instant>>>,
 }
@@ -49,7 +51,18 @@ impl Turns {
         let pace = |(name, rate): (&String, &Rate)| {
             Some((name.clone(), Pace::per_second(rate.requests_per_s, rate.burst)?))
         };
-        Self { paces: Arc::new(rates.iter().filter_map(pace).collect()), own: Arc::default() }
+        Self { paces: Arc::new(rates.iter().filter_map(pace).collect()), usual: None, own: Arc::default() }
+    }
+
+    /// The same, with a rate for accounts at their gateway's own address that have none: a sandbox needs none.
+    #[must_use]
+    pub fn with_usual(self, rate: Rate) -> Self {
+        Self { usual: Pace::per_second(rate.requests_per_s, rate.burst), ..self }
+    }
+
+    fn pace(&self, account: &Account) -> Option<Pace> {
+        let usual = || self.usual.filter(|_| account.base_url == account.kind.base_url());
+        self.paces.get(&account.name).copied().or_else(usual)
     }
 
     fn take(&self, account: &str, pace: Pace, now: Instant) -> Turn {
@@ -79,7 +92,7 @@ impl Flows {
     ///
     /// Nothing may have been begun before, so that a process may die here.
     pub(super) async fn await_turn(&self, claimed: &Claimed, account: &Account) -> Result<bool, FlowError> {
-        let Some(pace) = self.turns.paces.get(&account.name).copied() else { return Ok(true) };
+        let Some(pace) = self.turns.pace(account) else { return Ok(true) };
         loop {
             match self.take_turn(&account.name, pace).await {
                 Turn::In(wait) => {

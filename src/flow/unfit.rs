@@ -40,7 +40,7 @@ impl Rest {
             }
             Subject::Event(payment, _) => About::Payment(*payment, None),
             Subject::RefundEvent(payment, refund, _) => About::Refund(*payment, *refund),
-            Subject::Note => About::Note,
+            Subject::Note | Subject::Fact(..) => About::Note,
             Subject::Create(_) | Subject::Wish(_) | Subject::Job(_) | Subject::Refund(_) => About::Intent,
         };
         let closing = |exchange: &ExchangeWrite| match exchange {
@@ -101,8 +101,12 @@ impl Flows {
         let end = match rest.end {
             // A note closes no attempt, so what asks goes on asking.
             JobEnd::AgainWhileOpen(at) => JobEnd::Again(at),
-            end
-            @ (JobEnd::Keep | JobEnd::Done | JobEnd::Again(_) | JobEnd::Failed(..) | JobEnd::Park(..)) => end,
+            end @ (JobEnd::Keep
+            | JobEnd::Done
+            | JobEnd::DoneAt(_)
+            | JobEnd::Again(_)
+            | JobEnd::Failed(..)
+            | JobEnd::Park(..)) => end,
         };
         let note = |exchanges, end| Worked { subject: Subject::Note, exchanges, end };
         match self.commit_worked(claimed, note(exchanges(), end.clone())).await {

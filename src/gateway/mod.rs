@@ -227,6 +227,11 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     /// The fields of an answer that may be kept: ids, statuses and codes, no personal data.
     fn redact(&self, reply: &Reply) -> Option<String>;
 
+    /// How long the gateway wants us to wait before anything goes again, as far as we heed it.
+    fn retry_after(&self, _reply: &Reply) -> Option<Duration> {
+        None
+    }
+
     /// The headers of every call: who calls, in which version of the API, and how bodies are written.
     fn headers(&self, api_version: &str) -> Vec<(&'static str, SecretString)>;
 }

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The longest id or code, as docs.stripe.com/upgrades has it for ids.
+/// The longest id or code.
 const MAX_TOKEN: usize = 255;
 /// The longest text for people.
 const MAX_WORDS: usize = 600;

@@ -31,7 +31,7 @@ both! {
 
 const DECLINED: &str = "pm_card_visa_chargeDeclinedInsufficientFunds";
 const AUTHENTICATION: &str = "pm_card_authenticationRequired";
-const STOLEN: &str = "pm_card_visa_chargeDeclinedStolenCard";
+const FRAUDULENT: &str = "pm_card_chargeDeclinedFraudulent";
 const EXPIRED: &str = "pm_card_chargeDeclinedExpiredCard";
 
 async fn declined(world: &World, method: &str, status: &str) -> Payment {
@@ -124,7 +124,7 @@ async fn what_only_its_customer_can_pay_is_withdrawn_after_thirty_days(database:
 
 async fn what_has_failed_is_not_payable_any_more(database: Database) {
     let world = World::new(database).await;
-    let payment = declined(&world, STOLEN, "failed").await;
+    let payment = declined(&world, FRAUDULENT, "failed").await;
 
     world.run_due_jobs().await;
 
@@ -136,7 +136,7 @@ async fn what_has_failed_is_not_payable_any_more(database: Database) {
 
 async fn what_is_paid_before_it_is_withdrawn_has_succeeded(database: Database) {
     let world = World::new(database).await;
-    let payment = declined(&world, STOLEN, "failed").await;
+    let payment = declined(&world, FRAUDULENT, "failed").await;
     world.pay_beside(&payment);
 
     world.run_due_jobs().await;

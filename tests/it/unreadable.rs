@@ -56,7 +56,7 @@ async fn a_charge_that_is_named_is_asked_after_by_its_name(database: Database) {
     assert_eq!((world.payment(id).await.status, world.captures(id)), (Status::Succeeded, 1));
     let exchanges = world.flows.store.list_exchanges(id).await.unwrap();
     assert_eq!(kinds(&exchanges), [(ExchangeKind::Create, "POST"), (ExchangeKind::Query, "GET")]);
-    assert_eq!(exchanges[1].path, format!("/v1/payment_intents/{operation}"));
+    assert_eq!(exchanges[1].path, format!("/v1/payment_intents/{operation}?expand%5B%5D=latest_charge"));
 }
 
 async fn a_refund_that_is_named_is_asked_after_by_its_name(database: Database) {

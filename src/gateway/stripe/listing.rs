@@ -4,6 +4,7 @@ use super::{
     super::{
         Call, Reply,
         listing::{Listed, Listings, Page, Span, Topic},
+        text,
     },
     REFERENCE, Stripe, form, get, money,
     read::plain,
@@ -138,7 +139,7 @@ impl Listings for Stripe {
     }
 
     fn read_charge_payment(&self, reply: &Reply) -> Option<PaymentId> {
-        let charge: Charge = serde_json::from_slice(&reply.body).ok().filter(|_| reply.status == 200)?;
+        let charge: Charge = text::read(&reply.body).filter(|_| reply.status == 200)?;
         charge.metadata.get(REFERENCE)?.parse().ok()
     }
 }
@@ -152,7 +153,7 @@ fn read<O: DeserializeOwned, T>(reply: &Reply, item: impl Fn(O) -> Option<T>) ->
         400 | 404 => return Listed::Gone(say("there is no such place in the list")),
         _ => return Listed::Nothing(say("the question was not answered")),
     }
-    let Ok(listed) = serde_json::from_slice::<List>(&reply.body) else {
+    let Some(listed) = text::read::<List>(&reply.body) else {
         return Listed::Nothing(say("the answer cannot be read"));
     };
     let made = |raw: &Value| raw.get("created").and_then(Value::as_i64).and_then(moment);

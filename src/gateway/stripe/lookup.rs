@@ -1,7 +1,7 @@
 //! Lookups at Stripe: a charge by its id (docs.stripe.com/api/charges/object).
 
 use super::{
-    super::{Call, Lookup, Reply},
+    super::{Call, Lookup, Reply, text},
     REFERENCE, get, money,
     webhook::is_id,
 };
@@ -34,10 +34,10 @@ pub(super) fn question(charge: &str) -> Option<Call> {
 pub(super) fn read(charge: &str, reply: &Reply) -> Lookup {
     let nothing = |why: &str| Lookup::Nothing(format!("HTTP {}: {why}", reply.status));
     match reply.status {
-        200 => match serde_json::from_slice::<Object>(&reply.body) {
-            Ok(object) if object.id == charge => Lookup::Found(named(object)),
-            Ok(_) => nothing("the answer is about another charge"),
-            Err(_) => nothing("the answer cannot be read"),
+        200 => match text::read::<Object>(&reply.body) {
+            Some(object) if object.id == charge => Lookup::Found(named(object)),
+            Some(_) => nothing("the answer is about another charge"),
+            None => nothing("the answer cannot be read"),
         },
         404 => Lookup::Missing,
         _ => nothing("the question was not answered"),

@@ -30,9 +30,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub(super) const FACTS: Facts = Facts { name: "stripe", base_url: "https://api.stripe.com" };
 
-/// Pinned: the first version whose declines carry network codes and advice
-/// (docs.stripe.com/changelog/acacia/2025-01-27/charge-outcome-advice-code).
-const API_VERSION: &str = "2025-01-27.acacia";
+/// Pinned. Of its breaking changes one is about us: `payment_method_types` is refused, and `allowed_payment_method_types` has
+/// taken its place
+/// (docs.stripe.com/changelog/endive/2026-09-30/removes-the-payment-method-types-parameter-from-payment-intents-and-setup-intents).
+///
+/// What goes again keeps the version that it first went in. Confirming, canceling and asking name no types, and mean the
+/// same in each version since 2025-01-27.acacia, in which earlier releases of dunlin made their intents.
+const API_VERSION: &str = "2026-09-30.endive";
+
+/// The longest `Retry-After` that is heeded.
+const LONGEST_ADVISED: Duration = Duration::from_mins(10);
 
 /// Where our reference stands in an intent's metadata.
 const REFERENCE: &str = "dunlin_payment";
@@ -233,6 +240,11 @@ impl Gateway for Stripe {
         read::redact(reply)
     }
 
+    fn retry_after(&self, reply: &Reply) -> Option<Duration> {
+        let seconds = reply.headers.get("retry-after")?.trim().parse().ok().map(Duration::from_secs)?;
+        Some(seconds.min(LONGEST_ADVISED))
+    }
+
     fn headers(&self, api_version: &str) -> Vec<(&'static str, SecretString)> {
         vec![
             ("authorization", format!("Bearer {}", self.secret_key.expose_secret()).into()),
@@ -268,7 +280,7 @@ fn creation(payment: &Payment) -> Result<String, String> {
         ("amount", amount.to_string()),
         ("currency", currency),
         ("payment_method", payment.method.payment_method.clone()),
-        ("payment_method_types[]", "card".to_owned()),
+        ("allowed_payment_method_types[]", "card".to_owned()),
         ("confirm", "true".to_owned()),
         session(payment),
         (reference.as_str(), payment.id.to_string()),

@@ -59,6 +59,12 @@ impl Intent {
     fn charge(&self) -> Option<String> {
         facts::id_of(&self.latest_charge)
     }
+
+    /// Off session a demand for authentication makes no charge: its failure is not that of the charge before.
+    fn is_uncharged(&self) -> bool {
+        let error = self.last_payment_error.as_ref();
+        error.is_some_and(|error| error.charge.is_none() && error.code.as_deref() == Some(UNCHARGED))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,7 +125,7 @@ pub(super) fn charge(payment: &Payment, reply: &Reply) -> Heard<Answer> {
         400 => paid_before(payment, error.as_ref()).unwrap_or_else(|| unexecuted(reply)),
         _ => unexecuted(reply),
     };
-    Heard { said, replayed: is_replayed(reply) }
+    Heard { said, replayed: is_kept(reply) }
 }
 
 /// A success that is not as it should be. Where it names what was made, that is there and can be asked after.
@@ -129,7 +135,7 @@ pub(super) fn unreadable<A>(reply: &Reply, prefix: &str) -> Said<A> {
         id: String,
     }
     let why = format!("HTTP {}: the answer cannot be read", reply.status);
-    let named = serde_json::from_slice::<Named>(&reply.body).ok().map(|named| named.id);
+    let named = text::read::<Named>(&reply.body).map(|named| named.id);
     match named.filter(|id| id.starts_with(prefix) && is_id(id)) {
         Some(operation) => Said::Unreadable { operation, why },
         None => Said::Nothing(why),
@@ -164,11 +170,21 @@ pub(super) fn unexecuted<A>(reply: &Reply) -> Said<A> {
 /// The longest address that a customer is sent to.
 const MAX_ADDRESS: usize = 4096;
 
+/// The code of a decline that leaves no charge.
+const UNCHARGED: &str = "authentication_required";
+
 /// The code of a refusal because the intent has a status that does not take the call.
 const UNEXPECTED_STATE: &str = "payment_intent_unexpected_state";
 
 pub(super) fn is_replayed(reply: &Reply) -> bool {
     reply.headers.contains_key("idempotent-replayed")
+}
+
+/// Whether Stripe keeps the answer under the key: it says so of one that it has given before, and of a failure by telling
+/// that sending it again is of no use (docs.stripe.com/error-low-level).
+pub(super) fn is_kept(reply: &Reply) -> bool {
+    let is_final = reply.headers.get("stripe-should-retry").is_some_and(|retry| retry == "false");
+    is_replayed(reply) || (reply.status >= 500 && is_final)
 }
 
 fn error_of(reply: &Reply) -> Option<CardError> {
@@ -281,6 +297,7 @@ fn found(tried: Tried<'_>, intent: &Intent) -> Finding {
             Some(_)
                 if tried.n > 1
                     && !was_acting(tried)
+                    && !intent.is_uncharged()
                     && intent.charge().as_deref() == tried.earlier_charge =>
             {
                 Finding::Absent
@@ -380,6 +397,10 @@ pub(super) fn redact(reply: &Reply) -> Option<String> {
         &body,
         &["id", "object", "status", "amount", "amount_received", "currency", "latest_charge", "has_more"],
     );
+    // Where it was asked for whole, its id is enough.
+    if let Some(charge) = body.get("latest_charge").and_then(facts::id_of) {
+        kept.insert("latest_charge".to_owned(), charge.into());
+    }
     if let Some(error) = body.get("error") {
         let names = [
             "type",

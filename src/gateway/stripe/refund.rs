@@ -7,7 +7,7 @@ use super::{
         text,
     },
     form, get, listing, money,
-    read::{is_replayed, unexecuted, unreadable},
+    read::{is_kept, unexecuted, unreadable},
 };
 use crate::domain::{
     attempt::ExchangeKind,
@@ -69,7 +69,7 @@ pub(super) fn read(reply: &Reply) -> Heard<Answer> {
         },
         _ => unexecuted(reply),
     };
-    Heard { said, replayed: is_replayed(reply) }
+    Heard { said, replayed: is_kept(reply) }
 }
 
 pub(super) fn question(refund: &Refund, starting_after: Option<&str>) -> Call {

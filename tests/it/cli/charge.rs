@@ -242,7 +242,7 @@ async fn json_lines_are_waited_for_and_summed_up_by_status_currency_and_reason()
         row("A", 1250, "EUR", "pm_card_visa"),
         row("B", 50, "EUR", "pm_card_visa"),
         row("C", 700, "JPY", "pm_card_chargeDeclinedInsufficientFunds"),
-        row("D", 900, "EUR", "pm_card_chargeDeclinedStolenCard"),
+        row("D", 900, "EUR", "pm_card_chargeDeclinedFraudulent"),
         "{\"reference\":\"E\",\"amount\":12.5}\n".to_owned(),
         "{\"reference\":\"F\",\"colour\":1}\n".to_owned(),
     ];
@@ -265,7 +265,7 @@ async fn json_lines_are_waited_for_and_summed_up_by_status_currency_and_reason()
         { "status": "succeeded", "currency": "EUR", "count": 2, "amount": 1300 },
     ]);
     assert_eq!(told["payments"], expected);
-    assert_eq!(told["reasons"], json!({ "insufficient_funds": 1, "stolen_card": 1 }));
+    assert_eq!(told["reasons"], json!({ "insufficient_funds": 1, "fraudulent": 1 }));
     assert_eq!(told["stopped"], false);
     assert_eq!(declined.code, Some(0), "{}{}", declined.out, declined.err);
     assert_eq!(unpaid.code, Some(4), "all are taken in, not all are paid: {}{}", unpaid.out, unpaid.err);

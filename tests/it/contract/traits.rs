@@ -57,7 +57,8 @@ pub(super) async fn an_error_is_replayed_under_its_key(house: House) {
 
     let again = gateway.read_charge(&payment, Send::Again, &house.send(&call).await.unwrap());
 
-    assert!(matches!(first, Reading::Unknown(_)), "{first:?}");
+    // A doubt either way; where the gateway says at once that it keeps the error, that is known from the beginning.
+    assert!(matches!(first, Reading::Unknown(_) | Reading::StoredError(_)), "{first:?}");
     assert_eq!(matches!(again, Reading::StoredError(_)), gateway.traits().replays_errors, "{again:?}");
 }
 

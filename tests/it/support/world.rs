@@ -29,7 +29,11 @@ use dunlin_jobs::{Job, KeyId, Lane, PaymentId, RefundId, Sweep, SweepName};
 use dunlin_sandbox::{Bank, Outcome};
 use futures_util::FutureExt;
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 /// The moment at which tests begin.
 pub(crate) const BEGIN: i64 = 1_800_000_000;
@@ -298,6 +302,11 @@ pub(crate) fn gateways_with(webhook_secret: &str) -> Registry {
     Registry::new(&accounts)
 }
 
+/// The version that the sandbox's account is called in.
+static API_VERSION: LazyLock<String> = LazyLock::new(|| {
+    gateways().find("sandbox").expect("the shipped configuration has it").gateway.api_version().to_owned()
+});
+
 /// The bank called in process, as the wire would.
 pub(crate) fn client(bank: Arc<Bank>) -> Client {
     Client::in_process(Arc::new(move |call| std::future::ready(answer(&bank, call)).boxed()))
@@ -308,6 +317,7 @@ pub(crate) fn answer(bank: &Bank, call: &Call) -> Result<Reply, SendError> {
     let mut headers = vec![
         ("authorization".to_owned(), "Bearer sk_test_sandbox".to_owned()),
         ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+        ("stripe-version".to_owned(), API_VERSION.clone()),
     ];
     headers.extend(call.idempotency_key.iter().map(|key| ("idempotency-key".to_owned(), key.clone())));
     let request = dunlin_sandbox::Request {

@@ -1,5 +1,6 @@
 //! Stripe's answers as they are on the wire, and what each of them proves.
 
+mod declines;
 mod questions;
 mod sends;
 

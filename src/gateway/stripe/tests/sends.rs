@@ -156,7 +156,7 @@ fn the_same_attempt_is_the_same_call_byte_for_byte() {
     let key = format!("dunlin:test:{}:{}:1:create", payment.tenant, payment.id);
     assert_eq!(call.idempotency_key.as_deref(), Some(key.as_str()));
     let body = format!(
-        "amount=1250&currency=eur&payment_method=pm_1&payment_method_types%5B%5D=card&confirm=true&off_session=true\
+        "amount=1250&currency=eur&payment_method=pm_1&allowed_payment_method_types%5B%5D=card&confirm=true&off_session=true\
          &metadata%5Bdunlin_payment%5D={}&description=Gr%C3%B6%C3%9Fe+%26+Co+%3D+1%2B1",
         payment.id
     );
@@ -204,7 +204,7 @@ fn on_session_the_customer_is_there_to_be_asked_and_sent_back() {
 
     let back = "return_url=https%3A%2F%2Fshop.example%2Fback%3Fcart%3D7%23end";
     let body = format!(
-        "amount=1250&currency=eur&payment_method=pm_1&payment_method_types%5B%5D=card&confirm=true&{back}\
+        "amount=1250&currency=eur&payment_method=pm_1&allowed_payment_method_types%5B%5D=card&confirm=true&{back}\
          &metadata%5Bdunlin_payment%5D={}",
         first.id
     );
