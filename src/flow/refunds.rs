@@ -67,9 +67,23 @@ impl Flows {
         reason: Option<String>,
         key: Key,
     ) -> Result<(Refund, bool), FlowError> {
+        match self.give_back_again(holder, failed, reason, key.clone()).await {
+            Ok(refund) => Ok(refund),
+            Err(error) => self.recall_refund(holder.owner, &key, error).await,
+        }
+    }
+
+    async fn give_back_again(
+        &self,
+        holder: &KeyHolder,
+        failed: RefundId,
+        reason: Option<String>,
+        key: Key,
+    ) -> Result<(Refund, bool), FlowError> {
         payments::check_text("reason", reason.as_deref())?;
         let owner = holder.owner;
         let failed = self.load_refund(owner, failed).await?;
+        self.check_possible(owner, failed.payment, None).await?;
         let now = self.clock().now(owner.livemode);
         let id = RefundId::mint(now, self.clock().random());
         let create = RefundCreate {

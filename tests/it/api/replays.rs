@@ -43,13 +43,33 @@ fn of_other(token: &str) -> Value {
     body
 }
 
+/// The refund once it has come to that.
+async fn refund_that_is(caller: &Caller, refund: &str, status: &str) -> Value {
+    loop {
+        let found = caller.get(&format!("/v1/refunds/{refund}")).await.body;
+        if found["status"] == status {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Each call that takes a key, made once.
 async fn ask_all(caller: &Caller, sandbox: &str) -> Vec<Asked> {
     let mut asked = Vec::new();
     let all = &mut asked;
     let paid = id(&ask(caller, all, "/v1/payments", "", of_other("pm_card_visa")).await);
     caller.wait_for(&paid, "succeeded").await;
+    let failed = ask(caller, all, "/v1/payments/{id}/refunds", &paid, json!({ "amount": 100 })).await;
+    let given_back = refund_that_is(caller, &id(&failed), "succeeded").await;
+    let at_the_gateway = given_back["gateway_refund"].as_str().unwrap();
+    let gateway = Caller::new(sandbox, "");
+    let path = format!("/_sandbox/refunds/{at_the_gateway}");
+    assert_eq!(gateway.post(&path, None, &json!({ "status": "failed" })).await.status, 200);
+    // The next refund reads the charge, and so learns that this one has failed late.
     ask(caller, all, "/v1/payments/{id}/refunds", &paid, json!({ "amount": 250, "reason": "broken" })).await;
+    refund_that_is(caller, &id(&failed), "failed").await;
+    ask(caller, all, "/v1/refunds/{id}/retry", &id(&failed), json!({ "reason": "once more" })).await;
     ask(caller, all, "/v1/payments/{id}/refunds", &paid, json!({})).await;
     let declined = of_other("pm_sandbox_insufficient_funds_1");
     let retrying = id(&ask(caller, all, "/v1/payments", "", declined).await);
@@ -113,7 +133,7 @@ async fn a_replay_is_answered_also_when_its_gateway_account_is_gone(database: Da
         );
         assert_eq!(again.headers["idempotent-replayed"], "true", "{path}");
         let mut another = body.clone();
-        another[if path.contains("payment") { "reason" } else { "name" }] = json!("another");
+        another[if path.contains("customers") { "name" } else { "reason" }] = json!("another");
         let reused = caller.post(path, Some(key), &another).await;
         assert_eq!(reused.status, 422, "{path}: {}", reused.body);
     }
