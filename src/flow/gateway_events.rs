@@ -1,7 +1,7 @@
 //! Gateway events: what a gateway tells unasked is kept as it came, and makes us look; what counts is what the
 //! look finds (S1.13, S1.14).
 
-use super::{FlowError, Flows, Worked, gateway_refunds, inquiry::Inquiry};
+use super::{FlowError, Flows, Worked, gateway_refunds, inquiry::Inquiry, named_operation};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus, Outcome},
@@ -102,16 +102,36 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     };
     // A gateway speaks of its own payments only: another account's are none of its business.
     let ours = |payment: &Payment| payment.account == told.account && payment.livemode == told.livemode;
-    let done = || flows.end_job(&claimed.lease, JobEnd::Done);
-    let Some(payment) = payment.filter(ours) else { return done().await };
-    let Some(attempt) = payment.attempt.clone() else { return done().await };
-    let soon = || flows.end_job(&claimed.lease, JobEnd::Again(flows.now(&payment) + SOON));
+    let Some(payment) = payment.filter(ours) else {
+        is_not_here(&told, told.payment.map(|id| id.to_string()));
+        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+    };
     let beside = beside(&payment, &told);
+    match (payment.attempt.clone(), beside) {
+        (Some(attempt), beside) => look_at_attempt(flows, claimed, (&payment, &attempt), beside).await,
+        // What was sent may have been forgotten here, by a database that lost its last commits.
+        (None, Some(named)) => look_at_named(flows, claimed, &named).await,
+        (None, None) => {
+            tracing::error!(payment.id = %payment.id, gateway.name = %told.account,
+                "{} has no attempt, but {} tells of it by the event {}: look at the gateway's dashboard",
+                payment.id, told.account, told.event);
+            flows.end_job(&claimed.lease, JobEnd::Done).await
+        }
+    }
+}
+
+async fn look_at_attempt(
+    flows: &Flows,
+    claimed: &Claimed,
+    (payment, attempt): (&Payment, &Attempt),
+    beside: Option<Payment>,
+) -> Result<(), FlowError> {
+    let soon = || flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment) + SOON));
     match attempt.status {
         AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction => {
             let job = Job::Reconcile(Reconcile { payment: payment.id, attempt: attempt.n });
             match beside {
-                Some(beside) if claimed.runs > 0 => look_again(flows, claimed, &beside, &attempt).await,
+                Some(named) if claimed.runs > 0 => look_at_named(flows, claimed, &named).await,
                 // Its own operation comes first: of two captures the second one must not hide the first.
                 Some(_) => {
                     flows.ask_now(&job, payment.livemode).await?;
@@ -124,26 +144,35 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
         // only then.
         AttemptStatus::Sending => soon().await,
         AttemptStatus::Succeeded => match beside {
-            Some(beside) => look_again(flows, claimed, &beside, &attempt).await,
+            Some(named) => look_at_named(flows, claimed, &named).await,
             // A late word never moves a success back (S1.13).
-            None => done().await,
+            None => flows.end_job(&claimed.lease, JobEnd::Done).await,
         },
         AttemptStatus::Planned
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
-        | AttemptStatus::Duplicate => {
-            look_again(flows, claimed, beside.as_ref().unwrap_or(&payment), &attempt).await
-        }
+        | AttemptStatus::Duplicate => match beside {
+            Some(named) => look_at_named(flows, claimed, &named).await,
+            None => look_again(flows, claimed, payment, attempt).await,
+        },
     }
 }
 
-/// The payment as if the operation that is told of were its own, where it has another: money that it took there
-/// is a second capture (S1.4). Where its own was canceled at the gateway, it has none, and it is told of that one.
+/// The payment as if the operation that is told of were its own, where it has another, or none: money that was taken
+/// there is a second capture (S1.4), or the one that nothing here knows of yet.
 fn beside(payment: &Payment, told: &Told) -> Option<Payment> {
     let told = told.operation.as_ref()?;
-    let is_its_own = payment.operation.as_ref().map_or(payment.open_attempt().is_some(), |ours| ours == told);
+    let is_its_own = payment.operation.as_ref() == Some(told);
     (!is_its_own).then(|| Payment { operation: Some(told.clone()), ..payment.clone() })
+}
+
+/// What the gateway tells of and nothing here knows is some person's to find out.
+fn is_not_here(told: &Told, id: Option<String>) {
+    let id = id.unwrap_or_default();
+    tracing::error!(gateway.name = %told.account,
+        "{} tells of {id} by the event {} ({}), and {id} is not known here: see the gateway's dashboard, and whether \
+         the database has lost it", told.account, told.event, told.kind);
 }
 
 /// A refund's own job asks, also where it had come to its end: a bank may send money back.
@@ -156,6 +185,7 @@ async fn look_at_refund(
     let refund = flows.store.find_refund(id).await?;
     let ours = |refund: &Refund| refund.account == told.account && refund.livemode == told.livemode;
     let Some(refund) = refund.filter(ours) else {
+        is_not_here(told, Some(id.to_string()));
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
     let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
@@ -173,8 +203,7 @@ async fn hurry(flows: &Flows, claimed: &Claimed, job: &Job, livemode: bool) -> R
     flows.end_job(&claimed.lease, end).await
 }
 
-/// An attempt that we hold for closed, or for never sent, or an operation that is not the payment's: a success
-/// would contradict us, and nothing else counts.
+/// An attempt that we hold for closed, or for never sent: a success would contradict us, and nothing else counts.
 async fn look_again(
     flows: &Flows,
     claimed: &Claimed,
@@ -185,17 +214,38 @@ async fn look_again(
     if !inquiry.is_possible()? {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     }
-    let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
+    let Some(heard) = inquiry.ask().await? else { return Ok(()) };
+    judge(flows, claimed, payment, heard).await
+}
+
+/// An operation that is not the payment's by our record: a success counts, and nothing else.
+async fn look_at_named(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
+    let Some(heard) = named_operation::ask(flows, claimed, payment).await? else { return Ok(()) };
+    judge(flows, claimed, payment, heard).await
+}
+
+async fn judge(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    (finding, closing): (Finding, ExchangeWrite),
+) -> Result<(), FlowError> {
+    let n = payment.attempt.as_ref().map(|attempt| attempt.n);
     match finding {
         Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
-            let event = Event::Answered { attempt: attempt.n, answer };
-            let worked = if is_latest(flows, payment, attempt).await? {
+            let event = Event::Answered { attempt: n.unwrap_or(1), answer };
+            let worked = if is_latest(flows, payment, n).await? {
                 Worked::event(payment, event, JobEnd::Done)
             } else {
                 // The success may be the next attempt's own, whose answer is on its way.
                 Worked::note(JobEnd::Again(flows.now(payment) + SOON))
             };
             conclude(flows, claimed, worked, closing).await
+        }
+        // Nothing else asks after it.
+        Finding::Answered(_) if n.is_none() => {
+            let end = look_later(flows, claimed, payment);
+            conclude(flows, claimed, Worked::note(end), closing).await
         }
         Finding::Answered(_) | Finding::Canceled | Finding::Absent => {
             conclude(flows, claimed, Worked::note(JobEnd::Done), closing).await
@@ -208,9 +258,9 @@ async fn look_again(
 }
 
 /// Whether the payment is still at the attempt that was asked about.
-async fn is_latest(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Result<bool, FlowError> {
+async fn is_latest(flows: &Flows, payment: &Payment, n: Option<u32>) -> Result<bool, FlowError> {
     let now = flows.store.find_payment(payment.id).await?;
-    Ok(now.and_then(|payment| payment.attempt).is_some_and(|latest| latest.n == attempt.n))
+    Ok(now.is_some_and(|payment| payment.attempt.map(|latest| latest.n) == n))
 }
 
 /// A look that proved nothing is repeated on the schedule, and not for ever.

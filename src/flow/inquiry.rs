@@ -43,6 +43,7 @@ impl Inquiry<'_> {
             first_sent_at: first.min(attempt.first_sent_at),
             last_sent_at,
             earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
+            must_bear_reference: false,
         };
         let talk = Talk { flows, claimed, account, about };
         let gateway = &account.gateway;

@@ -21,6 +21,7 @@ pub mod intake;
 pub mod jobs;
 pub mod key;
 mod named;
+mod named_operation;
 mod naming;
 mod operate;
 mod order;

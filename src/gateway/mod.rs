@@ -84,6 +84,8 @@ pub struct Tried<'a> {
     pub last_sent_at: Time,
     /// The charge of the attempt before, whose failure is not ours (S1.17).
     pub earlier_charge: Option<&'a str>,
+    /// Whether the operation counts only with our reference, since it is not the payment's by our own record.
+    pub must_bear_reference: bool,
 }
 
 /// Whether a call is the first of its attempt; a later one's refusals say nothing about the first (S1.8).

@@ -223,7 +223,7 @@ async fn run_job(flows: &Flows, claimed: &Claimed) -> Result<(), FlowError> {
         Job::Withdraw(job) => withdraw::run(flows, claimed, *job).await,
         Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
-        Job::GatewayEvent(job) => gateway_events::run(flows, claimed, job).await,
+        Job::GatewayEvent(job) => Box::pin(gateway_events::run(flows, claimed, job)).await,
         Job::GatewaySweep(job) => gateway_sweep::run(flows, claimed, job).await,
     }
 }

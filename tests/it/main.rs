@@ -17,6 +17,7 @@ mod doubts;
 mod drift;
 mod environments;
 mod examples;
+mod forgotten;
 mod gateway_refunds;
 mod intake;
 mod jobs;

@@ -43,22 +43,22 @@ impl World {
         self.flows.take_gateway_event("sandbox", &webhooks::headers(at, &body), body.as_bytes()).await
     }
 
-    async fn tell_of(&self, id: &str, payment: &Payment, intent: &str) {
+    pub(crate) async fn tell_of(&self, id: &str, payment: &Payment, intent: &str) {
         tell_of(&self.flows, id, payment, intent).await;
     }
 
     /// Another intent with the payment's reference, made past dunlin; its id.
-    fn intent_beside(&self, payment: PaymentId, method: &str) -> String {
+    pub(crate) fn intent_beside(&self, payment: PaymentId, method: &str) -> String {
         intent_beside(&self.bank, payment, method)
     }
 
-    async fn statuses(&self, payment: PaymentId) -> Vec<AttemptStatus> {
+    pub(crate) async fn statuses(&self, payment: PaymentId) -> Vec<AttemptStatus> {
         let attempts = self.flows.store.list_attempts(payment).await.unwrap();
         attempts.into_iter().map(|attempt| attempt.status).collect()
     }
 
     /// Calls the gateway as somebody else would.
-    fn meddle(&self, path: &str, body: &str) -> serde_json::Value {
+    pub(crate) fn meddle(&self, path: &str, body: &str) -> serde_json::Value {
         let call = Call {
             kind: ExchangeKind::Confirm,
             method: "POST",

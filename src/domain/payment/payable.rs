@@ -39,9 +39,11 @@ impl Payment {
         let known = self.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
         let is_declined =
             self.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Declined);
+        // Without an attempt there is none on record that it could be another one's: what was sent was forgotten here.
+        let is_own = answer.operation == self.operation || self.attempt.is_none();
         answer.outcome == Outcome::Succeeded
             && answer.operation.is_some()
-            && answer.operation == self.operation
+            && is_own
             && answer.charge.is_some()
             && answer.charge.as_ref() != known
             && answer.amount.is_none_or(|amount| amount == self.money)
@@ -91,6 +93,7 @@ impl Next<'_> {
             | Status::Canceled
             | Status::NeedsReview { .. } => None,
         };
+        self.payment.operation = answer.operation;
         self.payment.attempt = Some(Attempt {
             id,
             n,

@@ -260,8 +260,12 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
     if reply.status != 200 {
         return nothing("the question was not answered");
     }
+    let ours = tried.payment.id.to_string();
     if tried.payment.operation.is_some() {
         return match text::read::<Intent>(&reply.body) {
+            Some(intent) if tried.must_bear_reference && intent.metadata.get(REFERENCE) != Some(&ours) => {
+                nothing("the intent does not bear the payment's reference")
+            }
             Some(intent) => Looked::Found(found(tried, &intent)),
             None => nothing("the answer cannot be read"),
         };
@@ -269,7 +273,6 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
     let Some(page) = text::read::<List>(&reply.body) else {
         return nothing("the answer cannot be read");
     };
-    let ours = tried.payment.id.to_string();
     // What was canceled took nothing and never will; it may be what an earlier attempt had left (S1.17).
     let is_earlier = |intent: &Intent| tried.n > 1 && intent.status == "canceled";
     let is_ours = |intent: &&Intent| intent.metadata.get(REFERENCE) == Some(&ours) && !is_earlier(intent);

@@ -13,7 +13,14 @@ use dunlin::{
 use std::time::{Duration, Instant};
 
 fn tried(payment: &Payment, at: Time) -> Tried<'_> {
-    Tried { payment, n: 1, first_sent_at: at, last_sent_at: at, earlier_charge: None }
+    Tried {
+        payment,
+        n: 1,
+        first_sent_at: at,
+        last_sent_at: at,
+        earlier_charge: None,
+        must_bear_reference: false,
+    }
 }
 
 /// The payment with what its first answer tells of the gateway's operation.

@@ -5,7 +5,14 @@ use crate::domain::attempt::{Attempt, AttemptStatus, Origin};
 use dunlin_jobs::AttemptId;
 
 fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
-    Tried { payment, n, first_sent_at: at(0), last_sent_at: at(6), earlier_charge }
+    Tried {
+        payment,
+        n,
+        first_sent_at: at(0),
+        last_sent_at: at(6),
+        earlier_charge,
+        must_bear_reference: false,
+    }
 }
 
 fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {
@@ -222,4 +229,27 @@ fn an_answer_that_a_key_keeps_and_that_is_of_no_use_is_met_under_that_key_alone(
     assert!(matches!(stripe().read_cancel(&second(), &kept), Cancellation::StoredError(_)));
     let key = |generation| stripe().cancel(&second(), 1, generation).unwrap().idempotency_key.unwrap();
     assert_eq!((key(1), key(2)), (format!("{}:1", key(0)), format!("{}:2", key(0))));
+}
+
+// S1.4
+#[test]
+fn an_intent_that_an_event_names_counts_only_with_our_reference() {
+    let payment = second();
+    let named = Tried { must_bear_reference: true, ..tried(&payment, 2, None) };
+    let bare = intent("succeeded", Some("ch_2"));
+    let bearing = |reference: &str| {
+        let mut intent = bare.clone();
+        intent["metadata"] = json!({ "dunlin_payment": reference });
+        intent
+    };
+
+    let ours = ask(named, 200, &bearing(&payment.id.to_string()));
+    let others = ask(named, 200, &bearing("pay_2"));
+    let mut nobodys = bare.clone();
+    nobodys["metadata"] = json!({});
+
+    assert_eq!(ours, Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded)));
+    for finding in [others, ask(named, 200, &nobodys)] {
+        assert!(matches!(finding, Finding::Nothing(_)), "{finding:?}");
+    }
 }

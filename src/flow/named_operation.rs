@@ -1,0 +1,33 @@
+//! Named operation: what a signed event of the gateway names is asked for by its own id, and counts only if it bears our
+//! reference.
+
+use super::{
+    FlowError, Flows,
+    exchange::{About, Talk},
+};
+use crate::{
+    domain::payment::Payment,
+    gateway::{Finding, Tried},
+    store::{change::ExchangeWrite, claim::Claimed},
+};
+
+/// What became of the operation that the payment is given here; none when the job has passed to another worker.
+pub(super) async fn ask(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+) -> Result<Option<(Finding, ExchangeWrite)>, FlowError> {
+    let account = flows.account(payment)?;
+    let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+    let tried = Tried {
+        payment,
+        n,
+        first_sent_at: payment.created_at,
+        last_sent_at: flows.evidence_time(payment),
+        earlier_charge: None,
+        must_bear_reference: true,
+    };
+    let talk = Talk { flows, claimed, account, about: About::Attempt(payment.id, n) };
+    let gateway = &account.gateway;
+    talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
+}
