@@ -46,6 +46,7 @@ both! {
     a_success_that_comes_to_light_later_is_given_back
     what_two_agree_was_not_charged_is_canceled_at_the_gateway
     a_cancellation_of_what_was_charged_comes_back_to_a_person
+    what_two_agree_was_given_back_is_canceled_for_good
 }
 
 /// What becomes of a call.
@@ -455,4 +456,33 @@ async fn a_cancellation_of_what_was_charged_comes_back_to_a_person(database: Dat
     assert_eq!(agreed.status, Status::Canceled);
     assert_eq!(again.attempt.unwrap().charge, Some(charge));
     assert_eq!((paid.status, world.captures(id)), (Status::Succeeded, 1));
+}
+
+// S1.12
+async fn what_two_agree_was_given_back_is_canceled_for_good(database: Database) {
+    let mut world = World::new(database).await;
+    let id = second_in_review(&mut world, true).await;
+    world.agree(id, Ruling::Canceled).await;
+    world.travel(HOUR * 48).await;
+    world.in_review(id).await;
+    let (charge, intent) = (world.capture(0)["charge"].clone(), world.capture(0)["intent"].clone());
+    world.refund_beside(charge.as_str().unwrap());
+
+    world.agree(id, Ruling::Canceled).await;
+    world.travel(HOUR * 48).await;
+    let body = webhooks::intent_event(
+        "evt_1",
+        "payment_intent.succeeded",
+        &id.to_string(),
+        intent.as_str().unwrap(),
+    );
+    let headers = webhooks::headers(world.flows.clock().now(false).timestamp(), &body);
+    world.flows.take_gateway_event("sandbox", &headers, body.as_bytes()).await.unwrap();
+    world.travel(HOUR * 48).await;
+
+    assert_eq!(world.payment(id).await.status, Status::Canceled);
+    assert_eq!(world.flows.store.list_jobs(id).await.unwrap(), []);
+    let events = world.flows.store.list_event_types(id).await.unwrap();
+    let last: Vec<_> = events.iter().rev().take(2).rev().collect();
+    assert_eq!(last, ["payment.needs_review", "payment.canceled"]);
 }

@@ -259,6 +259,8 @@ impl Next<'_> {
     pub(super) fn compare(self, answer: Answer) -> Option<Step> {
         match (&answer.outcome, &self.payment.status) {
             (Outcome::Succeeded, Status::Succeeded) => self.compare_successes(answer),
+            // Two people have said of this money that it is gone: the gateway never unsays a charge that was given back.
+            (Outcome::Succeeded, Status::Canceled) if self.is_gone_by_hand(&answer) => None,
             // A late `processing` or `failed` never moves what is decided (S1.13), and a person looks already.
             (Outcome::Declined(_) | Outcome::RequiresAction { .. } | Outcome::Pending, _)
             | (Outcome::Succeeded, Status::NeedsReview { .. }) => None,

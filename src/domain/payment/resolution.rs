@@ -3,7 +3,7 @@
 
 use super::{Effect, Event, Payment, Step, next::Next};
 use crate::domain::{
-    attempt::{Attempt, AttemptStatus},
+    attempt::{Answer, Attempt, AttemptStatus},
     clock::Time,
     decline::MOST_ATTEMPTS,
     event::EventType,
@@ -337,6 +337,15 @@ impl Next<'_> {
     pub(super) fn is_paid_by_hand(&self) -> bool {
         let is_word = |it: &Resolution| it.outcome == Ruling::Succeeded && it.is_carried_out();
         self.payment.resolution.as_ref().is_some_and(is_word)
+    }
+
+    /// Whether the answer tells of the charge that was on record when two people said that it took nothing, or not any more.
+    pub(super) fn is_gone_by_hand(&self, answer: &Answer) -> bool {
+        let is_word = |it: &Resolution| it.outcome == Ruling::Canceled && it.is_carried_out();
+        let known = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_ref());
+        known.is_some()
+            && known == answer.charge.as_ref()
+            && self.payment.resolution.as_ref().is_some_and(is_word)
     }
 }
 

@@ -109,7 +109,7 @@ fn what_the_gateway_may_have_open_of_it_is_canceled_there_now() {
     let now = ended.payment.updated_at;
 
     assert_eq!(ended.effects, [Effect::Hasten(withdraw, now), Effect::Emit(EventType::Canceled)]);
-    let found = step(&ended.payment, answered(1, "ch_1", Outcome::Succeeded));
+    let found = step(&ended.payment, answered(1, "ch_2", Outcome::Succeeded));
     assert_eq!(found.payment.status.name(), "needs_review");
 }
 
@@ -245,4 +245,21 @@ fn a_job_that_a_person_moves_leaves_its_payment_as_it_is() {
             format!("the charge {job}, which was set aside, is released: the key is mended")
         );
     }
+}
+
+// S1.12
+#[test]
+fn a_charge_that_two_people_know_to_be_gone_does_not_come_back() {
+    let canceled = agreed(&disputed(), Ruling::Canceled, false).payment;
+    let wrong = Answer { amount: Some(euros(1)), ..answer("ch_1", Outcome::Succeeded) };
+    let mismatched = step(&sending(), Event::Answered { attempt: 1, answer: wrong.clone() }).payment;
+    let refunded = agreed(&mismatched, Ruling::Canceled, false).payment;
+
+    unchanged(&canceled, answered(1, "ch_1", Outcome::Succeeded));
+    unchanged(&refunded, Event::Answered { attempt: 1, answer: wrong });
+    let other = step(&canceled, answered(1, "ch_2", Outcome::Succeeded)).payment;
+    assert_eq!(other.status.name(), "needs_review", "nobody has spoken of that one");
+    let unseen = agreed(&held(), Ruling::Canceled, false).payment;
+    let found = step(&unseen, answered(1, "ch_1", Outcome::Succeeded)).payment;
+    assert_eq!(found.status.name(), "needs_review", "they did not know of any");
 }
