@@ -1,12 +1,12 @@
-//! Cancel: stops a payment. Where an attempt of it is open at the gateway, the gateway cancels first, for the
-//! payer might still complete it (S1.19).
+//! Cancel: stops a payment. What its payer could still complete at the gateway is canceled there first (S1.19, S1.21).
 
 use super::{FlowError, Flows, evidence, exchange::About, verdict::Verdict};
 use crate::{
     domain::{
-        attempt::{AttemptStatus, ExchangeKind},
+        attempt::{AttemptStatus, ExchangeKind, Outcome},
         exchange_result::ExchangeResult,
         payment::{Event, Payment, Status},
+        table::{self, Kind},
     },
     gateway::{Account, Cancellation, Reply, client::SendError},
     store::{
@@ -32,10 +32,48 @@ impl Flows {
                 self.cancel_at_gateway(payment, n).await
             }
             // Nothing is at the gateway; or the request is on the wire, and the table refuses.
-            Some(_) | None => {
-                self.settle_cancel(&payment, self.change("api", Subject::Event(id, Event::Cancel))).await
-            }
+            Some(_) | None => self.cancel_waiting(&payment).await,
         }
+    }
+
+    /// Nothing of it is under way, and it may be canceled here. What a decline has left at the gateway its payer may have
+    /// paid (S1.21), so that the gateway's word comes first; where it has none, the payment ends all the same, and a job
+    /// goes on withdrawing.
+    async fn cancel_waiting(&self, payment: &Payment) -> Result<Payment, FlowError> {
+        let mut event = Event::Cancel;
+        let mut closing = None;
+        if let Some((n, account)) = self.left_at_gateway(payment)
+            && let Some((cancellation, ended)) = self.ask_to_cancel(account, payment, n).await?
+        {
+            match cancellation {
+                Cancellation::Canceled => {}
+                Cancellation::Answered(answer) if answer.outcome == Outcome::Succeeded => {
+                    event = Event::Answered { attempt: n, answer };
+                }
+                Cancellation::Answered(_) => {
+                    self.keep(ended).await?;
+                    let detail =
+                        "its customer is paying it at the gateway, where the result is still to come";
+                    return Err(not_cancelable(payment, detail.to_owned()));
+                }
+                Cancellation::Unknown(why) | Cancellation::StoredError(why) => {
+                    tracing::warn!(payment.id = %payment.id, gateway.name = %payment.account,
+                        "{} is canceled before its gateway has confirmed it ({why})", payment.id);
+                }
+            }
+            closing = Some(ended);
+        }
+        let mut change = self.change("api", Subject::Event(payment.id, event));
+        change.exchanges.extend(closing);
+        self.settle_cancel(payment, change).await
+    }
+
+    /// The attempt whose operation could still be paid at the gateway, where the payment may be canceled.
+    fn left_at_gateway(&self, payment: &Payment) -> Option<(u32, &Account)> {
+        let may_end = table::verdict(payment.phase(), Kind::Cancel) == table::Verdict::Cancel;
+        let attempt = payment.attempt.as_ref().filter(|_| may_end && payment.operation.is_some())?;
+        // What an account that is gone has left, a person has to withdraw: its job says so.
+        Some((attempt.n, self.account(payment).ok()?))
     }
 
     /// The gateway's cancellation, then ours. A crash between the two is found by the next look at the attempt.
@@ -47,7 +85,9 @@ impl Flows {
                           gateway, which is being asked: try again in a while";
             return Err(not_cancelable(&payment, detail.to_owned()));
         }
-        let (cancellation, closing) = self.ask_to_cancel(account, &payment, attempt).await?;
+        let Some((cancellation, closing)) = self.ask_to_cancel(account, &payment, attempt).await? else {
+            return Err(not_cancelable(&payment, "its gateway cannot cancel it".to_owned()));
+        };
         let event = match cancellation {
             Cancellation::Canceled => Event::Canceled { attempt },
             Cancellation::Answered(answer) => Event::Answered { attempt, answer },
@@ -72,12 +112,13 @@ impl Flows {
         )))
     }
 
+    /// What the gateway says to a cancellation; none where it knows no such call.
     async fn ask_to_cancel(
         &self,
         account: &Account,
         payment: &Payment,
         attempt: u32,
-    ) -> Result<(Cancellation, ExchangeWrite), FlowError> {
+    ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
         let about = About::Attempt(payment.id, attempt);
         let (first, last) = generations(&self.list_exchanges(about).await?);
         for generation in first..=last {
@@ -89,18 +130,22 @@ impl Flows {
             let cancellation = read(account, payment, &reply);
             let closing = self.closing(account, &exchange, &reply, cancellation.verdict());
             if generation == last || !matches!(cancellation, Cancellation::StoredError(_)) {
-                return Ok((cancellation, closing));
+                return Ok(Some((cancellation, closing)));
             }
             self.keep(closing).await?;
         }
-        Err(not_cancelable(payment, "its gateway cannot cancel it".to_owned()))
+        Ok(None)
     }
 
     async fn settle_cancel(&self, payment: &Payment, change: Change) -> Result<Payment, FlowError> {
+        let closings = change.exchanges.clone();
         let now = match self.store.offer(change).await {
             Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
             // It has moved since we looked, perhaps to where it was to go.
             Err(CommitError::Refused(_)) => {
+                for closing in closings {
+                    self.keep(closing).await?;
+                }
                 self.store.find_payment(payment.id).await?.ok_or(FlowError::NotFound("payment"))?
             }
             Err(error) => return Err(error.into()),

@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 both! {
     a_payment_that_waits_after_a_decline_leaves_no_open_operation
+    what_was_declined_and_is_paid_meanwhile_is_not_canceled
+    a_decline_whose_gateway_does_not_answer_is_canceled_and_then_withdrawn
+    what_was_paid_while_its_gateway_did_not_answer_comes_before_a_person
     what_waits_for_its_payer_is_canceled_at_the_gateway_first
     a_lost_answer_to_a_cancellation_is_found_by_the_next_look
     what_the_payer_has_completed_is_not_canceled
@@ -61,19 +64,96 @@ async fn a_payment_that_waits_after_a_decline_leaves_no_open_operation(database:
     world.run_due_jobs().await;
 
     let canceled = world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
-    assert_eq!(intent(&world, &canceled)["status"], "requires_payment_method");
+    // The gateway has said so first.
+    assert_eq!(intent(&world, &canceled)["status"], "canceled");
     world.run_due_jobs().await;
 
     assert_eq!(canceled.status, Status::Canceled);
-    assert_eq!(intent(&world, &canceled)["status"], "canceled");
     let exchanges = world.flows.store.list_exchanges(payment.id).await.unwrap();
-    let cancel = exchanges.iter().find(|exchange| exchange.kind != ExchangeKind::Create).unwrap();
+    let cancels: Vec<_> = exchanges.iter().filter(|exchange| exchange.kind != ExchangeKind::Create).collect();
+    let [cancel] = cancels[..] else { panic!("{cancels:?}") };
     let key = format!("dunlin:test:{}:{}:1:cancel", payment.tenant, payment.id);
     assert_eq!((cancel.kind, cancel.idempotency_key.as_deref()), (ExchangeKind::Cancel, Some(key.as_str())));
     // The retry that was waiting finds nothing to do.
     world.travel(TimeDelta::days(40)).await;
     assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap(), []);
     assert_eq!(world.payment(payment.id).await.status, Status::Canceled);
+}
+
+/// Payments that nothing is under way of, and that could still be paid at the gateway: one that is tried again by itself,
+/// and ones that wait for their payer.
+const LEFT: [(&str, &str); 3] = [
+    ("pm_card_visa_chargeDeclinedInsufficientFunds", "retrying"),
+    ("pm_card_chargeDeclinedExpiredCard", "requires_action"),
+    ("pm_card_authenticationRequired", "requires_action"),
+];
+
+async fn left(world: &World, (method, status): (&str, &str)) -> Payment {
+    let payment = world.pay(method).await;
+    world.run_due_jobs().await;
+    let payment = world.payment(payment.id).await;
+    assert_eq!((payment.status.name(), payment.open_attempt()), (status, None));
+    payment
+}
+
+async fn events(world: &World, payment: &Payment) -> Vec<String> {
+    world.flows.store.list_event_types(payment.id).await.unwrap()
+}
+
+// S1.21
+async fn what_was_declined_and_is_paid_meanwhile_is_not_canceled(database: Database) {
+    let world = World::new(database).await;
+    for kind in LEFT {
+        let payment = left(&world, kind).await;
+        // Nobody has told of it yet.
+        world.pay_beside(&payment);
+
+        let told = world.flows.cancel_payment(world.owner, payment.id).await;
+
+        assert!(matches!(told, Err(FlowError::Conflict { code: "payment_not_cancelable", .. })), "{told:?}");
+        world.travel(TimeDelta::days(40)).await;
+        assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
+        assert_eq!(world.captures(payment.id), 1);
+        let events = events(&world, &payment).await;
+        assert!(
+            !events.iter().any(|it| it == "payment.canceled" || it == "payment.needs_review"),
+            "{events:?}"
+        );
+        assert_eq!(events.iter().filter(|event| *event == "payment.succeeded").count(), 1, "{events:?}");
+    }
+}
+
+async fn a_decline_whose_gateway_does_not_answer_is_canceled_and_then_withdrawn(database: Database) {
+    let world = World::new(database).await;
+    for kind in LEFT {
+        let payment = left(&world, kind).await;
+        world.order(&serde_json::json!({ "fault": "error_before", "method": "cancel", "times": 1 }));
+
+        let canceled = world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
+        let open = intent(&world, &payment)["status"].clone();
+        world.travel(TimeDelta::minutes(1)).await;
+
+        assert_eq!((canceled.status, open.as_str()), (Status::Canceled, Some("requires_payment_method")));
+        assert_eq!(intent(&world, &payment)["status"], "canceled");
+        // The retry that was waiting, and the daily question, find nothing to do.
+        world.travel(TimeDelta::days(40)).await;
+        assert_eq!(world.flows.store.list_jobs(payment.id).await.unwrap(), []);
+        assert_eq!(world.captures(payment.id), 0);
+    }
+}
+
+async fn what_was_paid_while_its_gateway_did_not_answer_comes_before_a_person(database: Database) {
+    let world = World::new(database).await;
+    let payment = left(&world, LEFT[0]).await;
+    world.pay_beside(&payment);
+    world.order(&serde_json::json!({ "fault": "error_before", "method": "cancel", "times": 1 }));
+
+    let canceled = world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
+    world.travel(TimeDelta::minutes(1)).await;
+
+    assert_eq!(canceled.status, Status::Canceled);
+    assert!(world.payment(payment.id).await.status.review_reason().is_some());
+    assert_eq!(world.captures(payment.id), 1);
 }
 
 async fn what_waits_for_its_payer_is_canceled_at_the_gateway_first(database: Database) {

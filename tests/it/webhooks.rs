@@ -146,6 +146,8 @@ async fn a_success_of_a_canceled_payment_comes_before_a_person(database: Databas
     let world = World::new(database).await;
     let payment = world.pay("pm_card_visa_chargeDeclinedInsufficientFunds").await;
     world.run_due_jobs().await;
+    // The gateway is away, so it is canceled here alone.
+    world.order(&json!({ "fault": "error_before", "method": "cancel", "times": 1 }));
     world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
     let intent = world.payment(payment.id).await.operation.unwrap();
     let paid = world.meddle(
