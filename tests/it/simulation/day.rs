@@ -2,8 +2,9 @@
 
 use super::{
     actors::{self, PRESENT_ACT},
+    judge,
     people::{self, Act, Person},
-    scheduler::Simulation,
+    scheduler::{Simulation, Theme},
     wire::Weather,
 };
 use crate::support::world;
@@ -19,6 +20,8 @@ const HEALED_STEPS: usize = 20_000;
 const UNDISTURBED_STEPS: usize = 60;
 /// How often people look at what is left when nothing else is to be done.
 const LAST_LOOKS: usize = 12;
+/// How often the gateway's lists are read after that.
+const LAST_READINGS: usize = 2;
 
 impl Simulation<'_> {
     /// Everything that can go wrong does, as the dice have it.
@@ -43,9 +46,10 @@ impl Simulation<'_> {
                 16..=19 => self.somebody_resolves().await,
                 20 | 21 => self.somebody_acts().await,
                 22 => self.weather_changes(),
-                23 | 24 if self.temper.standbys_take_over => self.fail_over().await,
+                23 | 24 if self.temper.is(Theme::StandbysTakeOver) => self.fail_over().await,
+                25 | 26 | 30 if self.temper.is(Theme::MoneyGoesBack) => self.money_goes_back().await,
                 27 | 28 => self.mail_comes().await,
-                29 if self.temper.payers_return => self.payers_come_back().await,
+                29 if self.temper.is(Theme::PayersReturn) => self.payers_come_back().await,
                 _ => self.step().await,
             }
         }
@@ -72,7 +76,7 @@ impl Simulation<'_> {
         self.dice().heal();
         self.site.wire.set_weather(Weather::Fair);
         self.deploy().await;
-        let mut looks = 0;
+        let (mut looks, mut readings) = (0, 0);
         for _ in 0..HEALED_STEPS {
             if self.is_at_rest() {
                 self.expire_leases().await;
@@ -89,7 +93,13 @@ impl Simulation<'_> {
                 if store.count_busy(false, now).await.unwrap() == 0 {
                     match store.find_next_due(false).await.unwrap() {
                         Some(due) => self.pass_time(due - now),
-                        None if looks == LAST_LOOKS => return Ok(()),
+                        None if looks == LAST_LOOKS && readings == LAST_READINGS => return Ok(()),
+                        None if looks == LAST_LOOKS => {
+                            // Once a day the whole of a list is read, which finds what a listing showed late.
+                            readings += 1;
+                            self.pass_time(TimeDelta::days(1));
+                            self.lists_are_read().await;
+                        }
                         None => {
                             looks += 1;
                             self.look_at_what_is_left().await;
@@ -152,7 +162,8 @@ impl Simulation<'_> {
         self.flows().detach_method(self.owner, method).await.unwrap();
         let payments = self.payments().await;
         let its = payments.iter().filter(|payment| payment.method_id == Some(method));
-        self.detached.insert(method, its.map(|payment| (payment.id, payment.next_attempt())).collect());
+        let begun = its.map(|payment| (payment.id, judge::attempts_begun(payment)));
+        self.detached.insert(method, begun.collect());
     }
 
     /// Every customer who was sent to their bank, and knows of it, approves or refuses.

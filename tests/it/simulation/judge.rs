@@ -5,8 +5,9 @@
 
 use super::{
     ledger::{self, Capture},
+    office,
     people::Said,
-    scheduler::Simulation,
+    scheduler::{Simulation, Theme},
     tally::Tally,
 };
 use chrono::TimeDelta;
@@ -14,9 +15,11 @@ use dunlin::{
     domain::{
         attempt::{Attempt, AttemptStatus, Origin},
         payment::{Payment, Ruling, Status},
+        refund::RefundStatus,
     },
-    store::Transition,
+    store::{RefundFilter, Transition},
 };
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// How long the same bytes go under the same key.
@@ -136,6 +139,12 @@ impl Case<'_, '_> {
             expect(told || payment.failure.is_some(), "failed without an answer that says so")?;
         }
         self.judge_detachment()?;
+        if self.simulation.temper.is(Theme::MoneyGoesBack)
+            && payment.status == Status::Succeeded
+            && captured == 1
+        {
+            self.judge_money_back().await?;
+        }
         self.judge_record(is_conceded).await?;
         let jobs = store.list_jobs(payment.id).await.map_err(|error| error.to_string())?;
         let live = jobs.iter().filter(|job| job.state == "live").count();
@@ -148,14 +157,58 @@ impl Case<'_, '_> {
         let detached = payment.method_id.and_then(|method| self.simulation.detached.get(&method));
         expect(payment.failure.is_none() || detached.is_some(), "its method was not detached")?;
         let Some(payments) = detached else { return Ok(()) };
-        let next = payments.get(&payment.id).copied().unwrap_or(1);
-        // What somebody paid at the gateway is on record as an attempt that nobody here has begun (S1.21).
-        let is_received = payment.attempt.as_ref().is_some_and(|attempt| attempt.origin == Origin::Gateway);
-        let begun = payment.next_attempt() - u32::from(is_received);
-        let is_as_it_was = begun == next
+        let before = payments.get(&payment.id).copied().unwrap_or(0);
+        let begun = attempts_begun(payment);
+        let is_as_it_was = begun == before
             // Rows that were set back may lack attempts that there were.
-            || !self.simulation.unheard_of.is_empty() && begun < next;
+            || !self.simulation.unheard_of.is_empty() && begun < before;
         expect(is_as_it_was, "an attempt began by a method that was detached")
+    }
+
+    /// S1.20: what has gone back, and what is disputed, is as it is at the gateway, whoever did it.
+    async fn judge_money_back(&self) -> Result<(), String> {
+        let (payment, bank) = (self.payment, &self.simulation.bank);
+        let charge = &self.taken[0].charge;
+        let moved = ledger::given_back(bank, charge);
+        let net: i64 = moved.iter().map(|back| back.amount).sum();
+        expect(net <= payment.money.minor(), "more was given back than was taken")?;
+        let sums = (payment.refunded, payment.refunding);
+        expect(sums == (net, 0), format!("{net} of {charge} went back, and it says {sums:?}"))?;
+        let filter = RefundFilter { payment: Some(payment.id), limit: 100, ..RefundFilter::default() };
+        let refunds = self.simulation.flows().list_refunds(self.simulation.owner, &filter).await;
+        for refund in refunds.map_err(|error| error.to_string())? {
+            let its: i64 = moved
+                .iter()
+                .filter(|back| Some(&back.refund) == refund.operation.as_ref())
+                .map(|back| back.amount)
+                .sum();
+            let ours =
+                moved.iter().filter(|back| back.ours == Some(refund.id.to_string()) && back.amount > 0);
+            expect(ours.count() <= 1, format!("{} was executed twice", refund.id))?;
+            let expected = match refund.status {
+                RefundStatus::Succeeded => refund.money.minor(),
+                RefundStatus::Failed => 0,
+                RefundStatus::Pending
+                | RefundStatus::Sending
+                | RefundStatus::Unknown
+                | RefundStatus::Processing => return Err(format!("{} was forgotten", refund.id)),
+            };
+            expect(
+                its == expected,
+                format!("{its} of {} went back, and it is {:?}", refund.id, refund.status),
+            )?;
+        }
+        let known: BTreeSet<_> = payment
+            .disputes
+            .iter()
+            .map(|dispute| (dispute.id.clone(), dispute.status.name().to_owned()))
+            .collect();
+        let there: BTreeSet<_> = office::disputes(bank)
+            .iter()
+            .filter(|dispute| dispute["charge"] == charge.as_str())
+            .map(|dispute| (text(&dispute["id"]), text(&dispute["status"])))
+            .collect();
+        expect(known == there, format!("disputes are {there:?}, and it says {known:?}"))
     }
 
     async fn judge_record(&self, is_conceded: bool) -> Result<(), String> {
@@ -170,6 +223,12 @@ impl Case<'_, '_> {
         let expected = usize::from(payment.status == Status::Succeeded);
         expect(is_conceded || successes == expected, "events are wrong")
     }
+}
+
+/// How many attempts were begun here. What somebody paid at the gateway is on record as one that was not (S1.21).
+pub(super) fn attempts_begun(payment: &Payment) -> u32 {
+    let is_received = payment.attempt.as_ref().is_some_and(|attempt| attempt.origin == Origin::Gateway);
+    payment.next_attempt() - 1 - u32::from(is_received)
 }
 
 /// The payment's story, for whoever has to find out.
@@ -188,6 +247,10 @@ async fn tell(simulation: &Simulation<'_>, payment: &Payment, taken: &[Capture])
     }
     lines.sort_by_key(|(at, _)| *at);
     lines.into_iter().fold(String::new(), |told, (at, line)| format!("{told}\n{at}  {line}"))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 fn expect(holds: bool, found: impl Into<String>) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Mail: what the gateway tells unasked comes late, to any process, or never.
 
-use super::scheduler::Simulation;
+use super::{office::elsewhere, scheduler::Simulation};
 use dunlin::{domain::attempt::AttemptStatus, flow::Flows};
 use dunlin_sandbox::{Bank, Post, Request};
 use serde_json::{Value, json};
@@ -59,20 +59,11 @@ impl Simulation<'_> {
                 payment.attempt.is_some_and(|attempt| attempt.status == AttemptStatus::Declined);
             let operation = payment.operation.filter(|_| is_declined);
             if let Some(intent) = operation.filter(|_| self.dice().throw(2) == 0) {
-                self.tally.paid_late += usize::from(pay(&self.bank, &intent));
+                let paid = elsewhere(&self.bank, "pay", &json!({ "intent": intent }));
+                self.tally.paid_late += usize::from(paid.is_some());
             }
         }
     }
-}
-
-fn pay(bank: &Bank, intent: &str) -> bool {
-    let request = Request {
-        method: "POST".to_owned(),
-        path: "/_sandbox/pay".to_owned(),
-        body: json!({ "intent": intent }).to_string().into_bytes(),
-        ..Request::default()
-    };
-    bank.handle(&request).into_reply().is_some_and(|reply| reply.status == 200)
 }
 
 async fn hand_over(flows: &Flows, post: &Post) -> bool {

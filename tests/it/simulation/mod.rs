@@ -10,6 +10,7 @@ mod failover;
 mod judge;
 mod ledger;
 mod mail;
+mod office;
 mod people;
 mod process;
 mod scheduler;

@@ -21,6 +21,7 @@ tally! {
     resolved approved found_paid mistaken
     retried_by_hand canceled_by_hand jobs_moved
     wrong_clocks set_back storms told paid_late
+    given_back_elsewhere refunds_ordered disputed
     conceded
 }
 
@@ -35,6 +36,8 @@ impl Tally {
             assert!(self.retried_by_hand > 0 && self.canceled_by_hand > 0 && self.jobs_moved > 0, "{self:?}");
             assert!(self.wrong_clocks > 0 && self.set_back > 0 && self.storms > 0, "{self:?}");
             assert!(self.told > 0 && self.paid_late > 0, "{self:?}");
+            assert!(self.given_back_elsewhere > 0 && self.refunds_ordered > 0, "{self:?}");
+            assert!(self.disputed > 0, "{self:?}");
             // Setting payments aside would be an easy way of never charging twice.
             assert!(self.in_review * 20 < self.payments, "{self:?}");
         }
