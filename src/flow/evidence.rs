@@ -32,6 +32,17 @@ pub(super) enum Absence {
 }
 
 impl Evidence<'_> {
+    /// When the gateway last said that it has executed other bytes than ours under our key: which ones, nobody here
+    /// knows, so that finding nothing proves nothing, and nothing goes again.
+    pub(super) fn mismatched_at(&self) -> Option<Time> {
+        let mismatched = ended(self.exchanges)
+            .filter(|(exchange, result)| {
+                exchange.kind.moves_money() && *result == Some(ExchangeResult::Mismatch)
+            })
+            .map(|(exchange, _)| exchange.opened_at);
+        mismatched.max()
+    }
+
     /// Whether the same bytes may go again under their key, which the gateway must still remember, and whose answer
     /// must not be an error that it has kept. It is asked before each send, for much time may lie between two.
     pub(super) fn may_resend(&self, born_at: Time) -> bool {
@@ -44,7 +55,10 @@ impl Evidence<'_> {
         let mut sent = ended(self.exchanges).filter(|(exchange, _)| exchange.kind.moves_money());
         // A kept error comes again, and what the gateway has named is asked after by its name.
         let is_useless = sent.any(|(_, result)| {
-            matches!(result, Some(ExchangeResult::StoredError | ExchangeResult::Unreadable))
+            matches!(
+                result,
+                Some(ExchangeResult::StoredError | ExchangeResult::Unreadable | ExchangeResult::Mismatch)
+            )
         });
         self.traits.key_supported && is_young(born_at) && is_young(first_sent_at) && !is_useless
     }
@@ -60,7 +74,7 @@ impl Evidence<'_> {
             result.is_some_and(ExchangeResult::is_unexecuted)
                 || proven_at.is_some_and(|proven_at| send.opened_at < proven_at)
         };
-        sends(self.exchanges).all(is_unexecuted)
+        self.mismatched_at().is_none() && sends(self.exchanges).all(is_unexecuted)
     }
 
     /// When whoever looks must see what was sent last, if it was taken.
@@ -75,7 +89,8 @@ impl Evidence<'_> {
         let counts_from = self.shows_from(last_sent_at);
         // What is dated in the future was so by a clock that is off, and when it was sent is not known.
         let is_dated_well = |send: &Exchange| send.opened_at <= self.now;
-        if self.now < counts_from || !sends(self.exchanges).all(is_dated_well) {
+        let is_foreign = self.mismatched_at().is_some();
+        if is_foreign || self.now < counts_from || !sends(self.exchanges).all(is_dated_well) {
             return Absence::ProvesNothing;
         }
         let counts = counts_from..=self.now - BETWEEN_ABSENCES;
@@ -275,6 +290,19 @@ mod tests {
         assert!(!may_resend(&traits(), &kept, at(1)));
         assert!(!may_resend(&traits(), &named, at(1)));
         assert!(may_resend(&traits(), &lost, at(1)));
+    }
+
+    // S1.8
+    #[test]
+    fn where_the_key_was_used_for_other_bytes_nothing_goes_again_and_nothing_is_proven_absent() {
+        let mismatched = exchange(ExchangeKind::Create, at(0), Some(ExchangeResult::Mismatch));
+        let proven = exchange(ExchangeKind::Query, at(HOUR), Some(ExchangeResult::ProvenAbsent));
+        let exchanges = [mismatched, absent(at(HOUR)), proven];
+        let evidence = Evidence { traits: &traits(), exchanges: &exchanges, now: at(2 * HOUR) };
+
+        assert_eq!(evidence.mismatched_at(), Some(at(0)));
+        assert!(!evidence.may_resend(at(0)) && !evidence.is_unsent());
+        assert_eq!(evidence.absence(at(0)), Absence::ProvesNothing);
     }
 
     // S1.9

@@ -210,7 +210,7 @@ async fn look_again(
     payment: &Payment,
     attempt: &Attempt,
 ) -> Result<(), FlowError> {
-    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: flows.evidence_time(payment) };
+    let inquiry = Inquiry { flows, claimed, payment, attempt };
     if !inquiry.is_possible()? {
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     }

@@ -5,7 +5,7 @@ use super::{
     exchange::{About, Talk},
 };
 use crate::{
-    domain::{attempt::Attempt, clock::Time, payment::Payment},
+    domain::{attempt::Attempt, payment::Payment},
     gateway::{Finding, Tried},
     store::{change::ExchangeWrite, claim::Claimed},
 };
@@ -16,7 +16,6 @@ pub(super) struct Inquiry<'a> {
     pub(super) claimed: &'a Claimed,
     pub(super) payment: &'a Payment,
     pub(super) attempt: &'a Attempt,
-    pub(super) last_sent_at: Time,
 }
 
 impl Inquiry<'_> {
@@ -28,20 +27,20 @@ impl Inquiry<'_> {
 
     /// Asks by the gateway's own id, or in a complete listing; none when the job has passed to another worker.
     pub(super) async fn ask(&self) -> Result<Option<(Finding, ExchangeWrite)>, FlowError> {
-        let Self { flows, claimed, payment, attempt, last_sent_at } = *self;
+        let Self { flows, claimed, payment, attempt } = *self;
         let account = flows.account(payment)?;
         let attempts = flows.store.list_attempts(payment.id).await?;
         // An attempt that was never charged has no charge; the last one that was is what the intent still names.
         let mut earlier = attempts.iter().rev().filter(|other| other.n < attempt.n);
         let about = About::Attempt(payment.id, attempt.n);
         let exchanges = flows.list_exchanges(about).await?;
-        // Whichever machine's clock was wrong, a listing that begins too late would find nothing.
+        // A database that was restored or failed over may lack sends, so it is the payment's birth that counts; and
+        // whichever machine's clock was wrong, a listing that begins too late would find nothing.
         let first = evidence::first_send(&exchanges).map_or(attempt.first_sent_at, |send| send.opened_at);
         let tried = Tried {
             payment,
             n: attempt.n,
-            first_sent_at: first.min(attempt.first_sent_at),
-            last_sent_at,
+            since: payment.created_at.min(first).min(attempt.first_sent_at),
             earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
             must_bear_reference: false,
         };

@@ -22,8 +22,7 @@ pub(super) async fn ask(
     let tried = Tried {
         payment,
         n,
-        first_sent_at: payment.created_at,
-        last_sent_at: flows.evidence_time(payment),
+        since: payment.created_at,
         earlier_charge: None,
         must_bear_reference: true,
     };

@@ -74,13 +74,16 @@ impl Look<'_> {
     async fn resolve(&self) -> Result<(), FlowError> {
         let exchanges = self.flows.list_exchanges(self.about()).await?;
         let first_sent_at = self.attempt.first_sent_at;
-        let may_resend = self.evidence(&exchanges)?.may_resend(first_sent_at);
+        let evidence = self.evidence(&exchanges)?;
+        if let Some(mismatched_at) = evidence.mismatched_at() {
+            self.review_mismatch(mismatched_at).await?;
+        }
+        let may_resend = evidence.may_resend(first_sent_at);
         match evidence::first_send(&exchanges).filter(|_| may_resend) {
             Some(first) => {
                 // Where people want it charged again, the gateway's own word on the first send comes first.
                 let is_wanted = self.payment.wanted_again_at().is_some();
-                let last_sent_at = evidence::last_sent_at(&exchanges).unwrap_or(first_sent_at);
-                if is_wanted && self.is_settled_by_asking(last_sent_at).await? {
+                if is_wanted && self.is_settled_by_asking().await? {
                     return Ok(());
                 }
                 if self.resend(first).await? {
@@ -115,9 +118,9 @@ impl Look<'_> {
     }
 
     /// Asks before anything is sent; true when that settled the matter, or the job has passed on.
-    async fn is_settled_by_asking(&self, last_sent_at: Time) -> Result<bool, FlowError> {
+    async fn is_settled_by_asking(&self) -> Result<bool, FlowError> {
         let Self { flows, claimed, payment, attempt } = *self;
-        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+        let inquiry = Inquiry { flows, claimed, payment, attempt };
         if !inquiry.is_possible()? {
             return Ok(false);
         }
@@ -159,6 +162,9 @@ impl Look<'_> {
             | Reading::Mismatch(_) => {
                 reading.alert(self.payment);
                 self.note(closing).await?;
+                if matches!(reading, Reading::Mismatch(_)) {
+                    self.review_mismatch(flows.evidence_time(payment)).await?;
+                }
                 Ok(false)
             }
         }
@@ -167,7 +173,7 @@ impl Look<'_> {
     /// Asks the gateway by its own id, or by a complete listing.
     async fn ask(&self, exchanges: &[Exchange], last_sent_at: Time) -> Result<(), FlowError> {
         let Self { flows, claimed, payment, attempt } = *self;
-        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+        let inquiry = Inquiry { flows, claimed, payment, attempt };
         if !inquiry.is_possible()? {
             return self.again().await;
         }
@@ -187,7 +193,7 @@ impl Look<'_> {
     /// What was declined, and only its customer can still pay, is asked after daily (S1.21).
     async fn ask_whether_paid(&self) -> Result<(), FlowError> {
         let Self { flows, claimed, payment, attempt } = *self;
-        let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at: attempt.first_sent_at };
+        let inquiry = Inquiry { flows, claimed, payment, attempt };
         let Some((finding, closing)) = inquiry.ask().await? else { return Ok(()) };
         let attempt = attempt.n;
         match finding {
@@ -286,6 +292,19 @@ impl Look<'_> {
         let Attempt { n, status, .. } = self.attempt;
         self.review(format!("the outcome of attempt {n} is {} for {} h", status.name(), age.num_hours()))
             .await
+    }
+
+    /// What was executed under our key nobody here knows: a person has to find out.
+    async fn review_mismatch(&self, at: Time) -> Result<(), FlowError> {
+        let is_decided = self.payment.wanted_again_at().is_some_and(|wanted_at| at <= wanted_at);
+        if is_decided || self.payment.status.review_reason().is_some() {
+            return Ok(());
+        }
+        let n = self.attempt.n;
+        self.review(format!(
+            "the gateway has executed another request than ours under the key of attempt {n}"
+        ))
+        .await
     }
 
     async fn review(&self, reason: String) -> Result<(), FlowError> {

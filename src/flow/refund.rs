@@ -149,6 +149,9 @@ impl Run<'_> {
         self.flows.store.pass(Point::RefundDoubted).await?;
         let exchanges = self.exchanges().await?;
         let evidence = self.evidence(&exchanges);
+        if evidence.mismatched_at().is_some() {
+            self.review_mismatch().await?;
+        }
         let may_resend = self.refund.first_sent_at.is_some_and(|sent_at| evidence.may_resend(sent_at));
         let Some(first) = evidence::first_send(&exchanges).filter(|_| may_resend) else {
             return self.ask(&exchanges).await;
@@ -173,6 +176,9 @@ impl Run<'_> {
             | Reading::Unreadable { .. }
             | Reading::Mismatch(_) => {
                 self.flows.keep(closing).await?;
+                if matches!(reading, Reading::Mismatch(_)) {
+                    self.review_mismatch().await?;
+                }
                 self.ask(&self.exchanges().await?).await
             }
         }
@@ -187,10 +193,8 @@ impl Run<'_> {
     /// what the gateway tells unasked still counts.
     async fn leave_to_a_person(&self) -> Result<(), FlowError> {
         if self.refund.review_reason.is_none() {
-            let reason =
-                format!("the outcome of {} is unknown, and the gateway cannot be asked", self.refund.id);
-            tracing::error!(refund.id = %self.refund.id, "{} needs a look: {reason}", self.refund.id);
-            self.conclude(Event::Review { reason }, JobEnd::Keep, None).await?;
+            let id = self.refund.id;
+            self.review(format!("the outcome of {id} is unknown, and the gateway cannot be asked")).await?;
         }
         self.later().await
     }
@@ -287,7 +291,19 @@ impl Run<'_> {
         if age.num_seconds() < limit || self.refund.review_reason.is_some() {
             return Ok(());
         }
-        let reason = format!("the outcome of {} is open for {} h", self.refund.id, age.num_hours());
+        self.review(format!("the outcome of {} is open for {} h", self.refund.id, age.num_hours())).await
+    }
+
+    /// What was executed under our key nobody here knows: a person has to find out.
+    async fn review_mismatch(&self) -> Result<(), FlowError> {
+        if self.refund.review_reason.is_some() {
+            return Ok(());
+        }
+        let id = self.refund.id;
+        self.review(format!("the gateway has executed another request than ours under the key of {id}")).await
+    }
+
+    async fn review(&self, reason: String) -> Result<(), FlowError> {
         tracing::error!(refund.id = %self.refund.id, "{} needs a look: {reason}", self.refund.id);
         self.conclude(Event::Review { reason }, JobEnd::Keep, None).await
     }

@@ -1,7 +1,7 @@
 //! Second look: where two people want an attempt beside one whose outcome nobody knew, the gateway is asked once more
 //! before it begins. They may be wrong, and the new attempt has a key that protects nobody from the old one.
 
-use super::{FlowError, Flows, Worked, evidence, exchange::About, inquiry::Inquiry};
+use super::{FlowError, Flows, Worked, inquiry::Inquiry};
 use crate::{
     domain::{
         attempt::{Answer, Outcome},
@@ -18,9 +18,7 @@ use crate::{
 /// Whether the next attempt may begin; where it may not, the job is ended.
 pub(super) async fn allows(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<bool, FlowError> {
     let Some(attempt) = payment.set_aside_attempt() else { return Ok(true) };
-    let exchanges = flows.list_exchanges(About::Attempt(payment.id, attempt.n)).await?;
-    let last_sent_at = evidence::last_sent_at(&exchanges).unwrap_or(attempt.first_sent_at);
-    let inquiry = Inquiry { flows, claimed, payment, attempt, last_sent_at };
+    let inquiry = Inquiry { flows, claimed, payment, attempt };
     // One that knows no references has told people all that it can.
     if !inquiry.is_possible()? {
         return Ok(true);

@@ -79,9 +79,8 @@ pub struct Reply {
 pub struct Tried<'a> {
     pub payment: &'a Payment,
     pub n: u32,
-    pub first_sent_at: Time,
-    /// When it was last sent again: the operation may be as young as that.
-    pub last_sent_at: Time,
+    /// Nothing can have been sent before: a listing begins there, and has no end, for our record of sends may lack some.
+    pub since: Time,
     /// The charge of the attempt before, whose failure is not ours (S1.17).
     pub earlier_charge: Option<&'a str>,
     /// Whether the operation counts only with our reference, since it is not the payment's by our own record.

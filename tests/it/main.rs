@@ -28,6 +28,7 @@ mod private;
 mod refunds;
 mod replicas;
 mod resolutions;
+mod restored;
 mod simulation;
 mod store;
 mod support;

@@ -86,13 +86,11 @@ impl Stripe {
         format!("dunlin:{environment}:{}:{}:{n}:{}", payment.tenant, payment.id, kind.name())
     }
 
-    fn list(&self, tried: Tried<'_>, starting_after: Option<&str>) -> Call {
-        let first = tried.first_sent_at - SKEW;
-        let last = tried.last_sent_at + self.traits.settle_delay + SKEW;
+    fn list(tried: Tried<'_>, starting_after: Option<&str>) -> Call {
+        let first = tried.since - SKEW;
         let mut query = vec![
             ("limit", "100".to_owned()),
             ("created[gte]", first.timestamp().to_string()),
-            ("created[lte]", last.timestamp().to_string()),
             ("expand[]", "data.latest_charge".to_owned()),
         ];
         if let Some(customer) = &tried.payment.method.gateway_customer {
@@ -165,7 +163,7 @@ impl Gateway for Stripe {
         match &tried.payment.operation {
             // With its charge, which tells how a decline came about.
             Some(intent) => get(format!("/v1/payment_intents/{intent}?expand%5B%5D=latest_charge")),
-            None => self.list(tried, None),
+            None => Self::list(tried, None),
         }
     }
 
@@ -175,7 +173,7 @@ impl Gateway for Stripe {
             read::Looked::More(last) if call.path.contains(&*last) => {
                 Finding::Nothing("the listing does not get further".to_owned())
             }
-            read::Looked::More(last) => Finding::More(self.list(tried, Some(&last))),
+            read::Looked::More(last) => Finding::More(Self::list(tried, Some(&last))),
         }
     }
 

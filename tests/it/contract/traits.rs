@@ -13,14 +13,7 @@ use dunlin::{
 use std::time::{Duration, Instant};
 
 fn tried(payment: &Payment, at: Time) -> Tried<'_> {
-    Tried {
-        payment,
-        n: 1,
-        first_sent_at: at,
-        last_sent_at: at,
-        earlier_charge: None,
-        must_bear_reference: false,
-    }
+    Tried { payment, n: 1, since: at, earlier_charge: None, must_bear_reference: false }
 }
 
 /// The payment with what its first answer tells of the gateway's operation.

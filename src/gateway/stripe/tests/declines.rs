@@ -68,8 +68,7 @@ fn an_intent_that_holds_its_charge_tells_all_of_it() {
     let tried = Tried {
         payment: &payment,
         n: 1,
-        first_sent_at: at(0),
-        last_sent_at: at(0),
+        since: at(0),
         earlier_charge: None,
         must_bear_reference: false,
     };
@@ -119,8 +118,7 @@ fn a_demand_for_authentication_without_a_charge_is_not_the_failure_before() {
     let tried = Tried {
         payment: &payment,
         n: 2,
-        first_sent_at: at(0),
-        last_sent_at: at(0),
+        since: at(0),
         earlier_charge: Some("ch_1"),
         must_bear_reference: false,
     };

@@ -1,0 +1,117 @@
+//! A database that was set back does not know what was sent after the backup, and a key may have been used for other
+//! bytes than are on record: what is missing in our own record proves nothing.
+
+use crate::support::{both, database::Database, world, world::World};
+use chrono::TimeDelta;
+use dunlin::{
+    domain::{attempt::ExchangeKind, payment::Status, refund::RefundStatus},
+    gateway::{
+        Call, Reply,
+        client::{Client, SendError},
+    },
+};
+use dunlin_jobs::{PaymentId, RefundId};
+use futures_util::FutureExt;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+both! {
+    a_charge_that_the_record_does_not_have_is_found_however_late_it_was_made
+    a_key_that_was_used_for_other_bytes_comes_before_a_person_and_nothing_goes_again
+    the_key_of_a_refund_that_was_used_for_other_bytes_comes_before_a_person
+}
+
+impl World {
+    /// Notes the kind of each call, and answers sends by the given one, questions by an empty listing.
+    fn note_calls(&mut self, send: fn() -> Result<Reply, SendError>) -> Arc<Mutex<Vec<Call>>> {
+        let calls: Arc<Mutex<Vec<Call>>> = Arc::default();
+        let noted = Arc::clone(&calls);
+        self.flows.client = Client::in_process(Arc::new(move |call| {
+            noted.lock().unwrap().push(call.clone());
+            let nothing = br#"{"object":"list","data":[],"has_more":false}"#.to_vec();
+            let result = match call.method {
+                "POST" => send(),
+                _ => Ok(Reply { status: 200, headers: BTreeMap::new(), body: nothing }),
+            };
+            std::future::ready(result).boxed()
+        }));
+        calls
+    }
+}
+
+/// How many calls could move money.
+fn sends(calls: &Mutex<Vec<Call>>) -> usize {
+    calls.lock().unwrap().iter().filter(|call| call.kind.moves_money()).count()
+}
+
+fn lost() -> Result<Reply, SendError> {
+    Err(SendError::Lost("no answer".to_owned()))
+}
+
+fn mismatch() -> Result<Reply, SendError> {
+    let body = br#"{"error":{"type":"idempotency_error","message":"other parameters"}}"#.to_vec();
+    Ok(Reply { status: 400, headers: BTreeMap::new(), body })
+}
+
+/// A payment of 12.50 that is captured, and a refund of 5.00 that waits to be sent.
+async fn refunded(database: Database) -> (World, PaymentId, RefundId) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await.id;
+    world.run_due_jobs().await;
+    assert_eq!(world.captures(payment), 1);
+    let (refund, _) = world.try_refund(payment, Some(500), "key").await.unwrap();
+    (world, payment, refund.id)
+}
+
+// S1.9
+async fn a_charge_that_the_record_does_not_have_is_found_however_late_it_was_made(database: Database) {
+    let mut world = World::new(database).await;
+    let calls = world.note_calls(lost);
+    let payment = world.pay("pm_card_visa").await;
+    world.run_due_jobs().await;
+    let sent = calls.lock().unwrap()[0].clone();
+    world.flows.client = world::client(Arc::clone(&world.bank));
+
+    // It went again and was taken, which the database has forgotten; then the gateway forgets the key.
+    world.pass(TimeDelta::hours(10));
+    world::answer(&world.bank, &sent).unwrap();
+    world.pass(TimeDelta::hours(40));
+    world.travel(TimeDelta::days(2)).await;
+
+    assert_eq!(sent.kind, ExchangeKind::Create);
+    assert_eq!(world.captures(payment.id), 1);
+    assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
+}
+
+// S1.8
+async fn a_key_that_was_used_for_other_bytes_comes_before_a_person_and_nothing_goes_again(
+    database: Database,
+) {
+    let mut world = World::new(database).await;
+    let calls = world.note_calls(mismatch);
+    let payment = world.pay("pm_card_visa").await;
+
+    world.travel(TimeDelta::seconds(30)).await;
+    let soon = world.payment(payment.id).await.status;
+    world.travel(TimeDelta::days(4)).await;
+
+    assert!(soon.review_reason().is_some_and(|reason| reason.contains("under the key")), "{soon:?}");
+    assert!(world.payment(payment.id).await.status.review_reason().is_some());
+    assert_eq!(sends(&calls), 1);
+}
+
+// S1.8
+async fn the_key_of_a_refund_that_was_used_for_other_bytes_comes_before_a_person(database: Database) {
+    let (mut world, _, refund) = refunded(database).await;
+    let calls = world.note_calls(mismatch);
+
+    world.travel(TimeDelta::seconds(30)).await;
+    let soon = world.refund(refund).await;
+    world.travel(TimeDelta::days(4)).await;
+
+    assert!(soon.review_reason.is_some_and(|reason| reason.contains("under the key")));
+    assert_eq!(world.refund(refund).await.status, RefundStatus::Unknown);
+    assert_eq!(sends(&calls), 1);
+}
