@@ -4,7 +4,7 @@ use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Evidence},
     exchange::{About, Talk, read_first},
-    second_look,
+    restored, second_look,
     verdict::Verdict,
 };
 use crate::{
@@ -135,6 +135,9 @@ impl Run<'_> {
 
     /// Nothing has left, and nobody waits for it any more.
     async fn give_up(&self, payment: &Payment) -> Result<(), FlowError> {
+        if !restored::may_give_up(self.flows, self.claimed, payment).await? {
+            return Ok(());
+        }
         let canceled = self.finish(payment, Event::Cancel).await?;
         tell(canceled.as_ref());
         Ok(())

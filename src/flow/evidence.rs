@@ -46,10 +46,6 @@ impl Evidence<'_> {
     /// Whether the same bytes may go again under their key, which the gateway must still remember, and whose answer
     /// must not be an error that it has kept. It is asked before each send, for much time may lie between two.
     pub(super) fn may_resend(&self, born_at: Time) -> bool {
-        // S2.11: 0.8 of the key's life, in whole numbers.
-        let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        // A send that is dated in the future was so by a clock that is off, and its age is not known.
-        let is_young = |sent_at: Time| (TimeDelta::zero()..limit).contains(&(self.now - sent_at));
         let first_sent_at = first_send(self.exchanges).map_or(born_at, |first| first.opened_at);
         // An error under the key of a cancel says nothing about the key of a send.
         let mut sent = ended(self.exchanges).filter(|(exchange, _)| exchange.kind.moves_money());
@@ -60,7 +56,15 @@ impl Evidence<'_> {
                 Some(ExchangeResult::StoredError | ExchangeResult::Unreadable | ExchangeResult::Mismatch)
             )
         });
-        self.traits.key_supported && is_young(born_at) && is_young(first_sent_at) && !is_useless
+        self.is_key_young(born_at) && self.is_key_young(first_sent_at) && !is_useless
+    }
+
+    /// Whether the gateway must still remember a key that was not used before that moment.
+    pub(super) fn is_key_young(&self, since: Time) -> bool {
+        // S2.11: 0.8 of the key's life, in whole numbers.
+        let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
+        // What is dated in the future was so by a clock that is off, and its age is not known.
+        self.traits.key_supported && (TimeDelta::zero()..limit).contains(&(self.now - since))
     }
 
     /// Whether nothing that was sent can have been executed: each send was turned away, or came before looks that

@@ -33,6 +33,7 @@ pub mod refund;
 pub mod refunds;
 mod replays;
 pub mod resolve;
+mod restored;
 mod second_look;
 pub mod sweep;
 mod trail;

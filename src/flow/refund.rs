@@ -81,6 +81,9 @@ impl Run<'_> {
                 .conclude(Event::Lost { reason, operation: None }, JobEnd::Again(self.now()), None)
                 .await;
         }
+        if !self.is_clear(&exchanges).await? {
+            return Ok(());
+        }
         let exchange = match evidence::first_send(&exchanges) {
             // Proven not sent, so it goes again: the same bytes under the same key (S1.5).
             Some(first) => self.flows.same_bytes(self.account, first),
@@ -128,6 +131,38 @@ impl Run<'_> {
         self.flows.store.pass(Point::Answered).await?;
         self.flows.store.pass(Point::RefundAnswered).await?;
         self.conclude(event, end, Some(closing)).await
+    }
+
+    /// Whether it may be sent: what our record lacks is answered by the key while that is young, and later, or after a
+    /// restore, the gateway is asked first. One look is enough, for what it cannot show yet has a key that is young.
+    /// Where it may not, the job is ended.
+    async fn is_clear(&self, exchanges: &[Exchange]) -> Result<bool, FlowError> {
+        let created_at = self.refund.created_at;
+        let is_restored = self.flows.restored_since(created_at, self.refund.livemode).await?.is_some();
+        if !is_restored && self.evidence(exchanges).is_key_young(created_at) {
+            return Ok(true);
+        }
+        if !self.may_be_asked() {
+            // Nothing says that it was sent, unless there was a restore.
+            return if is_restored { self.leave_to_a_person().await.map(|()| false) } else { Ok(true) };
+        }
+        let gateway = &self.account.gateway;
+        let read = |call: &Call, reply: &Reply| gateway.read_refund_query(self.refund, call, reply);
+        let asked = self.talk().ask(gateway.query_refund(self.refund), read).await?;
+        let Some((finding, closing)) = asked else { return Ok(false) };
+        match finding {
+            Finding::Absent => self.flows.keep(closing).await.map(|()| true),
+            Finding::Answered(answer) => {
+                let end = JobEnd::AgainWhileOpen(self.next_look());
+                self.conclude(Event::Answered(answer), end, Some(closing)).await.map(|()| false)
+            }
+            Finding::Canceled | Finding::More(_) | Finding::Nothing(_) => {
+                self.flows.keep(closing).await?;
+                let why = "whether the gateway has the refund already is not known".to_owned();
+                let at = self.now() + transport(self.claimed.failures + 1);
+                self.end(JobEnd::Failed(at, why)).await.map(|()| false)
+            }
+        }
     }
 
     /// The worker that had it vanished while the request may have been on the wire (S5.6).

@@ -47,11 +47,11 @@ pub(super) async fn allows(flows: &Flows, claimed: &Claimed, payment: &Payment) 
     }
 }
 
-fn later(flows: &Flows, claimed: &Claimed, payment: &Payment, why: String) -> Worked {
+pub(super) fn later(flows: &Flows, claimed: &Claimed, payment: &Payment, why: String) -> Worked {
     Worked::note(JobEnd::Failed(flows.now(payment) + transport(claimed.failures + 1), why))
 }
 
-async fn end(
+pub(super) async fn end(
     flows: &Flows,
     claimed: &Claimed,
     worked: Worked,

@@ -21,6 +21,11 @@ both! {
     a_charge_that_the_record_does_not_have_is_found_however_late_it_was_made
     a_key_that_was_used_for_other_bytes_comes_before_a_person_and_nothing_goes_again
     the_key_of_a_refund_that_was_used_for_other_bytes_comes_before_a_person
+    a_refund_that_waited_longer_than_its_key_lives_is_looked_up_before_it_is_sent
+    a_refund_of_before_a_restore_is_looked_up_before_it_is_sent
+    a_refund_that_the_gateway_does_not_have_is_sent_after_the_look
+    a_payment_of_before_a_restore_that_was_captured_since_is_not_canceled_unasked
+    a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_canceled_after_two_looks
 }
 
 impl World {
@@ -114,4 +119,84 @@ async fn the_key_of_a_refund_that_was_used_for_other_bytes_comes_before_a_person
     assert!(soon.review_reason.is_some_and(|reason| reason.contains("under the key")));
     assert_eq!(world.refund(refund).await.status, RefundStatus::Unknown);
     assert_eq!(sends(&calls), 1);
+}
+
+/// Sends the refund as before the database was set back, which has no record of it.
+async fn send_unrecorded(world: &World, refund: RefundId) {
+    let gateway = &world.flows.gateways.default_for(false).unwrap().gateway;
+    let call = gateway.refund(&world.refund(refund).await).unwrap();
+    assert_eq!(world::answer(&world.bank, &call).unwrap().status, 200);
+}
+
+// S1.9
+async fn a_refund_that_waited_longer_than_its_key_lives_is_looked_up_before_it_is_sent(database: Database) {
+    let (world, _, refund) = refunded(database).await;
+    send_unrecorded(&world, refund).await;
+
+    world.pass(TimeDelta::hours(40));
+    world.run_due_jobs().await;
+
+    assert_eq!(world.refund(refund).await.status, RefundStatus::Succeeded);
+    assert_eq!(world.returned(), [(refund.to_string(), 500)]);
+}
+
+// S2.15
+async fn a_refund_of_before_a_restore_is_looked_up_before_it_is_sent(database: Database) {
+    let (world, payment, refund) = refunded(database).await;
+    send_unrecorded(&world, refund).await;
+
+    world.restore().await;
+    world.run_due_jobs().await;
+
+    assert_eq!(world.refund(refund).await.status, RefundStatus::Succeeded);
+    assert_eq!(world.returned(), [(refund.to_string(), 500)]);
+    let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
+    assert!(exchanges.iter().all(|exchange| exchange.kind != ExchangeKind::Refund), "{exchanges:?}");
+}
+
+async fn a_refund_that_the_gateway_does_not_have_is_sent_after_the_look(database: Database) {
+    let (world, payment, refund) = refunded(database).await;
+
+    world.restore().await;
+    world.run_due_jobs().await;
+
+    assert_eq!(world.refund(refund).await.status, RefundStatus::Succeeded);
+    assert_eq!(world.returned(), [(refund.to_string(), 500)]);
+    let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
+    let count = |kind| exchanges.iter().filter(|exchange| exchange.kind == kind).count();
+    assert_eq!((count(ExchangeKind::Query), count(ExchangeKind::Refund)), (1, 1), "{exchanges:?}");
+}
+
+// S2.15
+async fn a_payment_of_before_a_restore_that_was_captured_since_is_not_canceled_unasked(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay_present("pm_card_visa").await;
+    let gateway = &world.flows.gateways.default_for(false).unwrap().gateway;
+    let sent = world::answer(&world.bank, &gateway.charge(&payment, 1).unwrap()).unwrap();
+    assert_eq!((sent.status, world.captures(payment.id)), (200, 1));
+
+    world.restore().await;
+    world.pass(TimeDelta::hours(13));
+    world.run_due_jobs().await;
+
+    let status = world.payment(payment.id).await.status;
+    assert!(status.review_reason().is_some(), "{status:?}");
+    assert_eq!(world.captures(payment.id), 1);
+}
+
+// S1.9
+async fn a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_canceled_after_two_looks(
+    database: Database,
+) {
+    let world = World::new(database).await;
+    let payment = world.pay_present("pm_card_visa").await;
+
+    world.restore().await;
+    world.pass(TimeDelta::hours(13));
+    world.run_due_jobs().await;
+    let once = world.payment(payment.id).await.status;
+    world.travel(TimeDelta::minutes(10)).await;
+
+    assert_eq!((once, world.payment(payment.id).await.status), (Status::Pending, Status::Canceled));
+    assert_eq!(world.captures(payment.id), 0);
 }

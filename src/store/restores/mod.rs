@@ -59,6 +59,8 @@ const END_LEASES: &str =
 const FIND: &str = "SELECT restored_at, restored_by, source FROM restores WHERE released_at IS NULL \
      ORDER BY restored_at DESC LIMIT 1";
 
+const LAST: &str = "SELECT restored_at FROM restores ORDER BY restored_at DESC LIMIT 1";
+
 const RELEASE: &str = "UPDATE restores SET released_at = $1, released_by = $2, reason = $3 \
      WHERE released_at IS NULL";
 
@@ -68,6 +70,12 @@ impl Store {
         let found: Option<(At, String, String)> =
             on!(&self.db, |db, _pick| sqlx::query_as(FIND).fetch_optional(db).await?);
         Ok(found.map(|(at, by, source)| Restore { at: at.0, by, source }))
+    }
+
+    /// When the database was last restored, whether or not that was released since.
+    pub async fn find_last_restore(&self) -> Result<Option<Time>, StoreError> {
+        let found: Option<(At,)> = on!(&self.db, |db, _pick| sqlx::query_as(LAST).fetch_optional(db).await?);
+        Ok(found.map(|(at,)| at.0))
     }
 }
 

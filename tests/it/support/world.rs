@@ -22,6 +22,7 @@ use dunlin::{
         KeyHolder, Owner, Store,
         change::{JobEnd, Key, Priority},
         claim::{Claimed, Order},
+        restores::{self, Restore},
     },
     worker,
 };
@@ -133,6 +134,14 @@ impl World {
         let key = key(text, &format!("{payment}:{amount:?}"));
         let request = refunds::Request { amount, reason: None, metadata: BTreeMap::new(), key };
         self.flows.create_refund(self.owner, payment, request).await
+    }
+
+    /// A restore was made, and released: what is on record may lack what was sent.
+    pub(crate) async fn restore(&self) {
+        let (options, at) = (self.database.options(), self.flows.clock().now(true));
+        let restore = Restore { at, by: "the test".to_owned(), source: "a backup".to_owned() };
+        restores::hold(&options, &restore).await.unwrap();
+        assert!(restores::release(&options, at, "the test", "compared").await.unwrap());
     }
 
     pub(crate) async fn refund(&self, id: RefundId) -> Refund {
