@@ -89,6 +89,9 @@ impl Run<'_> {
             return Ok(());
         }
         let account = flows.account(payment)?;
+        if self.is_doubtful(payment, &[], payment.created_at).await? {
+            return self.ask_first(payment).await;
+        }
         if !flows.await_turn(self.claimed, account).await? {
             return Ok(());
         }
@@ -104,14 +107,10 @@ impl Run<'_> {
 
     /// The attempt was proven not sent, so it goes again: the same bytes under the same key.
     async fn resume(&self, payment: &Payment) -> Result<(), FlowError> {
-        let Some(attempt) = payment.open_attempt().map(|attempt| attempt.n) else {
+        let Some((attempt, born_at)) = payment.open_attempt().map(|open| (open.n, open.first_sent_at)) else {
             return self.end(JobEnd::DoneAt(payment.version)).await;
         };
         let exchanges = self.flows.list_exchanges(About::Attempt(payment.id, attempt)).await?;
-        let Some(first) = evidence::first_send(&exchanges) else {
-            let reason = "the attempt's own request is not on record".to_owned();
-            return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await;
-        };
         let account = self.flows.account(payment)?;
         let evidence = Evidence {
             traits: account.gateway.traits(),
@@ -123,13 +122,29 @@ impl Run<'_> {
             tracing::error!(payment.id = %payment.id, "{} is asked after: {reason}", payment.id);
             return self.finish(payment, Event::Lost { attempt, reason, operation: None }).await.map(drop);
         }
+        if self.is_doubtful(payment, &exchanges, born_at).await? {
+            return self.doubt(payment, attempt).await;
+        }
         if abandoned::is_gone(self.flows, payment) {
             return self.give_up(payment).await;
         }
         if !self.flows.await_turn(self.claimed, account).await? {
             return Ok(());
         }
-        let exchange = self.flows.same_bytes(account, first);
+        let exchange = match evidence::first_send(&exchanges) {
+            Some(first) => self.flows.same_bytes(account, first),
+            // It was asked after before it was sent at all, and is not there.
+            None if evidence.is_proven_absent_since(born_at) => {
+                match account.gateway.charge(payment, attempt) {
+                    Ok(call) => self.flows.exchange(account, About::Attempt(payment.id, attempt), &call),
+                    Err(reason) => return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await,
+                }
+            }
+            None => {
+                let reason = "the attempt's own request is not on record".to_owned();
+                return self.end(JobEnd::Park(HoldReason::Invalid, reason)).await;
+            }
+        };
         self.start(payment, Event::Send { attempt }, exchange).await
     }
 
@@ -164,6 +179,35 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the database was set back since, and what was sent before may be executed once more.
+    async fn is_doubtful(
+        &self,
+        payment: &Payment,
+        exchanges: &[Exchange],
+        since: Time,
+    ) -> Result<bool, FlowError> {
+        let traits = self.flows.account(payment)?.gateway.traits();
+        let evidence = Evidence { traits, exchanges, now: self.flows.evidence_time(payment) };
+        restored::is_doubtful(self.flows, payment, &evidence, since).await
+    }
+
+    /// Begins the attempt by asking after it, since it may have been sent already.
+    async fn ask_first(&self, payment: &Payment) -> Result<(), FlowError> {
+        let (flows, attempt) = (self.flows, payment.next_attempt());
+        let id = AttemptId::mint(flows.now(payment), flows.clock().random());
+        let intent = Worked::event(payment, Event::Due { attempt, id }, JobEnd::Keep);
+        match self.intend(payment, intent).await? {
+            Some(payment) => self.doubt(&payment, attempt).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn doubt(&self, payment: &Payment, attempt: u32) -> Result<(), FlowError> {
+        let reason = "it may have been sent before the database was restored".to_owned();
+        tracing::info!(payment.id = %payment.id, "{} is asked after: {reason}", payment.id);
+        self.finish(payment, Event::Lost { attempt, reason, operation: None }).await.map(drop)
+    }
+
     /// Commits the intent, calls, and commits the result.
     async fn start(&self, payment: &Payment, event: Event, exchange: Exchange) -> Result<(), FlowError> {
         let flows = self.flows;
@@ -173,22 +217,28 @@ impl Run<'_> {
         let account = flows.account(payment)?;
         let intent = Worked::event(payment, event, JobEnd::Keep).with(ExchangeWrite::Open(exchange.clone()));
         flows.store.pass(Point::BeforeIntent).await?;
-        let payment = match flows.happen(self.claimed, intent).await {
-            Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment"))?,
+        let Some(payment) = self.intend(payment, intent).await? else { return Ok(()) };
+        flows.store.pass(Point::BeforeSend).await?;
+        let reply = flows.send(account, self.claimed, &exchange).await;
+        self.record(account, &payment, &exchange, reply).await
+    }
+
+    /// Commits the intent; where it may not be, the job is ended.
+    async fn intend(&self, payment: &Payment, intent: Worked) -> Result<Option<Payment>, FlowError> {
+        let flows = self.flows;
+        match flows.happen(self.claimed, intent).await {
+            Ok(committed) => committed.payment.ok_or(FlowError::NotFound("payment")).map(Some),
             // The payment changed since we looked; the next look sees it as it is.
-            Err(CommitError::Refused(_)) => return self.end(JobEnd::Again(flows.now(payment))).await,
+            Err(CommitError::Refused(_)) => self.end(JobEnd::Again(flows.now(payment))).await.map(|()| None),
             // The last look (S1.16): nothing was begun, and nothing is to be.
             Err(CommitError::MethodDetached) => {
                 let failed = self.finish(payment, Event::Detached).await?;
                 tell(failed.as_ref());
-                return Ok(());
+                Ok(None)
             }
-            Err(CommitError::LeaseLost) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        flows.store.pass(Point::BeforeSend).await?;
-        let reply = flows.send(account, self.claimed, &exchange).await;
-        self.record(account, &payment, &exchange, reply).await
+            Err(CommitError::LeaseLost) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn record(

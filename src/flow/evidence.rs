@@ -67,12 +67,21 @@ impl Evidence<'_> {
         self.traits.key_supported && (TimeDelta::zero()..limit).contains(&(self.now - since))
     }
 
+    /// Whether looks that ended at that moment or later prove that the gateway has nothing of before.
+    pub(super) fn is_proven_absent_since(&self, moment: Time) -> bool {
+        self.proven_absent_at().is_some_and(|at| at >= moment)
+    }
+
+    fn proven_absent_at(&self) -> Option<Time> {
+        let proven =
+            ended(self.exchanges).filter(|(_, result)| *result == Some(ExchangeResult::ProvenAbsent));
+        proven.map(|(exchange, _)| exchange.opened_at).max()
+    }
+
     /// Whether nothing that was sent can have been executed: each send was turned away, or came before looks that
     /// prove that the gateway has nothing. Only then is the next send a first one (S1.8).
     pub(super) fn is_unsent(&self) -> bool {
-        let proven =
-            ended(self.exchanges).filter(|(_, result)| *result == Some(ExchangeResult::ProvenAbsent));
-        let proven_at = proven.map(|(exchange, _)| exchange.opened_at).max();
+        let proven_at = self.proven_absent_at();
         let is_unexecuted = |send: &Exchange| {
             let result = send.closed.as_ref().and_then(|closed| closed.result);
             result.is_some_and(ExchangeResult::is_unexecuted)

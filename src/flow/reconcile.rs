@@ -79,24 +79,24 @@ impl Look<'_> {
             self.review_mismatch(mismatched_at).await?;
         }
         let may_resend = evidence.may_resend(first_sent_at);
-        match evidence::first_send(&exchanges).filter(|_| may_resend) {
-            Some(first) => {
-                // Where people want it charged again, the gateway's own word on the first send comes first.
-                let is_wanted = self.payment.wanted_again_at().is_some();
-                if is_wanted && self.is_settled_by_asking().await? {
-                    return Ok(());
-                }
-                if self.resend(first).await? {
-                    return Ok(());
-                }
-                if is_wanted {
-                    return self.again().await;
-                }
-                self.ask(&exchanges, self.flows.evidence_time(self.payment)).await
-            }
+        let Some(first) = evidence::first_send(&exchanges).filter(|_| may_resend) else {
             // Absence is evidence only well after the request last left.
-            None => self.ask(&exchanges, evidence::last_sent_at(&exchanges).unwrap_or(first_sent_at)).await,
+            let Payment { created_at, livemode, .. } = *self.payment;
+            let last_sent_at = self.flows.last_sent_at(&exchanges, created_at, livemode).await?;
+            return self.ask(&exchanges, last_sent_at.unwrap_or(first_sent_at)).await;
+        };
+        // Where people want it charged again, the gateway's own word on the first send comes first.
+        let is_wanted = self.payment.wanted_again_at().is_some();
+        if is_wanted && self.is_settled_by_asking().await? {
+            return Ok(());
         }
+        if self.resend(first).await? {
+            return Ok(());
+        }
+        if is_wanted {
+            return self.again().await;
+        }
+        self.ask(&exchanges, self.flows.evidence_time(self.payment)).await
     }
 
     fn evidence<'e>(&'e self, exchanges: &'e [Exchange]) -> Result<Evidence<'e>, FlowError> {

@@ -12,6 +12,7 @@ use crate::{
     domain::{
         attempt::Rejection,
         clock::Time,
+        decline::transport,
         refund::{Answer, Event, Outcome, Refund, RefundStatus},
     },
     failpoint::Point,
@@ -262,8 +263,9 @@ impl Run<'_> {
     /// Nothing was found. That is evidence only late enough, and only twice (S1.9).
     async fn absent(&self, exchanges: &[Exchange], closing: ExchangeWrite) -> Result<(), FlowError> {
         let evidence = self.evidence(exchanges);
-        let last_sent_at =
-            evidence::last_sent_at(exchanges).or(self.refund.first_sent_at).unwrap_or(evidence.now);
+        let Refund { created_at, livemode, first_sent_at, .. } = *self.refund;
+        let last_sent_at = self.flows.last_sent_at(exchanges, created_at, livemode).await?;
+        let last_sent_at = last_sent_at.or(first_sent_at).unwrap_or(evidence.now);
         let may_count = self.refund.status == RefundStatus::Unknown;
         match if may_count { evidence.absence(last_sent_at) } else { Absence::ProvesNothing } {
             Absence::Proven => {

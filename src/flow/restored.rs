@@ -13,7 +13,10 @@ use crate::{
         payment::{Event, Payment},
     },
     gateway::{Finding, Tried},
-    store::{change::JobEnd, claim::Claimed},
+    store::{
+        change::{Exchange, JobEnd},
+        claim::Claimed,
+    },
 };
 use chrono::TimeDelta;
 
@@ -29,6 +32,31 @@ impl Flows {
         let offset = if livemode { TimeDelta::zero() } else { self.clock().offset() };
         Ok(restored_at.map(|at| at + offset).filter(|at| *at >= moment))
     }
+
+    /// When something of that age may have left last: as far as is on record, and as late as the database was set back.
+    pub(super) async fn last_sent_at(
+        &self,
+        exchanges: &[Exchange],
+        created_at: Time,
+        livemode: bool,
+    ) -> Result<Option<Time>, FlowError> {
+        Ok(evidence::last_sent_at(exchanges).max(self.restored_since(created_at, livemode).await?))
+    }
+}
+
+/// Whether a charge may have been sent since that moment that is not on record, under a key that the gateway may have
+/// forgotten: it is asked after before it is sent. An operation that is known captures once (S1.17).
+pub(super) async fn is_doubtful(
+    flows: &Flows,
+    payment: &Payment,
+    evidence: &Evidence<'_>,
+    since: Time,
+) -> Result<bool, FlowError> {
+    if payment.operation.is_some() || evidence.is_key_young(since) {
+        return Ok(false);
+    }
+    let restored_at = flows.restored_since(since, payment.livemode).await?;
+    Ok(restored_at.is_some_and(|at| !evidence.is_proven_absent_since(at)))
 }
 
 /// Whether a payment that nobody waits for any more may be canceled unasked. One of before a restore may have been
@@ -48,7 +76,8 @@ pub(super) async fn may_give_up(
     let exchanges = flows.list_exchanges(about).await?;
     let now = flows.evidence_time(payment);
     let evidence = Evidence { traits: gateway.traits(), exchanges: &exchanges, now };
-    let tried = Tried { payment, n, since: payment.created_at, earlier_charge: None, must_bear_reference: false };
+    let tried =
+        Tried { payment, n, since: payment.created_at, earlier_charge: None, must_bear_reference: false };
     let talk = Talk { flows, claimed, account, about };
     let asked = talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await?;
     let Some((finding, closing)) = asked else { return Ok(false) };
@@ -64,7 +93,7 @@ pub(super) async fn may_give_up(
             }
         },
         Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
-            tracing::error!(payment.id = %payment.id,
+            tracing::warn!(payment.id = %payment.id,
                 "{} is not canceled: it was charged before the database was set back", payment.id);
             Worked::event(payment, Event::Answered { attempt: n, answer }, JobEnd::Done)
         }

@@ -65,13 +65,8 @@ fn an_intent_that_holds_its_charge_tells_all_of_it() {
     body["latest_charge"] = charge();
     body["last_payment_error"]["charge"] = json!("ch_1");
     let payment = Payment { operation: Some("pi_1".to_owned()), ..payment() };
-    let tried = Tried {
-        payment: &payment,
-        n: 1,
-        since: at(0),
-        earlier_charge: None,
-        must_bear_reference: false,
-    };
+    let tried =
+        Tried { payment: &payment, n: 1, since: at(0), earlier_charge: None, must_bear_reference: false };
     let call = stripe().query(tried);
 
     let Finding::Answered(found) = stripe().read_query(tried, &call, &reply(200, &body)) else {
