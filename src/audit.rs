@@ -66,6 +66,10 @@ pub(crate) struct Capture {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Movement {
     pub(crate) seq: u64,
+    /// The gateway's ids of the refund and of the charge.
+    #[serde(rename = "refund")]
+    pub(crate) operation: String,
+    pub(crate) charge: String,
     pub(crate) direction: Direction,
     pub(crate) amount: i64,
     pub(crate) idempotency_key: Option<String>,

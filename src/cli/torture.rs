@@ -178,6 +178,11 @@ fn show(report: &Report, seconds: Duration) {
         let first = [refunds_expected, refunds_seen, double_refunds];
         line(name, first.into_iter().chain([lost_refunds, over_refunds, false_failed_refunds]));
     }
+    line("disputes", ["expected", "seen", "false"]);
+    for (name, Tally { verdict, .. }) in rows() {
+        let Verdict { disputes_expected, disputes_seen, false_disputes, .. } = verdict;
+        line(name, [disputes_expected, disputes_seen, false_disputes]);
+    }
     for seed in &report.failures {
         say(format_args!("failed: --seed {seed} --cells 1, with the same --store"));
     }

@@ -3,7 +3,7 @@
 use super::{
     caller::{Asked, Caller, Taken},
     life::Life,
-    people,
+    office, people,
     places::Moment,
     plan::{Blow, Loss, Plan, Trouble},
     room::Room,
@@ -98,6 +98,11 @@ async fn live_through(plan: &Plan, room: &mut Room) -> anyhow::Result<Ended> {
     room.relay.lead_to(Some(&url));
     let caller = Caller::new(url, room.key()?)?;
     let mut complaint = work(plan, room, &caller, HEALED, &mut taken).await;
+    if complaint.is_none()
+        && let Err(error) = office::tell_again(&caller, room).await
+    {
+        complaint = Some(format!("what was told again was not taken: {error:#}"));
+    }
     room.hush().await?;
     if complaint.is_none() && timeout(WITHIN, caller.pass(A_MOMENT)).await.is_err() {
         complaint = Some(format!("what was told last was not looked at; it said {}", caller.refused()));
@@ -140,6 +145,8 @@ async fn work(plan: &Plan, room: &Room, caller: &Caller, times: u32, taken: &mut
             return slow("do what was due at once".to_owned());
         }
         caller.have_customers_answer(&plan.charges, taken).await;
+        // What they cannot do now they do later.
+        let _ = timeout(WITHIN, office::act(&plan.charges, room, taken)).await;
         if timeout(WITHIN, caller.ask_back(&plan.charges, taken, &mut asked)).await.is_err() {
             return slow("take all refunds".to_owned());
         }

@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 const ACCOUNT_KEY: &str = "sk_test_sandbox";
 /// What the gateway tells of.
 const TOLD_OF: &str = "enabled_events[]=payment_intent.succeeded&enabled_events[]=payment_intent.payment_failed\
-    &enabled_events[]=refund.updated&enabled_events[]=refund.failed";
+    &enabled_events[]=refund.created&enabled_events[]=refund.updated&enabled_events[]=refund.failed\
+    &enabled_events[]=charge.refunded&enabled_events[]=charge.dispute.created\
+    &enabled_events[]=charge.dispute.updated&enabled_events[]=charge.dispute.closed";
 
 /// Whom the gateway tells, and how it signs.
 #[derive(Debug)]
@@ -93,11 +95,44 @@ impl Gateway {
         self.send(request.bearer_auth(ACCOUNT_KEY)).await.map(|_| ())
     }
 
+    /// The id of its last event, if there is one.
+    pub(super) async fn last_event(&self) -> anyhow::Result<Option<String>> {
+        let page = self.get("/v1/events?limit=1").await?;
+        Ok(page["data"][0]["id"].as_str().map(str::to_owned))
+    }
+
+    /// The events after the one with that id, oldest first.
+    pub(super) async fn events_after(&self, last: Option<&str>) -> anyhow::Result<Vec<Value>> {
+        let mut events = Vec::<Value>::new();
+        let mut last = last.map(str::to_owned);
+        loop {
+            let before = last.as_ref().map_or_else(String::new, |id| format!("&ending_before={id}"));
+            let page = self.get(&format!("/v1/events?limit=100{before}")).await?;
+            let newer = page["data"].as_array().context("the sandbox listed no events")?;
+            events.extend(newer.iter().rev().cloned());
+            if last.is_none() || page["has_more"] != true {
+                return Ok(events);
+            }
+            last = events.last().and_then(|event| event["id"].as_str()).map(str::to_owned);
+        }
+    }
+
+    /// An event's body and signature, as that endpoint gets them.
+    pub(super) async fn sign(&self, event: &str, endpoint: &Endpoint) -> anyhow::Result<(String, String)> {
+        let signed = self.get(&format!("/_sandbox/events/{event}/signed?endpoint={}", endpoint.id)).await?;
+        let text = |name: &str| signed[name].as_str().map(str::to_owned);
+        text("payload").zip(text("signature")).context("the sandbox signed nothing")
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.http.get(self.url(path)).bearer_auth(ACCOUNT_KEY)).await
+    }
+
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    async fn post(&self, path: &str, body: String) -> anyhow::Result<Value> {
+    pub(super) async fn post(&self, path: &str, body: String) -> anyhow::Result<Value> {
         self.send(self.http.post(self.url(path)).bearer_auth(ACCOUNT_KEY).body(body)).await
     }
 

@@ -8,6 +8,7 @@ pub mod fleet;
 mod gateway;
 mod life;
 mod menu;
+mod office;
 mod people;
 mod places;
 mod plan;

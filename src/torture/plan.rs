@@ -3,6 +3,7 @@
 use super::{
     customer::Customer,
     menu::{DOUBTFUL, MISHAPS, OTHERS, PRESENT, RATES, REFUND_FAULTS, RETURNS, SLOW},
+    office::{ELSEWHERE, Elsewhere},
     places::{ANY, Moment, ON_THE_WIRE, PLACES, Place},
 };
 use crate::failpoint::{Deed, Point};
@@ -73,6 +74,8 @@ pub(super) struct Charge {
     pub(super) customer: Option<Customer>,
     /// What is asked back once it is captured, one after the other.
     pub(super) returns: Vec<Return>,
+    /// What others do with it at the gateway once it is captured.
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +142,9 @@ impl Plan {
             dice.trouble(main)
         };
         let told = main.moment == Moment::Telling || dice.throw(4) == 0;
+        if told {
+            dice.have_moved_elsewhere(&mut charges);
+        }
         let database = index / pairs.len() % databases.max(1);
         let loss = dice.pick(&[Loss::None, Loss::Flushed, Loss::Restarted]);
         Self { seed, database, blows, charges, in_one_batch, trouble, told, loss }
@@ -192,7 +198,7 @@ impl Dice {
             let reference = format!("{seed}-{n}");
             let is_given_back = n < 2 && moment == Moment::Refunding || self.throw(4) == 0;
             let returns = if is_given_back { self.returns(&reference) } else { Vec::new() };
-            charges.push(Charge { reference, method, end, customer: None, returns });
+            charges.push(Charge { reference, method, end, customer: None, returns, elsewhere: None });
         }
         charges
     }
@@ -201,7 +207,7 @@ impl Dice {
     pub(super) fn present(&mut self, reference: &str) -> Charge {
         let (method, customer) = self.pick(&PRESENT);
         let (reference, customer) = (reference.to_owned(), Some(customer));
-        Charge { reference, method, end: End::Either, customer, returns: Vec::new() }
+        Charge { reference, method, end: End::Either, customer, returns: Vec::new(), elsewhere: None }
     }
 
     pub(super) fn returns(&mut self, charge: &str) -> Vec<Return> {
@@ -213,6 +219,16 @@ impl Dice {
             Return { reference: format!("{charge}-back-{n}"), amount: *amount, is_too_much }
         });
         returns.collect()
+    }
+
+    /// Only of what the gateway tells can the processes know within minutes.
+    fn have_moved_elsewhere(&mut self, charges: &mut [Charge]) {
+        for charge in charges.iter_mut().filter(|charge| charge.customer.is_none()) {
+            let elsewhere = self.pick(&ELSEWHERE);
+            if self.throw(3) == 0 && elsewhere.leaves_enough_for(&charge.returns) {
+                charge.elsewhere = Some(elsewhere);
+            }
+        }
     }
 
     fn trouble(&mut self, main: Blow) -> Trouble {

@@ -2,6 +2,8 @@
 
 use super::{
     caller::{REFERENCE, Taken},
+    gateway::Gateway,
+    office,
     plan::Charge,
     room::Room,
     verdict::Verdict,
@@ -10,7 +12,7 @@ use crate::{
     audit::{self, Direction, Movement},
     domain::{
         payment::{Payment, Status},
-        refund::{Refund, RefundStatus},
+        refund::{Origin, Refund, RefundStatus},
     },
     store::{Owner, RefundFilter, Store},
 };
@@ -31,16 +33,23 @@ pub(super) async fn judge(
     room.refunds_judged = lines.last().map_or(room.refunds_judged, |line| line.seq);
     let mut by_refund: HashMap<String, Vec<&Movement>> = HashMap::new();
     for line in &lines {
-        by_refund.entry(line.refund().to_owned()).or_default().push(line);
+        let made_by_us = Some(line.refund()).filter(|id| !id.is_empty());
+        let id = made_by_us.unwrap_or(&line.operation).to_owned();
+        by_refund.entry(id).or_default().push(line);
     }
     for charge in charges {
         for payment in payments.get(&charge.reference).into_iter().flatten() {
             let refunds = refunds_of(payment, store).await?;
             for refund in &refunds {
-                let moved = by_refund.remove(&refund.id.to_string()).unwrap_or_default();
+                let elsewhere = refund.operation.clone().filter(|_| refund.origin == Origin::Gateway);
+                let id = elsewhere.unwrap_or_else(|| refund.id.to_string());
+                let moved = by_refund.remove(&id).unwrap_or_default();
                 verdict.compare(refund, &moved);
             }
             verdict.weigh(charge, payment, &refunds);
+            if charge.elsewhere.is_some() {
+                verdict.hear(payment, &room.gateway).await?;
+            }
             verdict.keep_word(charge, &refunds, taken);
         }
     }
@@ -99,6 +108,12 @@ impl Verdict {
     /// All refunds of a payment against what was received.
     fn weigh(&mut self, charge: &Charge, payment: &Payment, refunds: &[Refund]) {
         let returned: i64 = refunds.iter().map(|refund| refund.money.minor()).sum();
+        if returned != payment.refunded + payment.refunding {
+            self.lost_refund(format!(
+                "{returned} went back of {}, which says {}",
+                payment.id, payment.refunded
+            ));
+        }
         if returned > payment.money.minor() || payment.refunded > payment.money.minor() {
             self.over_refunds += 1;
             self.complaints.push(format!("{returned} of {} went back of {}", payment.money, payment.id));
@@ -132,6 +147,25 @@ impl Verdict {
                 }
             }
         }
+    }
+
+    /// A payment's disputes against the gateway's.
+    async fn hear(&mut self, payment: &Payment, gateway: &Gateway) -> anyhow::Result<()> {
+        let Some(charge) = payment.attempt.as_ref().and_then(|attempt| attempt.charge.as_deref()) else {
+            return Ok(());
+        };
+        let there = office::disputes_of(gateway, charge).await?;
+        self.disputes_seen += u64::try_from(there.len())?;
+        self.disputes_expected += u64::try_from(payment.disputes.len())?;
+        for dispute in there {
+            let known = payment.disputes.iter().find(|known| dispute["id"] == known.id.as_str());
+            let known = known.map(|known| known.status.name());
+            if known.is_none_or(|known| dispute["status"] != known) {
+                self.false_disputes += 1;
+                self.complaints.push(format!("{dispute} of {} is {known:?}", payment.id));
+            }
+        }
+        Ok(())
     }
 
     fn lost_refund(&mut self, complaint: String) {

@@ -50,7 +50,9 @@ pub(super) struct Room {
     pub(super) redis: Option<Redis>,
     /// Where it is, or nothing.
     pub(super) redis_url: String,
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
+    /// The last thing that the gateway had to tell before this cell.
+    last_event: Option<String>,
     /// Where the gateway tells of what it does, in cells where it does.
     endpoint: Option<Endpoint>,
     folder: PathBuf,
@@ -88,6 +90,7 @@ impl Room {
             redis: None,
             redis_url: String::new(),
             gateway,
+            last_event: None,
             endpoint,
             folder,
             url,
@@ -105,6 +108,7 @@ impl Room {
     pub(super) async fn enter(&mut self, plan: &Plan) -> anyhow::Result<()> {
         self.cells += 1;
         self.gateway.make_trouble(plan).await?;
+        self.last_event = self.gateway.last_event().await?;
         if plan.told {
             self.endpoint = Some(self.gateway.listen(self.relay.address).await?);
         }
@@ -119,6 +123,15 @@ impl Room {
         }
         self.endpoint = Some(self.gateway.listen(self.relay.address).await?);
         Ok(())
+    }
+
+    /// Where the gateway tells of what it does, if it does.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
+    }
+
+    pub(super) fn last_event(&self) -> Option<&str> {
+        self.last_event.as_deref()
     }
 
     /// Nothing goes wrong at the gateway any more.

@@ -44,6 +44,12 @@ pub struct Verdict {
     pub over_refunds: u64,
     /// Failed in SQL, gone back in the ledger.
     pub false_failed_refunds: u64,
+    /// Disputes that SQL has, of charges that payers dispute.
+    pub disputes_expected: u64,
+    /// Those that the gateway has.
+    pub disputes_seen: u64,
+    /// Not in SQL, or otherwise than at the gateway.
+    pub false_disputes: u64,
     /// What was found, in words.
     #[serde(skip)]
     pub complaints: Vec<String>,
@@ -61,6 +67,8 @@ impl Verdict {
             && self.over_refunds == 0
             && self.false_failed_refunds == 0
             && self.refunds_expected == self.refunds_seen
+            && self.false_disputes == 0
+            && self.disputes_expected == self.disputes_seen
             && self.complaints.is_empty()
     }
 
@@ -79,6 +87,9 @@ impl Verdict {
         self.lost_refunds += other.lost_refunds;
         self.over_refunds += other.over_refunds;
         self.false_failed_refunds += other.false_failed_refunds;
+        self.disputes_expected += other.disputes_expected;
+        self.disputes_seen += other.disputes_seen;
+        self.false_disputes += other.false_disputes;
     }
 
     /// Something that should have moved did not.

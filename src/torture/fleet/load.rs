@@ -133,7 +133,7 @@ impl Load {
         }
         let is_given_back = dice.throw(GIVEN_BACK) == 0;
         let returns = if is_given_back { dice.returns(&reference) } else { Vec::new() };
-        Charge { reference, method, end, customer: None, returns }
+        Charge { reference, method, end, customer: None, returns, elsewhere: None }
     }
 
     /// Sends a charge to one API after the other until it is taken.

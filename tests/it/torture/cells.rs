@@ -35,13 +35,14 @@ fn a_process_hurt_at_any_place_neither_loses_nor_doubles_a_charge() {
     for name in ["double_captures", "lost", "false_failed", "stuck"] {
         assert_eq!(figure(name), 0, "{figures}");
     }
-    for name in ["double_refunds", "lost_refunds", "over_refunds", "false_failed_refunds"] {
+    for name in ["double_refunds", "lost_refunds", "over_refunds", "false_failed_refunds", "false_disputes"] {
         assert_eq!(figure(name), 0, "{figures}");
     }
     assert_eq!(figure("captures_seen"), figure("captures_expected"));
     assert!(figure("captures_seen") > figure("cells"), "{figures}");
     assert_eq!(figure("refunds_seen"), figure("refunds_expected"));
     assert!(figure("refunds_seen") > figure("cells") / 2, "{figures}");
+    assert_eq!(figure("disputes_seen"), figure("disputes_expected"));
     // A place that is not met proves nothing.
     assert!(figure("blows_fallen") * 10 >= figure("blows") * 9, "{figures}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
