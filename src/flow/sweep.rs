@@ -81,11 +81,8 @@ fn missing_job(payment: &Payment) -> Option<Job> {
         Phase::Open(Open::Unknown | Open::Settling | Open::Acting)
         | Phase::Review(Open::Unknown | Open::Settling | Open::Acting) => Some(question(payment)),
         Phase::NeedsCustomer => payment.is_payable().then(|| question(payment)),
-        Phase::Review(Open::Planned)
-        | Phase::Disputed
-        | Phase::Succeeded
-        | Phase::Failed
-        | Phase::Canceled => None,
+        Phase::Failed | Phase::Canceled => payment.operation.is_some().then(|| withdrawal(payment)),
+        Phase::Review(Open::Planned) | Phase::Disputed | Phase::Succeeded => None,
     }
 }
 

@@ -70,7 +70,8 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Withdraw) -> Result<(), 
         return flows.end_job(&claimed.lease, super::not_there("its payment does not exist")).await;
     };
     flows.store.pass(Point::DoubtLooked).await?;
-    let done = || flows.end_job(&claimed.lease, JobEnd::Done);
+    // Whoever canceled or declined it since wants this job, which is in hand, to run again.
+    let done = || flows.end_job(&claimed.lease, JobEnd::DoneAt(payment.version));
     let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt) else {
         return done().await;
     };
@@ -102,7 +103,10 @@ impl Withdrawal<'_> {
             return Ok(false);
         }
         let exchanges = self.flows.list_exchanges(self.about()).await?;
-        Ok(evidence::ended(&exchanges).any(|(_, result)| result == Some(ExchangeResult::Canceled)))
+        let operation = self.payment.operation.as_deref().unwrap_or_default();
+        // Another operation that the gateway told of may have been canceled too, and is on the same record.
+        let mut ended = evidence::ended(&exchanges).filter(|(exchange, _)| exchange.path.contains(operation));
+        Ok(ended.any(|(_, result)| result == Some(ExchangeResult::Canceled)))
     }
 
     async fn go(&self) -> Result<(), FlowError> {

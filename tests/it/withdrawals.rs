@@ -7,10 +7,12 @@ use dunlin::{
         attempt::{AttemptStatus, ExchangeKind},
         payment::{Payment, Status},
     },
-    flow::FlowError,
+    flow::{FlowError, withdraw},
     gateway::client::{Client, SendError},
+    store::claim::Order,
+    worker,
 };
-use dunlin_jobs::PaymentId;
+use dunlin_jobs::{Lane, PaymentId, Withdraw};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::{
@@ -19,6 +21,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use tracing::subscriber::DefaultGuard;
 
@@ -29,6 +32,8 @@ both! {
     an_error_that_the_gateway_keeps_blocks_nobodys_cancel
     a_cancel_without_an_answer_is_asked_after_at_once_however_old_the_question_is
     a_payment_in_review_that_nobody_asks_after_is_found_by_the_sweep
+    a_withdrawal_that_is_lost_is_found_by_the_sweep
+    a_payment_that_is_canceled_while_its_withdrawal_is_in_hand_is_withdrawn
 }
 
 const CHALLENGED: &str = "pm_card_authenticationRequired";
@@ -204,4 +209,63 @@ async fn a_payment_in_review_that_nobody_asks_after_is_found_by_the_sweep(databa
     assert!(forgotten.status.review_reason().is_some());
     assert_eq!(world.payment(payment.id).await.status, Status::Succeeded);
     assert_eq!(world.captures(payment.id), 1);
+}
+
+// S1.21, S5.8
+async fn a_withdrawal_that_is_lost_is_found_by_the_sweep(database: Database) {
+    let world = World::new(database).await;
+    let failed = world.pay("pm_card_chargeDeclinedFraudulent").await.id;
+    worker::run_due_jobs(&world.flows, Lane::Payments, false).await.unwrap();
+    let failed = world.payment(failed).await;
+    let mut lost = vec![world.lose_next_job().await];
+    let mut canceled = Vec::new();
+    for is_lost in [false, true] {
+        let payment = world.pay(DECLINED).await.id;
+        world.run_due_jobs().await;
+        if is_lost {
+            world.order(&json!({ "fault": "error_before", "method": "cancel", "times": 1 }));
+        }
+        canceled.push(world.flows.cancel_payment(world.owner, payment).await.unwrap());
+        lost.push(world.lose_next_job().await);
+    }
+    let kinds = async |payment: &Payment| {
+        let jobs = world.flows.store.list_jobs(payment.id).await.unwrap();
+        jobs.into_iter().map(|job| job.kind).filter(|kind| kind == "withdraw").count()
+    };
+    world.pass(TimeDelta::hours(1));
+
+    world.sweep().await;
+    let planted = (kinds(&failed).await, kinds(&canceled[0]).await, kinds(&canceled[1]).await);
+    world.run_due_jobs().await;
+    world.pass(TimeDelta::hours(1));
+    world.sweep().await;
+
+    assert_eq!(lost, ["withdraw"; 3]);
+    assert_eq!(planted, (1, 0, 1), "the gateway has confirmed the second one");
+    for payment in [&failed, &canceled[0], &canceled[1]] {
+        assert_eq!(world.intent(payment.operation.as_ref().unwrap())["status"], "canceled");
+        assert_eq!(kinds(payment).await, 0);
+    }
+}
+
+async fn a_payment_that_is_canceled_while_its_withdrawal_is_in_hand_is_withdrawn(database: Database) {
+    let world = World::new(database).await;
+    let id = world.pay("pm_card_chargeDeclinedExpiredCard").await.id;
+    world.run_due_jobs().await;
+    world.pass(TimeDelta::days(31));
+    let key = world::key("key", "retry");
+    world.flows.retry_payment(&world.person(1), id, None, key).await.unwrap();
+    let (owner, lease) = ("a worker that is slow".to_owned(), Duration::from_mins(1));
+    let order = Order { lane: Lane::Reconcile, livemode: false, owner, lease, limit: 9 };
+    let claimed = world.flows.store.claim(order).await.unwrap();
+    let claimed = claimed.iter().find(|claimed| claimed.job.kind() == "withdraw").unwrap();
+    world.order(&json!({ "fault": "error_before", "method": "cancel", "times": 1 }));
+    let canceled = world.flows.cancel_payment(world.owner, id).await.unwrap();
+
+    // It has seen a payment that is tried again, and that has nothing to withdraw.
+    withdraw::run(&world.flows, claimed, Withdraw { payment: id, attempt: 1 }).await.unwrap();
+    world.travel(TimeDelta::minutes(5)).await;
+
+    assert_eq!(canceled.status, Status::Canceled);
+    assert_eq!(world.intent(canceled.operation.as_ref().unwrap())["status"], "canceled");
 }
