@@ -14,6 +14,7 @@ use crate::{
         listing::{Listed, Listings, Page, Span, Topic},
     },
     store::{
+        StoreError,
         change::{CommitError, Fact, JobEnd, Subject},
         claim::Claimed,
         gateway_events::Told,
@@ -134,10 +135,23 @@ pub(super) fn facts(listings: &dyn Listings, topic: Topic, reply: &Reply) -> Lis
 }
 
 impl Flows {
-    /// Keeps what a gateway shows; true if it is new.
+    /// Keeps what a gateway shows; true if it is new. What the database or the table of states does not take stands in
+    /// the way of nothing: a person is told, and the rest is read.
     pub(super) async fn learn(&self, payment: PaymentId, fact: Fact) -> Result<bool, FlowError> {
-        let committed =
-            self.store.commit(self.change("worker", Subject::Fact(payment, fact.clone()))).await?;
+        let change = self.change("worker", Subject::Fact(payment, fact.clone()));
+        let committed = match self.store.commit(change).await {
+            Err(
+                why @ (CommitError::Store(StoreError::Unfit(_))
+                | CommitError::Refused(_)
+                | CommitError::RefundRefused(_)
+                | CommitError::NotFound),
+            ) => {
+                tracing::error!(payment.id = %payment,
+                    "what the gateway shows of {payment} cannot be kept: {why}; look there: {fact:?}");
+                return Ok(false);
+            }
+            committed => committed?,
+        };
         if committed.fresh {
             tell(payment, &fact, committed.refund.as_ref());
         }

@@ -14,7 +14,7 @@ use dunlin::{
         refund::{Cause, Origin, Refund, RefundStatus},
     },
     flow::FlowError,
-    gateway::client::Client,
+    gateway::{Reply, client::Client},
     store::{
         RefundFilter,
         change::{Change, Subject},
@@ -43,6 +43,7 @@ both! {
     a_second_charge_that_cannot_be_given_back_comes_before_a_person
     a_second_charge_that_other_hands_give_back_is_settled
     a_refund_is_told_of_before_its_charge_is_known
+    what_cannot_be_kept_of_a_list_does_not_stop_its_reading
 }
 
 async fn paid(database: Database) -> (World, PaymentId, String) {
@@ -368,4 +369,29 @@ async fn a_refund_is_told_of_before_its_charge_is_known(database: Database) {
 
     assert_eq!(sums(&world, payment).await, (400, 0, 850));
     assert_eq!(world.captures(payment), 1);
+}
+
+// The gateway's id of a refund is on record once.
+async fn what_cannot_be_kept_of_a_list_does_not_stop_its_reading(database: Database) {
+    let (mut world, one, its_charge) = paid(database).await;
+    let other = world.pay("pm_card_visa").await.id;
+    let third = world.pay("pm_card_visa").await.id;
+    world.run_due_jobs().await;
+    world.read_lists().await;
+    // The last one of the list, which begins with the newest.
+    world.dashboard_refund(&world.charge_of(third).await, 300);
+    let given = world.dashboard_refund(&its_charge, 100);
+    let same = world.dashboard_refund(&world.charge_of(other).await, 200);
+    let bank = Arc::clone(&world.bank);
+    let confused = move |body: Vec<u8>| String::from_utf8(body).unwrap().replace(&same, &given).into_bytes();
+    world.flows.client = Client::in_process(Arc::new(move |call| {
+        let reply = world::answer(&bank, call).map(|reply| Reply { body: confused(reply.body), ..reply });
+        std::future::ready(reply).boxed()
+    }));
+
+    world.read_lists().await;
+
+    let refunded = [sums(&world, one).await.0, sums(&world, other).await.0];
+    assert!(refunded == [100, 0] || refunded == [0, 200], "{refunded:?}");
+    assert_eq!(sums(&world, third).await.0, 300, "the rest of the list is read");
 }
