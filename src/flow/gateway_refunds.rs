@@ -263,11 +263,11 @@ impl Flows {
         let Some(listings) = account.gateway.listings() else { return Ok(None) };
         let call = listings.find_charge(charge);
         let reply = self.client.send(account, &call, account.gateway.api_version()).await;
-        match reply {
-            Ok(reply) if matches!(reply.status, 200 | 404) => Ok(listings.read_charge_payment(&reply)),
-            Ok(reply) => Err(FlowError::Later(format!("the gateway answered HTTP {}", reply.status))),
-            Err(error) => Err(FlowError::Later(error.to_string())),
-        }
+        let payment = match reply {
+            Ok(reply) => listings.read_charge_payment(&reply),
+            Err(error) => Err(error.to_string()),
+        };
+        payment.map_err(FlowError::Later)
     }
 }
 

@@ -79,6 +79,6 @@ pub trait Listings: fmt::Debug + Send + Sync {
     /// The call that shows a charge.
     fn find_charge(&self, charge: &str) -> Call;
 
-    /// Which payment a charge was made for, where it bears our reference.
-    fn read_charge_payment(&self, reply: &Reply) -> Option<PaymentId>;
+    /// Which payment a charge was made for, where it bears our reference; or why that is not known.
+    fn read_charge_payment(&self, reply: &Reply) -> Result<Option<PaymentId>, String>;
 }

@@ -69,7 +69,11 @@ async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_neve
         let nth = if call.method == "POST" { posts.fetch_add(1, Ordering::SeqCst) } else { 0 };
         let result = match nth {
             0 => world::answer(&bank, call),
-            1 => Ok(Reply { status: 401, headers: BTreeMap::new(), body: b"{}".to_vec() }),
+            1 => Ok(Reply {
+                status: 401,
+                headers: BTreeMap::new(),
+                body: br#"{"error":{"type":"invalid_request_error"}}"#.to_vec(),
+            }),
             _ => Err(SendError::Lost("no answer".to_owned())),
         };
         std::future::ready(result).boxed()

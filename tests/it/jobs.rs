@@ -52,7 +52,11 @@ async fn a_job_that_waits_for_credentials_is_released_and_charges_once(database:
     let (bank, is_mended) = (Arc::clone(&world.bank), Arc::new(AtomicBool::new(false)));
     let mended = Arc::clone(&is_mended);
     world.flows.client = Client::in_process(Arc::new(move |call| {
-        let refused = Reply { status: 401, headers: BTreeMap::new(), body: b"{}".to_vec() };
+        let refused = Reply {
+            status: 401,
+            headers: BTreeMap::new(),
+            body: br#"{"error":{"type":"invalid_request_error"}}"#.to_vec(),
+        };
         let is_mended = mended.load(Ordering::SeqCst);
         let result = if is_mended { world::answer(&bank, call) } else { Ok(refused) };
         std::future::ready(result).boxed()

@@ -31,6 +31,7 @@ mod resolutions;
 mod restored;
 mod simulation;
 mod store;
+mod strangers;
 mod support;
 mod tidy;
 mod torture;

@@ -6,7 +6,7 @@ use super::{
         listing::{Listed, Listings, Page, Span, Topic},
         text,
     },
-    REFERENCE, Stripe, form, get, money,
+    REFERENCE, Stripe, form, get, money, origin,
     read::plain,
     refund, webhook,
 };
@@ -20,12 +20,6 @@ use dunlin_jobs::PaymentId;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-#[derive(Debug, Deserialize)]
-struct List {
-    data: Vec<Value>,
-    has_more: bool,
-}
 
 /// docs.stripe.com/api/refunds/object
 #[derive(Debug, Deserialize)]
@@ -74,6 +68,7 @@ struct Warned {
 
 #[derive(Debug, Deserialize)]
 struct Charge {
+    object: String,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
@@ -138,9 +133,15 @@ impl Listings for Stripe {
         get(format!("/v1/charges/{charge}"))
     }
 
-    fn read_charge_payment(&self, reply: &Reply) -> Option<PaymentId> {
-        let charge: Charge = text::read(&reply.body).filter(|_| reply.status == 200)?;
-        charge.metadata.get(REFERENCE)?.parse().ok()
+    fn read_charge_payment(&self, reply: &Reply) -> Result<Option<PaymentId>, String> {
+        if origin::is_missing(reply) {
+            return Ok(None);
+        }
+        let shown: Option<Charge> = text::read(&reply.body).filter(|_| reply.status == 200);
+        let Some(charge) = shown.filter(|charge| charge.object == "charge") else {
+            return Err(format!("HTTP {}: the gateway did not show the charge", reply.status));
+        };
+        Ok(charge.metadata.get(REFERENCE).and_then(|id| id.parse().ok()))
     }
 }
 
@@ -149,11 +150,11 @@ fn read<O: DeserializeOwned, T>(reply: &Reply, item: impl Fn(O) -> Option<T>) ->
     let say = |why: &str| format!("HTTP {}: {why}", reply.status);
     match reply.status {
         200 => {}
-        401 | 403 => return Listed::Refused(say("the key was refused")),
-        400 | 404 => return Listed::Gone(say("there is no such place in the list")),
+        _ if origin::refuses_credentials(reply) => return Listed::Refused(say("the key was refused")),
+        _ if origin::is_missing(reply) => return Listed::Gone(say("there is no such place in the list")),
         _ => return Listed::Nothing(say("the question was not answered")),
     }
-    let Some(listed) = text::read::<List>(&reply.body) else {
+    let Some(listed) = origin::page::<Value>(reply) else {
         return Listed::Nothing(say("the answer cannot be read"));
     };
     let made = |raw: &Value| raw.get("created").and_then(Value::as_i64).and_then(moment);
@@ -236,7 +237,8 @@ mod tests {
     fn one_thing_that_makes_no_sense_does_not_hide_the_others() {
         let mut odd = refund("re_2");
         odd["charge"] = Value::Null;
-        let page = json!({ "data": [refund("re_1"), odd, refund("re_3")], "has_more": true });
+        let page =
+            json!({ "object": "list", "data": [refund("re_1"), odd, refund("re_3")], "has_more": true });
 
         let Listed::Page(page) = refunds(&reply(200, &page)) else { panic!("it is a page") };
 
@@ -248,13 +250,15 @@ mod tests {
 
     #[test]
     fn what_is_no_page_says_why() {
-        let empty = json!({ "data": [], "has_more": true });
+        let empty = json!({ "object": "list", "data": [], "has_more": true });
+        let error = |code: &str| json!({ "error": { "type": "invalid_request_error", "code": code } });
 
         assert!(matches!(refunds(&reply(200, &empty)), Listed::Nothing(_)));
         assert!(matches!(refunds(&reply(200, &json!("x"))), Listed::Nothing(_)));
         assert!(matches!(refunds(&reply(500, &json!({}))), Listed::Nothing(_)));
-        assert!(matches!(refunds(&reply(401, &json!({}))), Listed::Refused(_)));
-        assert!(matches!(refunds(&reply(404, &json!({}))), Listed::Gone(_)));
+        assert!(matches!(refunds(&reply(401, &error("api_key_expired"))), Listed::Refused(_)));
+        assert!(matches!(refunds(&reply(404, &error("resource_missing"))), Listed::Gone(_)));
+        assert!(matches!(refunds(&reply(400, &error("parameter_unknown"))), Listed::Nothing(_)));
     }
 
     #[test]

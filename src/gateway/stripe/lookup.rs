@@ -2,7 +2,7 @@
 
 use super::{
     super::{Call, Lookup, Reply, text},
-    REFERENCE, get, money,
+    REFERENCE, get, money, origin,
     webhook::is_id,
 };
 use crate::domain::payment::NamedCharge;
@@ -39,7 +39,7 @@ pub(super) fn read(charge: &str, reply: &Reply) -> Lookup {
             Some(_) => nothing("the answer is about another charge"),
             None => nothing("the answer cannot be read"),
         },
-        404 => Lookup::Missing,
+        404 if origin::is_missing(reply) => Lookup::Missing,
         _ => nothing("the question was not answered"),
     }
 }

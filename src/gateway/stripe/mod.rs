@@ -5,6 +5,7 @@ mod facts;
 mod listing;
 mod lookup;
 mod money;
+mod origin;
 mod read;
 mod refund;
 #[cfg(test)]

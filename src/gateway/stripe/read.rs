@@ -6,7 +6,7 @@ use super::{
         classify::{Heard, Said},
         text,
     },
-    REFERENCE, facts, money,
+    REFERENCE, facts, money, origin,
     webhook::is_id,
 };
 use crate::domain::{
@@ -97,12 +97,6 @@ struct CardError {
     payment_intent: Option<Box<Intent>>,
 }
 
-#[derive(Debug, Deserialize)]
-struct List {
-    data: Vec<Intent>,
-    has_more: bool,
-}
-
 /// One look at a listing or an intent.
 pub(super) enum Looked {
     Found(Finding),
@@ -147,21 +141,24 @@ pub(super) fn unexecuted<A>(reply: &Reply) -> Said<A> {
     let error = error_of(reply);
     let code = error.as_ref().and_then(|error| error.code.as_deref());
     let kind = error.as_ref().map(|error| error.kind.as_str());
+    let is_own = kind.is_some_and(|kind| origin::is_refusal(reply.status, kind));
     let say = |what: &str| say(reply.status, error.as_ref(), what);
     match reply.status {
-        401 | 403 => Said::Credentials(say("the key was refused")),
+        401 | 403 if is_own => Said::Credentials(say("the key was refused")),
         // A lock's 429 comes after the limiter, out of the execution.
         429 if code == Some("lock_timeout") => Said::Nothing(say("another request holds the object")),
-        429 => Said::Limited(say("too many requests")),
+        429 if is_own => Said::Limited(say("too many requests")),
         400 | 404 | 422 if kind == Some("idempotency_error") => {
             Said::Mismatch(say("the key was used for another request"))
         }
         // An intent that stands elsewhere than expected: the attempt's own result is still out there.
-        400 | 404 | 422 if kind.is_none() || code == Some(UNEXPECTED_STATE) => {
+        400 | 404 | 422 if !is_own || code == Some(UNEXPECTED_STATE) => {
             Said::Nothing(say("the answer is not about this call"))
         }
         400 | 404 | 422 => Said::Refused(say("the request was refused")),
         500..=599 => Said::Failed(say("no result")),
+        // What stands before Stripe may have passed the request on and answered by itself.
+        401 | 403 | 429 => Said::Nothing(say("the answer is not Stripe's own")),
         // 409 and redirects say nothing about the first send.
         _ => Said::Nothing(say("no result")),
     }
@@ -263,6 +260,9 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
     let ours = tried.payment.id.to_string();
     if tried.payment.operation.is_some() {
         return match text::read::<Intent>(&reply.body) {
+            Some(intent) if tried.payment.operation != Some(text::id(&intent.id)) => {
+                nothing("the answer is about another intent")
+            }
             Some(intent) if tried.must_bear_reference && intent.metadata.get(REFERENCE) != Some(&ours) => {
                 nothing("the intent does not bear the payment's reference")
             }
@@ -270,7 +270,7 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
             None => nothing("the answer cannot be read"),
         };
     }
-    let Some(page) = text::read::<List>(&reply.body) else {
+    let Some(page) = origin::page::<Intent>(reply) else {
         return nothing("the answer cannot be read");
     };
     // What was canceled took nothing and never will; it may be what an earlier attempt had left (S1.17).
@@ -385,7 +385,8 @@ pub(super) fn identity(reply: &Reply) -> Option<String> {
     struct Owner {
         id: String,
     }
-    let owner = text::read::<Owner>(&reply.body).filter(|owner| reply.status == 200 && !owner.id.is_empty());
+    let owner = text::read::<Owner>(&reply.body);
+    let owner = owner.filter(|owner| reply.status == 200 && owner.id.starts_with("acct_"));
     owner.map(|owner| text::id(&owner.id))
 }
 

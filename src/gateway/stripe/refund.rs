@@ -6,7 +6,7 @@ use super::{
         classify::{Heard, Said},
         text,
     },
-    form, get, listing, money,
+    form, get, listing, money, origin,
     read::{is_kept, unexecuted, unreadable},
 };
 use crate::domain::{
@@ -30,12 +30,6 @@ struct Object {
     failure_reason: Option<String>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct List {
-    data: Vec<Object>,
-    has_more: bool,
 }
 
 pub(super) fn order(refund: &Refund, key: String) -> Result<Call, String> {
@@ -88,11 +82,14 @@ pub(super) fn find(refund: &Refund, call: &Call, reply: &Reply) -> Finding<Answe
     }
     if refund.operation.is_some() {
         return match text::read::<Object>(&reply.body) {
+            Some(object) if refund.operation != Some(text::id(&object.id)) => {
+                nothing("the answer is about another refund")
+            }
             Some(object) => Finding::Answered(answer(&object)),
             None => nothing("the answer cannot be read"),
         };
     }
-    let Some(page) = text::read::<List>(&reply.body) else {
+    let Some(page) = origin::page::<Object>(reply) else {
         return nothing("the answer cannot be read");
     };
     let ours = refund.id.to_string();

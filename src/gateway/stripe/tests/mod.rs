@@ -3,6 +3,7 @@
 mod declines;
 mod questions;
 mod sends;
+mod strangers;
 
 use super::*;
 use crate::domain::{

@@ -43,6 +43,8 @@ fn answers_are_classified_by_what_they_prove() {
         (429, &busy, "not sent", "unknown"),
         (401, &error("invalid_request_error", ""), "credentials", "unknown"),
         (403, &error("invalid_request_error", ""), "credentials", "unknown"),
+        (401, &error("authentication_error", ""), "credentials", "unknown"),
+        (429, &error("rate_limit_error", ""), "not sent", "unknown"),
         (400, &invalid, "invalid", "unknown"),
         (404, &invalid, "invalid", "unknown"),
         (422, &invalid, "invalid", "unknown"),
