@@ -1,26 +1,20 @@
 //! What is overdue: what was accepted and never finished comes before a person, once, and is asked after on and on.
 
-use crate::support::{both, database::Database, world, world::World};
+use crate::support::{altered::Altered, both, database::Database, world, world::World};
 use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{AttemptStatus, ExchangeKind},
-        payment::{Payment, Status},
-        refund::{self, Refund},
+        payment::Status,
+        refund,
     },
     gateway::{
-        Account, Call, Cancellation, Finding, Gateway, Lookup, Reading, Registry, Reply, Send, Traits, Tried,
+        Gateway, Registry, Traits,
         client::{Client, SendError},
-        webhook::{Notification, WebhookError},
     },
 };
-use dunlin_jobs::Money;
 use futures_util::FutureExt;
-use secrecy::SecretString;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 both! {
     what_settles_for_too_long_comes_before_a_person_and_ends_by_its_result
@@ -98,85 +92,11 @@ async fn what_was_accepted_is_never_sent_anew_though_the_gateway_forgets_it(data
 }
 
 /// The gateway of the tests, said to know neither keys nor references.
-#[derive(Debug)]
-struct Bare(Arc<dyn Gateway>, Traits);
-
-impl Bare {
-    fn over(gateway: &Arc<dyn Gateway>) -> Self {
+fn bare(gateways: &Registry) -> Registry {
+    Altered::over(gateways, |gateway| {
         let traits = Traits { key_supported: false, query_by_reference: false, ..gateway.traits().clone() };
-        Self(Arc::clone(gateway), traits)
-    }
-}
-
-impl Gateway for Bare {
-    fn traits(&self) -> &Traits {
-        &self.1
-    }
-    fn api_version(&self) -> &'static str {
-        self.0.api_version()
-    }
-    fn check_amount(&self, money: Money) -> Result<(), String> {
-        self.0.check_amount(money)
-    }
-    fn charge(&self, payment: &Payment, n: u32) -> Result<Call, String> {
-        self.0.charge(payment, n).map(|call| Call { idempotency_key: None, ..call })
-    }
-    fn read_charge(&self, payment: &Payment, send: Send, reply: &Reply) -> Reading {
-        self.0.read_charge(payment, send, reply)
-    }
-    fn query(&self, tried: Tried<'_>) -> Call {
-        self.0.query(tried)
-    }
-    fn read_query(&self, tried: Tried<'_>, call: &Call, reply: &Reply) -> Finding {
-        self.0.read_query(tried, call, reply)
-    }
-    fn refund(&self, refund: &Refund) -> Result<Call, String> {
-        self.0.refund(refund)
-    }
-    fn read_refund(&self, send: Send, reply: &Reply) -> Reading<refund::Answer> {
-        self.0.read_refund(send, reply)
-    }
-    fn query_refund(&self, refund: &Refund) -> Call {
-        self.0.query_refund(refund)
-    }
-    fn read_refund_query(&self, refund: &Refund, call: &Call, reply: &Reply) -> Finding<refund::Answer> {
-        self.0.read_refund_query(refund, call, reply)
-    }
-    fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call> {
-        self.0.cancel(payment, n, generation)
-    }
-    fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation {
-        self.0.read_cancel(payment, reply)
-    }
-    fn read_webhook(
-        &self,
-        headers: &BTreeMap<String, String>,
-        body: &[u8],
-        now: dunlin::domain::clock::Time,
-    ) -> Result<Notification, WebhookError> {
-        self.0.read_webhook(headers, body, now)
-    }
-    fn identify(&self) -> Call {
-        self.0.identify()
-    }
-    fn read_identity(&self, reply: &Reply) -> Option<String> {
-        self.0.read_identity(reply)
-    }
-    fn set_clock(&self, offset: TimeDelta) -> Option<Call> {
-        self.0.set_clock(offset)
-    }
-    fn look_up_charge(&self, charge: &str) -> Option<Call> {
-        self.0.look_up_charge(charge)
-    }
-    fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup {
-        self.0.read_charge_lookup(charge, reply)
-    }
-    fn redact(&self, reply: &Reply) -> Option<String> {
-        self.0.redact(reply)
-    }
-    fn headers(&self, api_version: &str) -> Vec<(&'static str, SecretString)> {
-        self.0.headers(api_version)
-    }
+        Altered { traits, ..gateway }
+    })
 }
 
 // S2.10
@@ -184,9 +104,7 @@ async fn where_a_gateway_can_be_asked_in_no_way_a_doubt_goes_to_a_person_and_is_
     database: Database,
 ) {
     let mut world = World::new(database).await;
-    let account = world.flows.gateways.default_for(false).unwrap().clone();
-    let gateway: Arc<dyn Gateway> = Arc::new(Bare::over(&account.gateway));
-    world.flows.gateways = Registry::of_accounts([Account { gateway, ..account }]);
+    world.flows.gateways = bare(&world.flows.gateways);
     world.flows.client = Client::in_process(Arc::new(|_| {
         std::future::ready(Err(SendError::Lost("no answer".to_owned()))).boxed()
     }));
@@ -208,9 +126,7 @@ async fn where_a_gateway_can_be_asked_in_no_way_a_refund_goes_to_a_person_and_is
     let mut world = World::new(database).await;
     let payment = world.pay("pm_card_visa").await.id;
     world.run_due_jobs().await;
-    let account = world.flows.gateways.default_for(false).unwrap().clone();
-    let gateway: Arc<dyn Gateway> = Arc::new(Bare::over(&account.gateway));
-    world.flows.gateways = Registry::of_accounts([Account { gateway, ..account }]);
+    world.flows.gateways = bare(&world.flows.gateways);
     world.flows.client = Client::in_process(Arc::new(|_| {
         std::future::ready(Err(SendError::Lost("no answer".to_owned()))).boxed()
     }));

@@ -6,6 +6,7 @@ mod outcomes;
 mod present;
 mod stripe;
 mod traits;
+mod versions;
 
 use crate::support::{database::Database, world};
 use chrono::{DateTime, TimeDelta};

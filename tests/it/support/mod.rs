@@ -1,5 +1,6 @@
 //! What tests stand on: a fresh database of either kind, Redis, a sandbox, and the service over them.
 
+pub(crate) mod altered;
 pub(crate) mod dashboard;
 pub(crate) mod database;
 pub(crate) mod process;
