@@ -26,6 +26,14 @@ impl Refusal {
             Self::KeyInUse => Problem::key_in_use(key).reply(),
             Self::KeyReused => Problem::key_reused(key).reply(),
             Self::Revoked => Problem::revoked().reply(),
+            Self::Forbidden => Problem::forbidden(
+                "The provided key does not have the required permissions for this endpoint.",
+            )
+            .reply(),
+            Self::Version => Problem::invalid("Invalid Stripe API version: it was retired.").reply(),
+            Self::UnheardOf => {
+                Problem::parameter("unheard_of", "request", "Nobody has heard of this.").reply()
+            }
             Self::Redirect => Reply {
                 status: 307,
                 headers: vec![("location".to_owned(), format!("https://sandbox.invalid{}", request.path))],

@@ -34,6 +34,12 @@ pub(crate) enum Refusal {
     KeyReused,
     Revoked,
     Redirect,
+    /// The key is good, and may not do this.
+    Forbidden,
+    /// The version of the API is refused, whatever is asked.
+    Version,
+    /// The request is refused with a code that nobody has heard of.
+    UnheardOf,
 }
 
 /// How the work itself goes another way; what the journal must know to repeat it.
@@ -85,7 +91,7 @@ pub(crate) enum Damage {
 }
 
 /// The faults that have no number, by name.
-const PLAIN: [(&str, Fault); 26] = [
+const PLAIN: [(&str, Fault); 29] = [
     ("cut_before", Fault::Instead(Refusal::Cut)),
     ("reset_before", Fault::Instead(Refusal::Reset)),
     ("error_before", Fault::Instead(Refusal::Error)),
@@ -96,6 +102,9 @@ const PLAIN: [(&str, Fault); 26] = [
     ("key_reused", Fault::Instead(Refusal::KeyReused)),
     ("revoked", Fault::Instead(Refusal::Revoked)),
     ("redirect", Fault::Instead(Refusal::Redirect)),
+    ("forbidden", Fault::Instead(Refusal::Forbidden)),
+    ("version_refused", Fault::Instead(Refusal::Version)),
+    ("unheard_of", Fault::Instead(Refusal::UnheardOf)),
     ("error_stored", Fault::Within(Twist::ErrorStored)),
     ("error_after", Fault::Within(Twist::ErrorAfter)),
     ("wrong_amount", Fault::Within(Twist::WrongAmount)),

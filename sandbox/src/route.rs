@@ -23,6 +23,8 @@ pub(crate) struct Errand<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Call<'a> {
+    /// The caller's own account.
+    Account,
     List(Noun),
     /// Of intents.
     Search,
@@ -69,6 +71,7 @@ fn call<'a>(request: &'a Request, form: &mut Form) -> Option<Call<'a>> {
     let rest = request.path.strip_prefix("/v1/")?;
     let parts: Vec<&str> = rest.split('/').collect();
     let (collection, parts) = match parts.as_slice() {
+        ["account"] if request.method == "GET" => return Some(Call::Account),
         ["radar", "early_fraud_warnings", parts @ ..] => ("radar/early_fraud_warnings", parts),
         [collection, parts @ ..] => (*collection, parts),
         [] => return None,
@@ -123,6 +126,10 @@ impl Errand<'_> {
         let account = desk.books.account(&self.account).unwrap_or(&nothing);
         let shown = Shown { books: &desk.books, account, account_id: &self.account.id };
         let body = match self.call {
+            Call::Account => {
+                self.form.check(&[("expand", Shape::List)])?;
+                serde_json::to_vec(&view::account(&self.account.id)).unwrap_or_default()
+            }
             Call::List(noun) => list::page(shown, desk.lag.listing(&desk.books.past, now), noun, &self.form)?,
             Call::Search => search::page(account, desk.lag.search(&desk.books.past, now), &self.form)?,
             Call::Retrieve(noun, id) => {

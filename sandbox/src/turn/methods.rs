@@ -114,14 +114,11 @@ pub(super) fn of_another(customer: Option<&str>) -> Problem {
 const USED: &str = "This PaymentMethod was previously used without being attached to a Customer or was detached from a \
                     Customer, and may not be used again.";
 
-pub(super) fn spent() -> Problem {
-    Problem::wrong("payment_method", USED)
-}
-
-pub(super) fn gone() -> Problem {
-    Problem::wrong(
-        "payment_method",
-        "The provided PaymentMethod was detached from a Customer. It may not be used again. To use a PaymentMethod \
-         multiple times, you must attach it to a Customer first.",
+/// A method that was used once without a customer, or that was detached. Stripe names neither code nor parameter.
+pub(super) fn used() -> Problem {
+    Problem::invalid(
+        "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared with a \
+         connected account without Customer attachment, or was detached from a Customer. It may not be used again. To \
+         use a PaymentMethod multiple times, you must attach it to a Customer first.",
     )
 }

@@ -155,8 +155,7 @@ impl Asker<'_> {
             Owner::Nobody => {}
             Owner::Customer(owner) if customer == Some(owner) => {}
             Owner::Customer(_) => return Err(methods::of_another(customer)),
-            Owner::Gone => return Err(methods::gone()),
-            Owner::Spent => return Err(methods::spent()),
+            Owner::Gone | Owner::Spent => return Err(methods::used()),
         }
         Ok(Method { id: id.to_owned(), token: kept.token.clone(), behaviour: behaviour(&kept.token)? })
     }

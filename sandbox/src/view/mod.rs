@@ -10,7 +10,7 @@ pub(crate) use charge::{charge, refund};
 pub(crate) use dispute::{dispute, warning};
 pub(crate) use event::event;
 pub(crate) use intent::{IntentView, decline, intent};
-pub(crate) use others::{customer, endpoint, method, new_endpoint, setup};
+pub(crate) use others::{account, customer, endpoint, method, new_endpoint, setup};
 
 use crate::object::Object;
 use serde_json::Value;

@@ -13,6 +13,15 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// The caller's own account, as Stripe shows it to whoever has its key.
+pub(crate) fn account(id: &str) -> Value {
+    json!({
+        "id": id, "object": "account", "business_type": null, "capabilities": { "card_payments": "active" },
+        "charges_enabled": true, "country": "DE", "default_currency": "eur", "details_submitted": true,
+        "email": null, "payouts_enabled": true, "type": "standard",
+    })
+}
+
 pub(crate) fn customer(customer: &Customer) -> Value {
     if customer.is_deleted {
         return json!({ "id": customer.id, "object": "customer", "deleted": true });

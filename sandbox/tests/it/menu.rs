@@ -66,6 +66,9 @@ fn what_is_refused_is_not_executed_and_a_resend_is() {
         ("key_reused", Some(400)),
         ("revoked", Some(401)),
         ("redirect", Some(307)),
+        ("forbidden", Some(403)),
+        ("version_refused", Some(400)),
+        ("unheard_of", Some(400)),
     ];
 
     for (fault, expected) in refusals {
@@ -187,6 +190,9 @@ fn a_refusal_has_the_shape_of_stripes() {
         ("key_reused", "idempotency_error", Value::Null),
         ("revoked", "invalid_request_error", "api_key_expired".into()),
         ("error_before", "api_error", Value::Null),
+        ("forbidden", "invalid_request_error", Value::Null),
+        ("version_refused", "invalid_request_error", Value::Null),
+        ("unheard_of", "invalid_request_error", "unheard_of".into()),
     ];
 
     for (fault, kind, code) in cases {
