@@ -3,7 +3,8 @@
 
 use crate::{
     config::{Config, ConfigError},
-    gateway::{Account, AccountConfig, Registry, client::Client},
+    flow::{Flows, identity::Unidentified},
+    gateway::AccountConfig,
     sealing::{Keyring, Place, Secrets},
     store::{Store, accounts::KeptAccount},
 };
@@ -81,62 +82,31 @@ pub async fn note(store: &Store, name: &str, account: &AccountConfig) -> anyhow:
     Ok(())
 }
 
-/// Refuses accounts whose key has become another's: its payments would be asked after where they never were.
-pub async fn verify(registry: &Registry, store: &Store, client: &Client) -> anyhow::Result<()> {
-    // A sandbox has no account to lose.
-    let accounts = [true, false].into_iter().flat_map(|livemode| registry.of(livemode));
-    let accounts = accounts.filter(|account| !account.follows_test_clock);
-    let told = join_all(accounts.map(async |account| (account, identify(account, client).await))).await;
+/// Asks whose accounts they are. One whose key has become another's is refused: its payments would be asked after where
+/// they never were. What cannot be told now is asked again, and until then nothing is begun there.
+pub async fn verify(flows: &Flows) -> anyhow::Result<()> {
+    let accounts = [true, false].into_iter().flat_map(|livemode| flows.gateways.of(livemode));
+    let told = join_all(accounts.map(async |account| (account, flows.identify(account).await))).await;
     for (account, identity) in told {
-        match identity {
-            Ok(identity) => hold_to(store, &account.name, &identity).await?,
-            Err(error @ Unidentified::Refused(_)) if find_identity(store, &account.name).await?.is_some() => {
+        match identity? {
+            Ok(()) => flows.resume_with_key(&account.name).await?,
+            Err(error @ Unidentified::Another { .. }) => bail!(error),
+            Err(error @ Unidentified::Refused(_))
+                if find_identity(&flows.store, &account.name).await?.is_some() =>
+            {
                 bail!(
                     "{error}: set a key of the gateway account {} that is good, and may read the account",
                     account.name
                 )
             }
-            // The gateway may be down, or the key may never have been allowed to ask; charges will tell.
-            Err(error) => tracing::warn!(gateway.name = %account.name,
-                "whose account {} is cannot be told: {error}", account.name),
+            // The gateway may be down; it is asked again.
+            Err(Unidentified::Refused(_) | Unidentified::Untold(_)) => {}
         }
     }
     Ok(())
 }
 
-/// Why a gateway did not tell whose account a key is of.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unidentified {
-    #[error("the gateway refused the key with HTTP {0}")]
-    Refused(u16),
-    #[error("{0}")]
-    Untold(String),
-}
-
-/// The gateway's own id of the account.
-pub async fn identify(account: &Account, client: &Client) -> Result<String, Unidentified> {
-    let reply = client.send(account, &account.gateway.identify(), account.gateway.api_version()).await;
-    let reply = reply.map_err(|error| Unidentified::Untold(error.to_string()))?;
-    match (reply.status, account.gateway.read_identity(&reply)) {
-        (_, Some(identity)) => Ok(identity),
-        (401 | 403, None) => Err(Unidentified::Refused(reply.status)),
-        (status, None) => Err(Unidentified::Untold(format!("the gateway answered HTTP {status}"))),
-    }
-}
-
 /// Whose account it is for ever, once that was told.
 pub async fn find_identity(store: &Store, name: &str) -> anyhow::Result<Option<String>> {
     Ok(store.find_account(name).await?.and_then(|known| known.identity))
-}
-
-/// Whether an account is still the one that it was when it was first used here.
-pub async fn hold_to(store: &Store, name: &str, identity: &str) -> anyhow::Result<()> {
-    match find_identity(store, name).await? {
-        Some(known) if known != identity => bail!(
-            "the key of the gateway account {name} is of {identity}, but {name} has always been {known}: set a key \
-             of {known}, or give {identity} a name of its own"
-        ),
-        Some(_) => Ok(()),
-        None => Ok(store.note_identity(name, identity).await?),
-    }
 }

@@ -3,7 +3,7 @@
 use crate::{
     accounts,
     config::{Config, Environment},
-    domain::{api_key::NewKey, clock::Clock, hold_reason::HoldReason, payment::Plan, scope::Scopes},
+    domain::{api_key::NewKey, clock::Clock, payment::Plan, scope::Scopes},
     failpoint::{Failpoints, Point},
     flow::{Flows, Turns, sweep},
     gateway::{Registry, client::Client},
@@ -72,6 +72,7 @@ impl App {
             (role != Role::Api).then(|| Workers::start(flows.clone(), config.worker.clone(), replicas.rung));
         let readers = (role != Role::Api).then(|| read_intake(&flows, &config));
         let mut beside = replicas.beside;
+        beside.push(tokio::spawn(flows.clone().tend_holds()).abort_handle());
         if !is_embedded(&config) {
             beside.push(tokio::spawn(follow_clock(flows.clone())).abort_handle());
         }
@@ -236,16 +237,11 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
     for (name, account) in &configs {
         accounts::note(&store, name, account).await?;
     }
-    accounts::verify(&gateways, &store, &client).await?;
     store.refresh_clock().await?;
+    store.refresh_holds().await?;
     if is_embedded(config) {
         // This process has the file to itself, so whoever held a lease is gone.
         store.expire_leases().await?;
-    }
-    // A restart is how new credentials come in.
-    let released = store.unpark(HoldReason::Credentials).await?;
-    if released > 0 {
-        tracing::info!(released, "{released} jobs that waited for credentials run again");
     }
     for job in sweep::ALL {
         store.plant(&Job::Sweep(job), store.clock().now(true)).await?;
@@ -265,7 +261,9 @@ async fn prepare(config: &Config, store: Store, redis: Option<Line>) -> anyhow::
         );
     }
     let turns = Turns::new(&config.gateway_rates).with_usual(config.gateway_usual_rate);
-    Ok(Flows { store, gateways, client, turns, redis, settings: config.payments.clone() })
+    let flows = Flows { store, gateways, client, turns, redis, settings: config.payments.clone() };
+    accounts::verify(&flows).await?;
+    Ok(flows)
 }
 
 /// The development key, kept beside the database so that a restart does not change it.

@@ -2,7 +2,7 @@
 //! order. Each module owns its own settings; this file puts them together and checks what spans them.
 
 use crate::{
-    domain::decline::Policy,
+    domain::{decline::Policy, rejection::Rules},
     failpoint::{Deed, Point},
     flow, gateway, http, redis,
     sealing::{Keyring, SealingConfig},
@@ -25,6 +25,7 @@ const DEFAULT: &str = include_str!("../config/default.toml");
 const DEVELOPMENT: &str = include_str!("../config/development.toml");
 const PRODUCTION: &str = include_str!("../config/production.toml");
 const DECLINES: &str = include_str!("../config/declines.toml");
+const REJECTIONS: &str = include_str!("../config/rejections.toml");
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,6 +136,9 @@ impl Config {
         let mut config: Self = top(layers).extract().map_err(|error| unreadable(&error))?;
         let policy: Policy =
             toml::from_str(DECLINES).map_err(|error| ConfigError::Read(format!("declines.toml: {error}")))?;
+        let rejections: Rules = toml::from_str(REJECTIONS)
+            .map_err(|error| ConfigError::Read(format!("rejections.toml: {error}")))?;
+        config.payments.rejections = rejections;
         let mistakes = config.mistakes(&policy);
         config.declines = Some(policy);
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(mistakes)) }
@@ -143,6 +147,7 @@ impl Config {
     /// What spans sections, or is more than a type can say.
     fn mistakes(&self, policy: &Policy) -> Vec<String> {
         let mut wrong = policy.mistakes();
+        wrong.extend(self.payments.rejections.mistakes());
         let longest = self.client.timeout() + Duration::from_millis(self.payments.lease_margin_ms);
         wrong.extend(self.worker.check(longest).err());
         wrong.extend(self.intake.mistake().map(str::to_owned));

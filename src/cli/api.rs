@@ -114,6 +114,16 @@ impl Api {
         self.send(self.http.get(self.url(path))).await
     }
 
+    /// Why the server does no work at all, as by a clock that is off or after a restore, as far as it says.
+    pub(super) async fn standstill(&self) -> Option<String> {
+        let answer = self.http.get(self.url("/readyz")).send().await.ok()?;
+        let health: Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
+        let told = ["checks", "degraded"].into_iter().filter_map(|list| health[list].as_array()).flatten();
+        let stops = |what: &&Value| what["code"] == "clock_skewed" || what["code"] == "restored";
+        let details: Vec<_> = told.filter(stops).filter_map(|what| what["detail"].as_str()).collect();
+        (!details.is_empty()).then(|| details.join("; "))
+    }
+
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.http.post(self.url(path)).header("content-type", "application/json");
         self.send(request.body(body.to_string())).await

@@ -1,9 +1,10 @@
 //! `dunlin gateways`: accounts at gateways whose secrets the database keeps, sealed.
 
-use super::{Ending, note, person::who, say};
+use super::{Ending, api::Where, holds, note, person::who, say};
 use crate::{
     accounts, app,
     config::{Config, SecretVariables},
+    flow::identity,
     gateway::{AccountConfig, GatewayName, Registry, client::Client},
     sealing::{self, Keyring, Secrets},
     store::{Store, StoreError, accounts::KeptAccount},
@@ -27,6 +28,20 @@ pub(super) enum Command {
     },
     /// Seal what earlier keys have sealed with the present sealing.key.
     Rotate,
+    /// Ask a running server which accounts are charged, and why those are not that are on hold.
+    Status(Where),
+    /// Have a running server begin no charge at an account until it is released.
+    Hold(holds::Act),
+    /// Have a running server charge an account again, and all that waits there.
+    Release(holds::Act),
+}
+
+/// What is done in the database itself.
+enum Kept {
+    Add(Add),
+    List,
+    Remove(String),
+    Rotate,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,13 +62,22 @@ pub(super) struct Add {
 const MAX_NAME: usize = 64;
 
 pub(super) async fn run(command: Command, config: Config) -> anyhow::Result<Ending> {
+    let command = match command {
+        Command::Status(place) => return holds::status(place, &config).await,
+        Command::Hold(act) => return holds::act(act, "hold", &config).await,
+        Command::Release(act) => return holds::act(act, "release", &config).await,
+        Command::Add(args) => Kept::Add(args),
+        Command::List => Kept::List,
+        Command::Remove { name } => Kept::Remove(name),
+        Command::Rotate => Kept::Rotate,
+    };
     let keyring = Keyring::new(&config.sealing)?;
     let store = app::open_store(&config).await?;
     let ended = match command {
-        Command::Add(args) => add(args, &config, &store, &keyring).await,
-        Command::List => list(&config, &store).await,
-        Command::Remove { name } => remove(&name, &store).await,
-        Command::Rotate => rotate(&store, &keyring).await,
+        Kept::Add(args) => add(args, &config, &store, &keyring).await,
+        Kept::List => list(&config, &store).await,
+        Kept::Remove(name) => remove(&name, &store).await,
+        Kept::Rotate => rotate(&store, &keyring).await,
     };
     store.close().await;
     ended.map(|()| Ending::Done)
@@ -101,11 +125,11 @@ async fn add(args: Add, config: &Config, store: &Store, keyring: &Keyring) -> an
     let kept = KeptAccount { sealed: keyring.seal(accounts::place(&kept), &secrets)?, ..kept };
     let registry = Registry::new(&BTreeMap::from([(name.clone(), account)]));
     let asked = registry.find(&name).context("the account was put there")?;
-    let identity = accounts::identify(asked, &Client::new(&config.client)?)
+    let identity = identity::identify(asked, &Client::new(&config.client)?)
         .await
         .with_context(|| format!("the gateway does not tell whose account the key of {name} is"))?;
     store.ensure_account(&name, gateway.name(), live).await?;
-    accounts::hold_to(store, &name, &identity).await?;
+    identity::hold_to(store, &name, &identity).await??;
     keep(store, &kept, before.as_ref()).await?;
     say(format_args!("{name} is {identity}; its secrets are sealed in the database"));
     Ok(())

@@ -112,10 +112,8 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     let listed = api.list_some("/v1/jobs", &narrowed, usize::try_from(limit)?).await?;
     listed.show(json, |found| lines(found, Paint::detect()))?;
     // Why nothing of it moves, where that is so for all.
-    if let Ok(health) = api.get("/readyz").await {
-        let degraded = health["degraded"].as_array().into_iter().flatten();
-        let restored = degraded.filter(|what| what["code"] == "restored");
-        restored.filter_map(|what| what["detail"].as_str()).for_each(note);
+    if let Some(standstill) = api.standstill().await {
+        note(standstill);
     }
     Ok(())
 }

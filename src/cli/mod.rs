@@ -12,6 +12,7 @@ mod demo;
 mod dump;
 mod fleet;
 mod gateways;
+mod holds;
 mod jobs;
 mod keys;
 mod payments;

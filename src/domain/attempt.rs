@@ -1,6 +1,6 @@
 //! Attempts: one business try of a payment at one gateway, and what the gateway said of it.
 
-use super::{clock::Time, decline::Decline};
+use super::{clock::Time, decline::Decline, rejection::Refusal};
 use dunlin_jobs::{AttemptId, Money};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,8 +140,8 @@ pub enum Outcome {
 /// Why the gateway refused a request without executing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
-    /// The request is wrong, and will be wrong again.
-    Invalid(String),
+    /// The request was, or what it names.
+    Refused(Refusal),
     /// Our credentials are (401, 403): no fault of the payment, which waits.
     Credentials(String),
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
-    /// The gateway account's credentials were refused; new ones come in with a restart.
-    Credentials,
+    /// The gateway rejected it, for a reason that no rule knows.
+    Rejected,
     /// It lost its worker again and again.
     Quarantine,
     /// What it is about is not there, cannot be read, or cannot be said to the gateway.
@@ -17,11 +17,11 @@ pub enum HoldReason {
 }
 
 impl HoldReason {
-    pub const ALL: [Self; 3] = [Self::Credentials, Self::Quarantine, Self::Invalid];
+    pub const ALL: [Self; 3] = [Self::Rejected, Self::Quarantine, Self::Invalid];
 
     pub fn name(self) -> &'static str {
         match self {
-            Self::Credentials => "credentials",
+            Self::Rejected => "rejected",
             Self::Quarantine => "quarantine",
             Self::Invalid => "invalid",
         }

@@ -4,6 +4,7 @@ use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Evidence},
     exchange::{About, Talk, read_first},
+    holds::Sorted,
     restored, second_look,
     verdict::Verdict,
 };
@@ -13,6 +14,7 @@ use crate::{
         clock::Time,
         hold_reason::HoldReason,
         payment::{Event, Payment},
+        rejection::Fate,
         table::{Open, Phase},
     },
     failpoint::Point,
@@ -29,14 +31,6 @@ use dunlin_jobs::{AttemptId, PaymentId};
 pub(super) const SET_ASIDE: TimeDelta = TimeDelta::hours(1);
 /// How soon a payment is looked at again whose payer disputes what was charged.
 const WHILE_DISPUTED: TimeDelta = TimeDelta::hours(6);
-
-/// The words with which a job waits for working credentials.
-const CREDENTIALS_REFUSED: &str = "the gateway account's credentials were refused";
-
-/// The end of a job that waits for working credentials.
-pub(super) fn held_for_credentials() -> JobEnd {
-    JobEnd::Park(HoldReason::Credentials, CREDENTIALS_REFUSED.to_owned())
-}
 
 /// Works on a charge or retry job. Its first act is to look.
 pub async fn run(flows: &Flows, claimed: &Claimed, payment: PaymentId) -> Result<(), FlowError> {
@@ -85,10 +79,13 @@ impl Run<'_> {
         if let Some(at) = payment.waits_until().filter(|at| *at > flows.now(payment)) {
             return self.end(JobEnd::Again(at)).await;
         }
+        let account = flows.account(payment)?;
+        if flows.store.holds().stops(&account.name) {
+            return flows.put_back(self.claimed, &account.name).await;
+        }
         if !second_look::allows(flows, self.claimed, payment).await? {
             return Ok(());
         }
-        let account = flows.account(payment)?;
         if self.is_doubtful(payment, &[], payment.created_at).await? {
             return self.ask_first(payment).await;
         }
@@ -127,6 +124,9 @@ impl Run<'_> {
         }
         if abandoned::is_gone(self.flows, payment) {
             return self.give_up(payment).await;
+        }
+        if self.flows.store.holds().stops(&account.name) {
+            return self.flows.put_back(self.claimed, &account.name).await;
         }
         if !self.flows.await_turn(self.claimed, account).await? {
             return Ok(());
@@ -236,6 +236,11 @@ impl Run<'_> {
                 tell(failed.as_ref());
                 Ok(None)
             }
+            // So is what a hold forbids that another process has made.
+            Err(CommitError::OnHold) => {
+                flows.store.refresh_holds().await?;
+                flows.put_back(self.claimed, &payment.account).await.map(|()| None)
+            }
             Err(CommitError::LeaseLost) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -266,7 +271,8 @@ impl Run<'_> {
             | Reading::Mismatch(_) => reading,
         };
         let next_try = flows.next_try(self.claimed, account, &reply);
-        let (event, end) = conclusion(payment, exchange.attempt, reading, next_try);
+        let is_accepted = matches!(reading, Reading::Answered(_));
+        let (event, end) = self.conclusion(payment, exchange.attempt, reading, next_try).await?;
         flows.store.pass(Point::Answered).await?;
         let result =
             flows.happen(self.claimed, Worked::event(payment, event, end).with(closing.clone())).await;
@@ -274,7 +280,7 @@ impl Run<'_> {
         match result {
             Ok(committed) => {
                 tell(committed.payment.as_ref());
-                Ok(())
+                if is_accepted { flows.accept(&account.name).await } else { Ok(()) }
             }
             // Another worker has concluded otherwise meanwhile; what we saw is still kept.
             Err(CommitError::LeaseLost) => flows.keep(closing).await,
@@ -286,36 +292,54 @@ impl Run<'_> {
         }
     }
 
+    /// What a reading makes happen to the payment, and to the job.
+    async fn conclusion(
+        &self,
+        payment: &Payment,
+        attempt: u32,
+        reading: Reading,
+        next_try: Time,
+    ) -> Result<(Event, JobEnd), FlowError> {
+        Ok(match reading {
+            Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
+            Reading::Rejected(rejection) => {
+                let Sorted { fate, wait } = self.flows.sort(payment, &rejection).await?;
+                let end = match fate {
+                    Fate::NewMethod | Fate::Fails => JobEnd::Done,
+                    Fate::Waits => JobEnd::Again(self.flows.now(payment) + wait),
+                    Fate::OnHold => set_aside(payment, &rejection),
+                };
+                (Event::Rejected { attempt, rejection, fate }, end)
+            }
+            Reading::NotSent(reason) => {
+                (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(next_try, reason))
+            }
+            Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
+                (Event::Lost { attempt, reason, operation: None }, JobEnd::Done)
+            }
+            Reading::Unreadable { operation, reason } => {
+                (Event::Lost { attempt, reason, operation: Some(operation) }, JobEnd::Done)
+            }
+        })
+    }
+
     async fn end(&self, end: JobEnd) -> Result<(), FlowError> {
         self.flows.end_job(&self.claimed.lease, end).await
     }
 }
 
-/// What a reading makes happen to the payment, and to the job.
-fn conclusion(payment: &Payment, attempt: u32, reading: Reading, next_try: Time) -> (Event, JobEnd) {
-    match reading {
-        Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
-        Reading::Rejected(rejection) => {
-            let end = match &rejection {
-                Rejection::Invalid(_) => JobEnd::Done,
-                Rejection::Credentials(reason) => {
-                    tracing::error!(payment.id = %payment.id, gateway.name = %payment.account, reason,
-                        "{} waits: the gateway refused our credentials", payment.id);
-                    held_for_credentials()
-                }
-            };
-            (Event::Rejected { attempt, rejection }, end)
-        }
-        Reading::NotSent(reason) => {
-            (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(next_try, reason))
-        }
-        Reading::Unknown(reason) | Reading::StoredError(reason) | Reading::Mismatch(reason) => {
-            (Event::Lost { attempt, reason, operation: None }, JobEnd::Done)
-        }
-        Reading::Unreadable { operation, reason } => {
-            (Event::Lost { attempt, reason, operation: Some(operation) }, JobEnd::Done)
-        }
-    }
+/// No row of the rules fits, so a person says whether it is tried again.
+fn set_aside(payment: &Payment, rejection: &Rejection) -> JobEnd {
+    let said = match rejection {
+        Rejection::Refused(refusal) => format!("{}: {}", refusal.code(), refusal.message),
+        Rejection::Credentials(reason) => reason.clone(),
+    };
+    tracing::error!(payment.id = %payment.id,
+        "{} is set aside: the gateway rejected it for a reason that no rule knows: {said}", payment.id);
+    JobEnd::Park(
+        HoldReason::Rejected,
+        format!("the gateway rejected it for a reason that no rule knows: {said}"),
+    )
 }
 
 /// A job that loses its worker again and again is set aside. Where an attempt is open, its payment goes to a

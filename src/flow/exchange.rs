@@ -144,6 +144,11 @@ impl Talk<'_> {
             return Ok(None);
         }
         let reply = self.flows.send(self.account, self.claimed, exchange).await;
+        // A key that may not read (403) may charge all the same.
+        let is_refused = |reply: &Reply| reply.status == 401 && self.account.gateway.refuses_key(reply);
+        if reply.as_ref().is_ok_and(is_refused) {
+            self.flows.refuse_key(&self.account.name, "HTTP 401").await?;
+        }
         self.flows.store.pass(Point::AfterAsk).await?;
         Ok(Some(reply))
     }

@@ -1,7 +1,7 @@
 //! Gateway refunds: a charge and its refunds and disputes read anew at the gateway, and what is learned of them kept
 //! (S1.20): when the gateway tells of them, before a refund is sent, and when one is refused.
 
-use super::{FlowError, Flows, Worked, charge::held_for_credentials, exchange::About, verdict::Ended};
+use super::{FlowError, Flows, Worked, exchange::About, verdict::Ended};
 use crate::{
     domain::{
         decline::transport,
@@ -288,9 +288,8 @@ pub(super) async fn may_send(
             return flows.end_job(&claimed.lease, JobEnd::Failed(at, why)).await.map(|()| false);
         }
         Reread::Refused(why) => {
-            tracing::error!(refund.id = %refund.id, gateway.name = %account.name, reason = why,
-                "{} waits: the gateway refused our credentials", refund.id);
-            return flows.end_job(&claimed.lease, held_for_credentials()).await.map(|()| false);
+            flows.refuse_key(&account.name, &why).await?;
+            return flows.end_job(&claimed.lease, JobEnd::Again(now)).await.map(|()| false);
         }
     }
     let current = flows.store.find_refund(refund.id).await?;

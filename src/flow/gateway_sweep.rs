@@ -1,6 +1,6 @@
 //! Gateway sweep: what events missed of the money that others moved, found in the gateway's own lists (S5.8).
 
-use super::{FlowError, Flows, Worked, gateway_refunds::facts};
+use super::{FlowError, Flows, Worked, gateway_refunds::facts, identity::IDENTITY_SOON};
 use crate::{
     domain::{
         listing::{Part, Turned},
@@ -38,6 +38,11 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewaySweep) -> Result
         // It is planted again when the account is configured again.
         return flows.end_job(&claimed.lease, JobEnd::Done).await;
     };
+    if !flows.is_identified(&account.name) {
+        // Another account's lists tell nothing of ours, and how far ours were read must stay as it is.
+        let at = flows.clock().now(true) + IDENTITY_SOON;
+        return flows.end_job(&claimed.lease, JobEnd::Again(at)).await;
+    }
     let mut tally = Tally::default();
     if let Some(listings) = account.gateway.listings() {
         let sweep = Sweep { flows, claimed, account, listings };

@@ -16,6 +16,8 @@ mod exchange;
 pub mod gateway_events;
 mod gateway_refunds;
 pub mod gateway_sweep;
+mod holds;
+pub mod identity;
 mod inquiry;
 pub mod intake;
 pub mod jobs;
@@ -48,6 +50,7 @@ use crate::{
         hold_reason::HoldReason,
         payment::{Event, Payment},
         refund::{self as refunding, Refund},
+        rejection::Rules,
         scope::Scope,
     },
     gateway::{Account, Registry, client::Client},
@@ -98,6 +101,9 @@ pub struct Settings {
     pub duplicate_window_s: u64,
     /// A payment that nothing holds is an orphan after this long.
     pub orphan_after_s: u64,
+    /// What a rejection asks for; a table of its own.
+    #[serde(skip)]
+    pub rejections: Rules,
 }
 
 impl Settings {
@@ -203,6 +209,9 @@ impl From<CommitError> for FlowError {
             CommitError::MethodDetached => {
                 Self::Conflict { code: "payment_method_detached", detail: error.to_string(), payment: None }
             }
+            CommitError::OnHold => {
+                Self::Conflict { code: "gateway_on_hold", detail: error.to_string(), payment: None }
+            }
             CommitError::LeaseLost => {
                 Self::Conflict { code: "lease_lost", detail: error.to_string(), payment: None }
             }
@@ -270,6 +279,11 @@ impl Flows {
             Ok(_) | Err(CommitError::LeaseLost) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Gives a job of an account that is on hold back as it was: nothing of it was begun, and it costs nothing.
+    async fn put_back(&self, claimed: &Claimed, account: &str) -> Result<(), FlowError> {
+        Ok(self.store.leave_on_hold(&claimed.lease, account).await?)
     }
 
     fn account(&self, payment: &Payment) -> Result<&Account, FlowError> {

@@ -5,6 +5,7 @@ use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk},
+    identity::IDENTITY_SOON,
     inquiry::Inquiry,
     withdraw,
 };
@@ -36,6 +37,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     if withdraw::is_due(flows, &payment, &attempt) {
         flows.withdraw(&payment, attempt.n).await?;
+    }
+    if attempt.status.is_open() && !flows.is_identified(&payment.account) {
+        return look.wait_for_identity().await;
     }
     match attempt.status {
         AttemptStatus::Unknown if look.cannot_be_asked()? => look.leave_to_a_person().await,
@@ -110,6 +114,15 @@ impl Look<'_> {
         Ok(traits.runs_at_most_once() && self.payment.operation.is_none())
     }
 
+    /// In another account nothing is to be found, and the same bytes would be executed once more.
+    async fn wait_for_identity(&self) -> Result<(), FlowError> {
+        self.review_if_overdue().await?;
+        let at = self.flows.now(self.payment) + IDENTITY_SOON;
+        let error = format!("it is not known yet whose account {} is", self.payment.account);
+        // It is no look, and spends nothing of the schedule.
+        self.flows.end_job(&self.claimed.lease, JobEnd::Failed(at, error)).await
+    }
+
     async fn leave_to_a_person(&self) -> Result<(), FlowError> {
         let reason =
             format!("the outcome of attempt {} is unknown, and the gateway cannot be asked", self.attempt.n);
@@ -152,7 +165,8 @@ impl Look<'_> {
                 Ok(true)
             }
             Reading::Rejected(rejection) => {
-                self.conclude(Event::Rejected { attempt, rejection }, closing).await?;
+                let fate = self.flows.sort(self.payment, &rejection).await?.fate;
+                self.conclude(Event::Rejected { attempt, rejection, fate }, closing).await?;
                 Ok(true)
             }
             Reading::NotSent(_)

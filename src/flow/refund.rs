@@ -2,10 +2,11 @@
 
 use super::{
     FlowError, Flows, Worked,
-    charge::{SET_ASIDE, held_for_credentials},
+    charge::SET_ASIDE,
     evidence::{self, Absence, Evidence},
     exchange::{About, Talk, read_first},
     gateway_refunds,
+    identity::IDENTITY_SOON,
     verdict::Verdict,
 };
 use crate::{
@@ -33,6 +34,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: dunlin_jobs::Refund) -> 
     flows.store.pass(Point::RefundLooked).await?;
     if claimed.rescues >= flows.settings.max_rescues {
         return run.set_aside().await;
+    }
+    if refund.status != RefundStatus::Sending && !flows.is_identified(&refund.account) {
+        return run.wait_for_identity().await;
     }
     match refund.status {
         RefundStatus::Pending => run.send().await,
@@ -62,6 +66,15 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Another account has no such charge, and nothing that it says is about this refund.
+    async fn wait_for_identity(&self) -> Result<(), FlowError> {
+        if self.refund.status != RefundStatus::Pending {
+            self.review_if_overdue().await?;
+        }
+        let error = format!("it is not known yet whose account {} is", self.account.name);
+        self.end(JobEnd::Failed(self.now() + IDENTITY_SOON, error)).await
+    }
+
     /// Commits the intent, calls, and commits the result.
     async fn send(&self) -> Result<(), FlowError> {
         // Whether there is as much to give back hangs on what others gave back meanwhile (S1.20).
@@ -110,13 +123,12 @@ impl Run<'_> {
         let again = JobEnd::AgainWhileOpen(self.next_look());
         let (event, end) = match reading {
             Reading::Answered(answer) => (Event::Answered(answer), again),
-            Reading::Rejected(Rejection::Invalid(reason)) => {
-                (Event::Rejected { reason: self.explain(reason).await? }, again)
+            Reading::Rejected(Rejection::Refused(refusal)) => {
+                (Event::Rejected { reason: self.explain(refusal.message).await? }, again)
             }
             Reading::Rejected(Rejection::Credentials(reason)) => {
-                tracing::error!(refund.id = %self.refund.id, gateway.name = %self.account.name, reason,
-                    "{} waits: the gateway refused our credentials", self.refund.id);
-                (Event::NotSent { reason }, held_for_credentials())
+                self.flows.refuse_key(&self.account.name, &reason).await?;
+                (Event::NotSent { reason }, JobEnd::Again(self.now()))
             }
             Reading::NotSent(reason) => {
                 let at = self.flows.next_try(self.claimed, self.account, &reply);
@@ -201,8 +213,8 @@ impl Run<'_> {
                 let again = JobEnd::Again(self.next_look());
                 self.conclude(Event::Answered(answer), again, Some(closing)).await
             }
-            Reading::Rejected(Rejection::Invalid(reason)) => {
-                let reason = self.explain(reason).await?;
+            Reading::Rejected(Rejection::Refused(refusal)) => {
+                let reason = self.explain(refusal.message).await?;
                 self.conclude(Event::Rejected { reason }, end, Some(closing)).await
             }
             Reading::Rejected(Rejection::Credentials(_))

@@ -69,6 +69,10 @@ pub(super) async fn may_give_up(
     let restored_at = flows.restored_since(payment.created_at, payment.livemode).await?;
     // Where its operation is known, that is canceled too, and a success found there.
     let Some(restored_at) = restored_at.filter(|_| payment.operation.is_none()) else { return Ok(true) };
+    if !flows.is_identified(&payment.account) {
+        // Nothing is to be found in another account.
+        return flows.put_back(claimed, &payment.account).await.map(|()| false);
+    }
     let account = flows.account(payment)?;
     let gateway = &account.gateway;
     let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);

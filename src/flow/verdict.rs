@@ -80,7 +80,7 @@ impl<A: Verdict> Verdict for Reading<A> {
     fn verdict(&self) -> Ended {
         match self {
             Self::Answered(answer) => answer.verdict(),
-            Self::Rejected(attempt::Rejection::Invalid(_)) => {
+            Self::Rejected(attempt::Rejection::Refused(_)) => {
                 Ended::new(ExchangeResult::Rejected, "rejected")
             }
             Self::Rejected(attempt::Rejection::Credentials(_)) => {

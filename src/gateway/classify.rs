@@ -5,6 +5,7 @@ use super::{Reading, Send, Traits};
 use crate::domain::{
     attempt::{Answer, Rejection},
     refund,
+    rejection::Refusal,
 };
 
 /// What a gateway said to a charge or a refund, in our words and not judged yet.
@@ -13,7 +14,7 @@ pub(super) enum Said<A> {
     /// The result of an execution.
     Result(A),
     /// The request was refused without being executed.
-    Refused(String),
+    Refused(Refusal),
     /// Our credentials were.
     Credentials(String),
     /// A rate limiter turned it away.
@@ -61,9 +62,10 @@ pub(super) fn classify<A: Answered>(traits: &Traits, send: Send, heard: Heard<A>
             Reading::Unknown("the answer under the key names no amount".to_owned())
         }
         (Said::Result(answer), Send::First | Send::Again) => Reading::Answered(answer),
-        (Said::Refused(why), Send::First) => Reading::Rejected(Rejection::Invalid(why)),
+        (Said::Refused(what), Send::First) => Reading::Rejected(Rejection::Refused(what)),
         // A refusal that the key did not keep is not about the first send: the key may be another account's.
-        (Said::Refused(why), Send::Again) if replayed => Reading::Rejected(Rejection::Invalid(why)),
+        (Said::Refused(what), Send::Again) if replayed => Reading::Rejected(Rejection::Refused(what)),
+        (Said::Refused(what), Send::Again) => Reading::Unknown(what.message),
         (Said::Credentials(why), Send::First) => Reading::Rejected(Rejection::Credentials(why)),
         (Said::Limited(why), Send::First) if traits.limiter_before_idempotency => Reading::NotSent(why),
         (Said::Failed(why), Send::First | Send::Again) if traits.replays_errors && replayed => {
@@ -74,11 +76,7 @@ pub(super) fn classify<A: Answered>(traits: &Traits, send: Send, heard: Heard<A>
         }
         (Said::Mismatch(why), Send::First | Send::Again) => Reading::Mismatch(why),
         (
-            Said::Refused(why)
-            | Said::Credentials(why)
-            | Said::Limited(why)
-            | Said::Failed(why)
-            | Said::Nothing(why),
+            Said::Credentials(why) | Said::Limited(why) | Said::Failed(why) | Said::Nothing(why),
             Send::First | Send::Again,
         ) => Reading::Unknown(why),
     }

@@ -222,6 +222,9 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     /// The gateway's own id of the account, if it told.
     fn read_identity(&self, reply: &Reply) -> Option<String>;
 
+    /// Whether it is the gateway itself that refuses our key by an answer (401, 403), and nobody on the way.
+    fn refuses_key(&self, reply: &Reply) -> bool;
+
     /// The call that tells a sandbox the time; `None` where the gateway has a clock of its own.
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call>;
 

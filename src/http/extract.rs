@@ -206,7 +206,13 @@ impl FromRequestParts<Api> for Account {
 
 impl Input for Account {
     fn describe(operation: &mut Operation<'_>) {
-        operation.names::<String>("The name of the gateway account.", None);
+        operation.names::<String>(
+            "The name of the gateway account.",
+            Some(
+                "curl -sS \"$url/v1/gateways\" -H \"Authorization: Bearer $key\" |\n    \
+                 grep -o '\"name\":\"[^\"]*' | head -n 1 | cut -d'\"' -f4",
+            ),
+        );
         operation.refuses(StatusCode::NOT_FOUND, &["not_found"]);
     }
 }

@@ -259,6 +259,9 @@ pub enum CommitError {
     /// No attempt is made by a method that is gone.
     #[error("the payment's method was detached")]
     MethodDetached,
+    /// Nothing begins at an account that is on hold.
+    #[error("the gateway account is on hold")]
+    OnHold,
     #[error("the job's lease has passed to another worker")]
     LeaseLost,
     #[error("the idempotency key was used for another request")]

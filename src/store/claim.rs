@@ -4,6 +4,7 @@ use super::{
     Store, StoreError, Tx,
     change::Lease,
     gate,
+    holds::{Holds, Leave},
     jobs::JobWrites,
     payments,
     recent::{Recent, Stored},
@@ -71,13 +72,13 @@ struct ClaimedRow {
 /// One arm of the claim, which reads one index from its start. Kinds that this version does not know are left, and after
 /// a restore those that send.
 macro_rules! arm {
-    ($name:literal, $where:literal, $order:literal, $lock:literal $(, $now:literal)?) => {
+    ($name:literal, $where:literal, $order:literal, $lock:literal, $only:literal $(, $now:literal)?) => {
         concat!(
             "SELECT id FROM (SELECT id FROM jobs WHERE lane = $1 AND livemode = $2 AND state = 'live' \
              AND kind IN ('charge', 'retry', 'reconcile', 'withdraw', 'refund', 'sweep', 'gateway_event', 'gateway_sweep') \
              AND (kind IN ('sweep', 'gateway_event') \
              OR NOT EXISTS (SELECT 1 FROM restores WHERE released_at IS NULL)) AND ",
-            $where, $($now,)? " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name
+            $where, $($now,)? $only, " ORDER BY ", $order, " LIMIT $4", $lock, ") ", $name
         )
     };
 }
@@ -85,14 +86,27 @@ macro_rules! arm {
 /// What was left behind first, for its outcome may be open; then what is due, the urgent before the many. The
 /// choice is made once, before anything is written: a plan that made it again would take more than its limit.
 macro_rules! claim {
-    ($now:literal, $until:literal, $lock:literal) => {
+    ($now:literal, $until:literal, $lock:literal, $left:literal, $due:literal) => {
         concat!(
             "WITH picked AS MATERIALIZED (SELECT id FROM (",
-            arm!("left_behind", "lease_owner IS NOT NULL AND lease_until < ", "lease_until", $lock, $now),
+            arm!(
+                "left_behind",
+                "lease_owner IS NOT NULL AND lease_until < ",
+                "lease_until",
+                $lock,
+                $left,
+                $now
+            ),
             " UNION ALL ",
-            arm!("urgent", "lease_owner IS NULL AND priority = 0 AND due_at <= $3", "due_at, id", $lock),
+            arm!(
+                "urgent",
+                "lease_owner IS NULL AND priority = 0 AND due_at <= $3",
+                "due_at, id",
+                $lock,
+                $due
+            ),
             " UNION ALL ",
-            arm!("many", "lease_owner IS NULL AND priority = 1 AND due_at <= $3", "due_at, id", $lock),
+            arm!("many", "lease_owner IS NULL AND priority = 1 AND due_at <= $3", "due_at, id", $lock, $due),
             ") candidates LIMIT $4) UPDATE jobs SET lease_owner = $5, lease_until = ",
             $until,
             ", epoch = epoch + $7, \
@@ -104,18 +118,45 @@ macro_rules! claim {
 }
 
 // Leases go by the database's clock, never by business time; it is the one time that SQL computes.
-const CLAIM: Text = Text {
-    sqlite: claim!(
-        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
-        "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($6 / 1000.0) || ' seconds')",
-        ""
-    ),
-    postgres: claim!(
-        "clock_timestamp()",
-        "clock_timestamp() + $6 * interval '1 millisecond'",
-        " FOR UPDATE SKIP LOCKED"
-    ),
-};
+macro_rules! claims {
+    ($left:literal, $due_sqlite:literal, $due_postgres:literal) => {
+        Text {
+            sqlite: claim!(
+                "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+                "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', ($6 / 1000.0) || ' seconds')",
+                "",
+                $left,
+                $due_sqlite
+            ),
+            postgres: claim!(
+                "clock_timestamp()",
+                "clock_timestamp() + $6 * interval '1 millisecond'",
+                " FOR UPDATE SKIP LOCKED",
+                $left,
+                $due_postgres
+            ),
+        }
+    };
+}
+
+const CLAIM: Text = claims!("", "", "");
+
+// While an account is on hold. What was left behind may have been sent, and is looked at all the same.
+const CLAIM_OTHERS: Text = claims!(
+    "",
+    " AND NOT (account IS NOT NULL AND ((kind IN ('charge', 'retry') AND account IN \
+     (SELECT value FROM json_each($8))) OR (kind IN ('refund', 'gateway_event') AND account IN (SELECT value FROM json_each($9)))))",
+    " AND NOT (account IS NOT NULL AND ((kind IN ('charge', 'retry') AND account IN \
+     (SELECT json_array_elements_text($8::json))) OR (kind IN ('refund', 'gateway_event') AND account IN \
+     (SELECT json_array_elements_text($9::json)))))"
+);
+
+// While work on an account resumes.
+const CLAIM_RESUMING: Text = claims!(
+    " AND kind IN ('charge', 'retry') AND account = $8",
+    " AND kind IN ('charge', 'retry') AND account = $8",
+    " AND kind IN ('charge', 'retry') AND account = $8"
+);
 
 const RENEW: Text = Text {
     sqlite: concat!(
@@ -139,9 +180,11 @@ const RELEASE: Text = bulk!(
 );
 
 const LOCK: Text = Text {
-    sqlite: "SELECT id, lease_owner, epoch FROM jobs \
+    sqlite: "SELECT id, lease_owner, epoch, \
+         (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
          WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
-    postgres: "SELECT id, lease_owner, epoch FROM jobs \
+    postgres: "SELECT id, lease_owner, epoch, \
+         (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
          WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
 };
 
@@ -216,25 +259,17 @@ pub(super) async fn claim(
     clock: &Clock,
     order: &Order,
     recent: &Recent,
+    holds: &Holds,
 ) -> Result<Vec<Claimed>, StoreError> {
     if !order.livemode && !gate::pass(tx, clock).await? {
         return Ok(Vec::new());
     }
     let claimed_at = Instant::now();
     let claimed_on = clock.now(true);
-    let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);
-    let mut rows: Vec<ClaimedRow> = on!(tx, |tx, pick| {
-        sqlx::query_as(pick(CLAIM))
-            .bind(order.lane.name())
-            .bind(order.livemode)
-            .bind(At(clock.now(order.livemode)))
-            .bind(i64::from(order.limit))
-            .bind(&order.owner)
-            .bind(millis)
-            .bind(step(clock))
-            .fetch_all(&mut **tx)
-            .await?
-    });
+    let mut rows = match holds.leave() {
+        None => take(tx, clock, order, CLAIM, &[]).await?,
+        Some(leave) => take_around(tx, clock, order, &leave).await?,
+    };
     rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
     let mut claimed = Vec::with_capacity(rows.len());
     let mut aside = JobWrites::default();
@@ -256,6 +291,50 @@ pub(super) async fn claim(
         claimed.payment = claimed.job.payment().and_then(|id| payments.get(&id).cloned());
     }
     Ok(claimed)
+}
+
+/// Takes what is due but for what is on hold, and of each account on which work resumes as much as may begin.
+async fn take_around(
+    tx: &mut Tx,
+    clock: &Clock,
+    order: &Order,
+    leave: &Leave,
+) -> Result<Vec<ClaimedRow>, StoreError> {
+    let others = [json(&leave.charges), json(&leave.refunds)];
+    let mut rows = take(tx, clock, order, CLAIM_OTHERS, &others).await?;
+    for (account, free) in leave.resuming.iter().filter(|_| order.lane == Lane::Payments) {
+        let left = usize::from(order.limit).saturating_sub(rows.len());
+        let limit = u16::try_from(left).unwrap_or(u16::MAX).min(*free);
+        if limit > 0 {
+            let order = Order { limit, ..order.clone() };
+            rows.extend(take(tx, clock, &order, CLAIM_RESUMING, std::slice::from_ref(account)).await?);
+        }
+    }
+    Ok(rows)
+}
+
+async fn take(
+    tx: &mut Tx,
+    clock: &Clock,
+    order: &Order,
+    text: Text,
+    more: &[String],
+) -> Result<Vec<ClaimedRow>, StoreError> {
+    let millis = i64::try_from(order.lease.as_millis()).unwrap_or(i64::MAX);
+    Ok(on!(tx, |tx, pick| {
+        let mut query = sqlx::query_as(pick(text))
+            .bind(order.lane.name())
+            .bind(order.livemode)
+            .bind(At(clock.now(order.livemode)))
+            .bind(i64::from(order.limit))
+            .bind(&order.owner)
+            .bind(millis)
+            .bind(step(clock));
+        for value in more {
+            query = query.bind(value);
+        }
+        query.fetch_all(&mut **tx).await?
+    }))
 }
 
 /// A transaction of claims only need not be on disk when it is answered: nothing begins before an intent that
@@ -306,21 +385,35 @@ impl ClaimedRow {
     }
 }
 
+/// Jobs whose rows the transaction has locked.
+#[derive(Debug, Default)]
+pub(super) struct Locked {
+    /// The leases of those that are in hand.
+    pub(super) leases: HashMap<JobId, Lease>,
+    /// Those whose account is on hold, with how many charges may begin while work on it resumes.
+    pub(super) on_hold: HashMap<JobId, i64>,
+}
+
 /// Reads the leases of these jobs, as far as they are in hand, and on PostgreSQL locks their rows.
-pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<HashMap<JobId, Lease>, StoreError> {
+pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<Locked, StoreError> {
+    type Row = (String, Option<String>, i64, Option<i64>);
+    let mut locked = Locked::default();
     if jobs.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(locked);
     }
     let ids = json(&jobs);
-    let rows: Vec<(String, Option<String>, i64)> =
+    let rows: Vec<Row> =
         on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
-    let leased = rows.into_iter().filter_map(|(id, owner, epoch)| Some((id, owner?, epoch)));
-    leased
-        .map(|(id, owner, epoch)| {
-            let job = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
-            Ok((job, Lease { job, owner, epoch }))
-        })
-        .collect()
+    for (id, owner, epoch, allowance) in rows {
+        let job: JobId = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
+        if let Some(owner) = owner {
+            locked.leases.insert(job, Lease { job, owner, epoch });
+        }
+        if let Some(allowance) = allowance {
+            locked.on_hold.insert(job, allowance);
+        }
+    }
+    Ok(locked)
 }
 
 #[cfg(test)]
@@ -332,7 +425,9 @@ mod tests {
         let kinds: Vec<_> = Job::KINDS.iter().map(|kind| format!("'{kind}'")).collect();
         let list = format!("kind IN ({})", kinds.join(", "));
 
-        assert_eq!(CLAIM.sqlite.matches(&list).count(), 3);
-        assert_eq!(CLAIM.postgres.matches(&list).count(), 3);
+        for text in [CLAIM, CLAIM_OTHERS, CLAIM_RESUMING] {
+            assert_eq!(text.sqlite.matches(&list).count(), 3);
+            assert_eq!(text.postgres.matches(&list).count(), 3);
+        }
     }
 }

@@ -235,7 +235,7 @@ async fn transact(
         let outcome = batch::run(&mut tx, changes, &store.context, &store.recent).await?;
         let mut claimed = Vec::with_capacity(claims.len());
         for (order, _) in claims.iter() {
-            claimed.push(claim::claim(&mut tx, &store.clock, order, &store.recent).await?);
+            claimed.push(claim::claim(&mut tx, &store.clock, order, &store.recent, &store.holds).await?);
         }
         let fault = store.failpoints.at(Point::BatchWritten).await;
         if let Err(error) = commit(tx, fault).await {

@@ -76,7 +76,8 @@ impl Store {
         }) > 0;
         if fresh && (told.payment.is_some() || told.charge.is_some()) {
             let job = GatewayEvent { account: told.account.clone(), event: told.event.clone() };
-            let row = JobRow::new(&self.clock, told.livemode, &Job::GatewayEvent(job), now);
+            let row = JobRow::new(&self.clock, told.livemode, &Job::GatewayEvent(job), now)
+                .with_account(&told.account);
             tx.insert_jobs(&[row]).await?;
         }
         tx.commit().await?;

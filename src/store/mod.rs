@@ -16,6 +16,7 @@ mod gate;
 pub mod gateway_events;
 pub mod hands;
 mod history;
+pub mod holds;
 mod idempotency;
 mod intake;
 pub mod jobs;
@@ -99,6 +100,8 @@ pub struct Store {
     failpoints: Failpoints,
     /// When the last change found no room on the disk, unless one was written since.
     unwritable: Arc<Mutex<Option<Instant>>>,
+    /// Accounts that are not charged for now.
+    holds: holds::Holds,
     /// Shut while test time moves, so that no job of the test environment is begun meanwhile.
     gate: Arc<RwLock<()>>,
     /// Held while the process has the SQLite file to itself.

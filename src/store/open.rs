@@ -123,6 +123,7 @@ impl Store {
             clock,
             failpoints,
             unwritable: Arc::default(),
+            holds: super::holds::Holds::default(),
             gate: Arc::default(),
             lock,
         };

@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{Answer, AttemptStatus, Outcome},
-        hold_reason::HoldReason,
         payment::{Event, Payment, Status},
     },
     gateway::{
@@ -82,7 +81,7 @@ async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_neve
     world.run_due_jobs().await;
     let retry_at = world.payment(payment.id).await.waits_until().unwrap();
     world.travel(retry_at - payment.created_at).await;
-    assert_eq!(world.flows.store.unpark(HoldReason::Credentials).await.unwrap(), 1);
+    world.probe().await;
 
     world.travel(TimeDelta::minutes(10)).await;
 

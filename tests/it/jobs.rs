@@ -29,7 +29,7 @@ use std::{
 };
 
 both! {
-    a_job_that_waits_for_credentials_is_released_and_charges_once
+    a_job_that_is_set_aside_is_released_and_charges_once
     a_job_that_was_quarantined_is_released_and_charges_nothing_beside_the_question
     a_job_that_waits_for_what_a_person_has_mended_goes_now
     a_retry_that_is_wanted_now_is_one_attempt
@@ -47,16 +47,13 @@ impl World {
     }
 }
 
-async fn a_job_that_waits_for_credentials_is_released_and_charges_once(database: Database) {
+async fn a_job_that_is_set_aside_is_released_and_charges_once(database: Database) {
     let mut world = World::new(database).await;
     let (bank, is_mended) = (Arc::clone(&world.bank), Arc::new(AtomicBool::new(false)));
     let mended = Arc::clone(&is_mended);
     world.flows.client = Client::in_process(Arc::new(move |call| {
-        let refused = Reply {
-            status: 401,
-            headers: BTreeMap::new(),
-            body: br#"{"error":{"type":"invalid_request_error"}}"#.to_vec(),
-        };
+        let body = br#"{"error":{"type":"invalid_request_error","code":"unheard_of"}}"#;
+        let refused = Reply { status: 400, headers: BTreeMap::new(), body: body.to_vec() };
         let is_mended = mended.load(Ordering::SeqCst);
         let result = if is_mended { world::answer(&bank, call) } else { Ok(refused) };
         std::future::ready(result).boxed()
@@ -64,7 +61,8 @@ async fn a_job_that_waits_for_credentials_is_released_and_charges_once(database:
     let id = world.pay("pm_card_visa").await.id;
     world.run_due_jobs().await;
     let parked = world.job(id, "parked").await;
-    assert_eq!(parked.parked_code.as_deref(), Some("credentials"));
+    assert_eq!(parked.parked_code.as_deref(), Some("rejected"));
+    assert!(parked.parked_reason.as_ref().unwrap().contains("unheard_of"), "{parked:?}");
 
     is_mended.store(true, Ordering::SeqCst);
     let released = world.act(&parked, JobAct::Release).await.unwrap();

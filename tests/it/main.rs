@@ -19,6 +19,7 @@ mod environments;
 mod examples;
 mod forgotten;
 mod gateway_refunds;
+mod holds;
 mod intake;
 mod jobs;
 mod overdue;

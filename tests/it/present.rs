@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{AttemptStatus, ExchangeKind},
-        hold_reason::HoldReason,
         payment::{Payment, Status},
     },
     gateway::client::{Client, SendError},
@@ -152,7 +151,7 @@ async fn a_charge_that_waits_for_credentials_until_its_customer_has_left_is_not_
     assert_eq!(world.payment(payment.id).await.status, Status::Pending);
 
     world.travel(TimeDelta::minutes(2)).await;
-    assert_eq!(world.flows.store.unpark(HoldReason::Credentials).await.unwrap(), 1);
+    world.probe().await;
     world.run_due_jobs().await;
 
     assert_eq!(world.payment(payment.id).await.status, Status::Canceled);

@@ -9,7 +9,6 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{Answer, Outcome},
-        hold_reason::HoldReason,
         payment::Event,
         refund::{self, Cause, RefundStatus},
     },
@@ -34,7 +33,7 @@ both! {
     an_amount_that_the_gateway_cannot_express_is_refused
     a_refund_that_never_arrived_goes_out_again_after_proof
     a_refusal_of_the_gateway_frees_the_amount
-    refused_credentials_park_the_refund_and_do_not_fail_it
+    refused_credentials_hold_the_refund_and_do_not_fail_it
     a_worker_that_vanishes_while_it_sends_gives_back_once
     a_second_capture_is_given_back_by_itself
     a_refund_that_nothing_holds_is_found_by_the_sweep
@@ -220,7 +219,7 @@ async fn a_refusal_of_the_gateway_frees_the_amount(database: Database) {
     assert!(events.iter().any(|event| event == "refund.failed"), "{events:?}");
 }
 
-async fn refused_credentials_park_the_refund_and_do_not_fail_it(database: Database) {
+async fn refused_credentials_hold_the_refund_and_do_not_fail_it(database: Database) {
     let (world, payment) = paid(database, "pm_card_visa").await;
     world.order(&json!({ "fault": "revoked", "times": 1, "method": "refund" }));
 
@@ -229,8 +228,8 @@ async fn refused_credentials_park_the_refund_and_do_not_fail_it(database: Databa
 
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Pending);
     let jobs = world.flows.store.list_jobs(payment).await.unwrap();
-    assert_eq!(jobs[0].state, "parked", "{jobs:?}");
-    world.flows.store.unpark(HoldReason::Credentials).await.unwrap();
+    assert_eq!((jobs[0].state.as_str(), jobs[0].runs), ("live", 1), "{jobs:?}");
+    world.probe().await;
     world.run_due_jobs().await;
     assert_eq!(world.refund(refund.id).await.status, RefundStatus::Succeeded);
 }

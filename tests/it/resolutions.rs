@@ -11,7 +11,6 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{
         attempt::{AttemptStatus, ExchangeKind},
-        hold_reason::HoldReason,
         payment::{Payment, Ruling, Status},
     },
     flow::{FlowError, resolve::Request},
@@ -287,10 +286,8 @@ async fn credentials_that_are_refused_upon_a_word_do_not_begin_another_attempt(d
     let refuse = |_| Fate::Answered(401, "{\"error\":{\"type\":\"invalid_request_error\"}}");
     let id = wanted_again(&mut world, HOUR * 6, refuse).await;
 
-    let released = world.flows.store.unpark(HoldReason::Credentials).await.unwrap();
     world.travel(HOUR * 20).await;
 
-    assert_eq!(released, 0, "a doubt waits for nobody's restart");
     assert_charged_once(&world, id).await;
 }
 

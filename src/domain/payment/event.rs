@@ -3,6 +3,7 @@
 use super::{Edit, resolution::Word};
 use crate::domain::{
     attempt::{Answer, Rejection},
+    rejection::Fate,
     table::Kind,
 };
 use dunlin_jobs::{AttemptId, JobId, KeyId};
@@ -20,8 +21,8 @@ pub enum Event {
     Lost { attempt: u32, reason: String, operation: Option<String> },
     /// The gateway has answered.
     Answered { attempt: u32, answer: Answer },
-    /// The gateway refused the request without executing it.
-    Rejected { attempt: u32, rejection: Rejection },
+    /// The gateway refused the request without executing it, and what becomes of the payment.
+    Rejected { attempt: u32, rejection: Rejection, fate: Fate },
     /// The gateway is proven not to know the attempt (S1.9).
     Absent { attempt: u32 },
     /// The merchant wants it stopped.
@@ -58,7 +59,7 @@ impl Event {
             Self::NotSent { .. } => Kind::NotSent,
             Self::Lost { .. } => Kind::Lost,
             Self::Answered { .. } => Kind::Answered,
-            Self::Rejected { rejection: Rejection::Invalid(_), .. } => Kind::Rejected,
+            Self::Rejected { rejection: Rejection::Refused(_), .. } => Kind::Rejected,
             Self::Rejected { rejection: Rejection::Credentials(_), .. } => Kind::CredentialsRefused,
             Self::Absent { .. } => Kind::Absent,
             Self::Cancel => Kind::Cancel,
@@ -87,8 +88,8 @@ impl Event {
             | Self::Absent { .. }
             | Self::Review { .. }
             | Self::Detached => true,
-            // Refused credentials let a new attempt begin, which a stale word must not.
-            Self::Rejected { rejection, .. } => matches!(rejection, Rejection::Credentials(_)),
+            // It may let a new attempt begin, which a stale word must not.
+            Self::Rejected { fate, .. } => fate.goes_on(),
             Self::Answered { .. }
             | Self::Contradicted { .. }
             | Self::Cancel

@@ -12,6 +12,7 @@ use crate::domain::{
     attempt::{Answer, AttemptStatus, Origin, Outcome, Rejection},
     decline::{Decision, Tried},
     event::EventType,
+    rejection::{Fate, Refusal},
     table::Kind,
     update::Update,
 };
@@ -54,7 +55,7 @@ fn demanded(payment: &Payment, canceled: bool) -> Vec<&'static str> {
         Some(A::Planned | A::Sending | A::Unknown | A::Pending) => vec!["processing"],
         Some(A::RequiresAction) => vec!["requires_action"],
         Some(A::Declined) => vec![after_decline(payment)],
-        Some(A::Rejected) => vec![if is_credentials(payment) { "pending" } else { "failed" }],
+        Some(A::Rejected) => vec![after_rejection(payment)],
         Some(A::Succeeded) => vec!["succeeded"],
         Some(A::Canceled)
             if payment.resolution.as_ref().is_some_and(|it| it.outcome == Ruling::ChargeAgain) =>
@@ -88,8 +89,21 @@ fn after_decline(payment: &Payment) -> &'static str {
     }
 }
 
-fn is_credentials(payment: &Payment) -> bool {
-    payment.attempt.as_ref().is_some_and(|attempt| attempt.decline.is_none())
+/// What was sorted by the code that this model gives each fate.
+fn after_rejection(payment: &Payment) -> &'static str {
+    let attempt = payment.attempt.as_ref().unwrap();
+    match attempt.decline.as_ref().map(|decline| decline.code.as_str()) {
+        Some("fails") => "failed",
+        Some("new_method") => "requires_action",
+        Some("waits") | None => "pending",
+        Some(other) => panic!("{other} is no code of this model"),
+    }
+}
+
+fn rejected(attempt: u32, code: &str, fate: Fate) -> Event {
+    let code = Some(code.to_owned());
+    let rejection = Rejection::Refused(Refusal { code, param: None, message: "no".to_owned() });
+    Event::Rejected { attempt, rejection, fate }
 }
 
 /// What the model remembers of one payment.
@@ -145,8 +159,13 @@ impl World {
             Act::Decline(code) => Event::Answered { attempt, answer: answered(9, declined(code)) },
             Act::Challenge => Event::Answered { attempt, answer: answered(9, asked()) },
             Act::Accept => Event::Answered { attempt, answer: answered(9, Outcome::Pending) },
-            Act::RejectRequest => Event::Rejected { attempt, rejection: Rejection::Invalid(reason) },
-            Act::RejectCredentials => Event::Rejected { attempt, rejection: Rejection::Credentials(reason) },
+            Act::RejectRequest => rejected(attempt, "fails", Fate::Fails),
+            Act::RejectMethod => rejected(attempt, "new_method", Fate::NewMethod),
+            Act::RejectForNow => rejected(attempt, "waits", Fate::Waits),
+            Act::RejectCredentials => {
+                let rejection = Rejection::Credentials(reason);
+                Event::Rejected { attempt, rejection, fate: Fate::Waits }
+            }
             Act::Absent => Event::Absent { attempt },
             Act::Cancel => Event::Cancel,
             Act::Canceled => Event::Canceled { attempt },

@@ -6,6 +6,7 @@ use crate::domain::{
     clock::Time,
     decline::{Decided, Decision, Decline},
     event::EventType,
+    rejection::Fate,
 };
 use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry, Withdraw};
 use sha2::{Digest, Sha256};
@@ -158,18 +159,34 @@ impl Next<'_> {
         self.done("canceled".to_owned(), vec![Effect::Emit(EventType::Canceled)])
     }
 
-    pub(super) fn reject(mut self, rejection: Rejection) -> Step {
+    /// Nothing was executed; what becomes of the payment was sorted by what has to change (S1.22).
+    pub(super) fn reject(mut self, rejection: Rejection, fate: Fate) -> Step {
+        let was_unknown =
+            self.payment.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Unknown);
         self.set_attempt(AttemptStatus::Rejected);
-        match rejection {
-            Rejection::Invalid(message) => {
-                let detail = format!("the gateway refused the request: {message}");
-                self.set_decline(Decline { message: Some(message), ..Decline::of("rejected") });
-                self.payment.status = Status::Failed;
-                self.done(detail, vec![Effect::Emit(EventType::Failed)])
+        let said = match rejection {
+            Rejection::Refused(refusal) => {
+                self.set_decline(refusal.as_decline());
+                format!("the gateway refused the request: {}: {}", refusal.code(), refusal.message)
             }
-            Rejection::Credentials(message) => {
+            Rejection::Credentials(message) => format!("the gateway refused our credentials: {message}"),
+        };
+        match fate {
+            Fate::NewMethod => {
+                self.payment.status = Status::RequiresAction;
+                let detail = format!("{said}; its customer may bring another method");
+                self.done(detail, vec![Effect::Emit(EventType::RequiresAction)])
+            }
+            Fate::Fails => {
+                self.payment.status = Status::Failed;
+                self.done(said, vec![Effect::Emit(EventType::Failed)])
+            }
+            // Whoever sent it has the job that goes on; whoever asked what became of it has not.
+            Fate::Waits | Fate::OnHold => {
                 self.payment.status = Status::Pending;
-                self.done(format!("the gateway refused our credentials: {message}"), vec![])
+                let charge = Job::Charge(dunlin_jobs::Charge { payment: self.payment.id });
+                let effects = was_unknown.then_some(Effect::Enqueue(charge, self.now));
+                self.done(said, effects.into_iter().collect())
             }
         }
     }

@@ -14,6 +14,7 @@ use crate::domain::{
     attempt::{Answer, AttemptStatus, Outcome, Rejection},
     decline::Decline,
     event::EventType,
+    rejection::{Fate, Refusal},
 };
 use chrono::TimeDelta;
 use dunlin_jobs::{AttemptId, Charge, Job, JobId, KeyId, Reconcile, ResolutionId, Retry, Withdraw};
@@ -270,27 +271,62 @@ fn what_settles_later_is_asked_after_and_told_to_nobody() {
     unchanged(&step.payment, answered(1, "ch_1", asked()));
 }
 
+fn rejected(fate: Fate) -> Event {
+    rejected_at(1, fate)
+}
+
+fn rejected_at(attempt: u32, fate: Fate) -> Event {
+    let code = Some("resource_missing".to_owned());
+    let param = Some("payment_method".to_owned());
+    let refusal = Refusal { code, param, message: "no such payment method".to_owned() };
+    Event::Rejected { attempt, rejection: Rejection::Refused(refusal), fate }
+}
+
+// S1.22
 #[test]
-fn an_invalid_request_fails_the_payment_with_its_reason() {
-    let rejection = Rejection::Invalid("no such payment method".to_owned());
-    let step = step(&sending(), Event::Rejected { attempt: 1, rejection });
+fn a_rejection_keeps_the_gateways_code_and_says_why() {
+    let step = step(&sending(), rejected(Fate::Fails));
 
     let decline = step.payment.attempt.as_ref().and_then(|attempt| attempt.decline.clone()).unwrap();
     assert_eq!(status_of(&step.payment), ("failed", Some(AttemptStatus::Rejected)));
     assert_eq!(
         (decline.code.as_str(), decline.message.as_deref()),
-        ("rejected", Some("no such payment method"))
+        ("resource_missing", Some("no such payment method (payment_method)"))
     );
     assert_eq!(step.payment.declines, 0);
     assert_eq!(step.effects, [Effect::Emit(EventType::Failed)]);
-    assert_eq!(step.detail, "the gateway refused the request: no such payment method");
+    assert_eq!(step.detail, "the gateway refused the request: resource_missing: no such payment method");
+}
+
+// S1.22
+#[test]
+fn a_method_that_is_refused_is_the_customers_to_change_and_no_decline() {
+    let step = step(&sending(), rejected(Fate::NewMethod));
+
+    assert_eq!(status_of(&step.payment), ("requires_action", Some(AttemptStatus::Rejected)));
+    assert_eq!(step.payment.declines, 0);
+    assert_eq!(step.effects, [Effect::Emit(EventType::RequiresAction)]);
+}
+
+// S1.22
+#[test]
+fn what_the_account_is_refused_for_waits_and_its_own_job_goes_on() {
+    for fate in [Fate::Waits, Fate::OnHold] {
+        let sent = step(&sending(), rejected(fate));
+        let asked = step(&unknown(), rejected(fate));
+
+        assert_eq!(status_of(&sent.payment), ("pending", Some(AttemptStatus::Rejected)));
+        assert_eq!((sent.payment.next_attempt(), sent.effects.len()), (2, 0));
+        let charge = Job::Charge(Charge { payment: asked.payment.id });
+        assert_eq!(asked.effects, [Effect::Enqueue(charge, asked.payment.updated_at)]);
+    }
 }
 
 // S1.8
 #[test]
 fn refused_credentials_leave_the_payment_pending_and_cost_it_nothing() {
     let rejection = Rejection::Credentials("401".to_owned());
-    let step = step(&sending(), Event::Rejected { attempt: 1, rejection });
+    let step = step(&sending(), Event::Rejected { attempt: 1, rejection, fate: Fate::Waits });
 
     assert_eq!(status_of(&step.payment), ("pending", Some(AttemptStatus::Rejected)));
     assert_eq!((step.payment.declines, step.effects.len()), (0, 0));
@@ -300,11 +336,10 @@ fn refused_credentials_leave_the_payment_pending_and_cost_it_nothing() {
 // S1.8
 #[test]
 fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
-    let rejected = |rejection| Event::Rejected { attempt: 1, rejection };
+    let rejection = Rejection::Credentials("401".to_owned());
 
-    refused(&unknown(), rejected(Rejection::Credentials("401".to_owned())));
-    let step = step(&unknown(), rejected(Rejection::Invalid("no such method".to_owned())));
-    assert_eq!(step.payment.status, Status::Failed);
+    refused(&unknown(), Event::Rejected { attempt: 1, rejection, fate: Fate::Waits });
+    assert_eq!(step(&unknown(), rejected(Fate::Fails)).payment.status, Status::Failed);
 }
 
 #[test]

@@ -225,6 +225,10 @@ impl Gateway for Stripe {
         read::identity(reply)
     }
 
+    fn refuses_key(&self, reply: &Reply) -> bool {
+        origin::refuses_credentials(reply)
+    }
+
     fn set_clock(&self, offset: chrono::TimeDelta) -> Option<Call> {
         self.follows_test_clock.then(|| Call {
             kind: ExchangeKind::Query,

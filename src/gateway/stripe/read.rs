@@ -14,6 +14,7 @@ use crate::domain::{
     card::looks_like_card_number,
     decline::Decline,
     payment::Payment,
+    rejection::Refusal,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,6 +91,8 @@ struct CardError {
     #[serde(default)]
     payment_method: Value,
     #[serde(default)]
+    param: Option<String>,
+    #[serde(default)]
     message: Option<String>,
     #[serde(default)]
     charge: Option<String>,
@@ -155,7 +158,11 @@ pub(super) fn unexecuted<A>(reply: &Reply) -> Said<A> {
         400 | 404 | 422 if !is_own || code == Some(UNEXPECTED_STATE) => {
             Said::Nothing(say("the answer is not about this call"))
         }
-        400 | 404 | 422 => Said::Refused(say("the request was refused")),
+        400 | 404 | 422 => Said::Refused(Refusal {
+            code: code.map(short),
+            param: error.as_ref().and_then(|error| error.param.as_deref()).map(short),
+            message: say("the request was refused"),
+        }),
         500..=599 => Said::Failed(say("no result")),
         // What stands before Stripe may have passed the request on and answered by itself.
         401 | 403 | 429 => Said::Nothing(say("the answer is not Stripe's own")),
@@ -364,6 +371,11 @@ fn declined(payment: &Payment, error: &CardError) -> Answer {
         amount: intent.map(|intent| money::named(intent.amount, &intent.currency)),
         outcome: Outcome::Declined(facts::decline(&error.into(), &Value::Null)),
     }
+}
+
+/// A gateway's name for something.
+fn short(name: &str) -> String {
+    plain(name).chars().take(100).collect()
 }
 
 /// A gateway's words, short, on one line, and without what must not be kept.

@@ -86,10 +86,12 @@ pub(super) async fn run(
 
     let mut work = Work::new(context);
     work.hold(payments::lock(tx, &wanted, recent).await?);
+    // All of them at once: two statements would lock in two orders.
+    let locked = claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?;
     work = Work {
         refunds: all_refunds(tx, changes, &keys).await?,
-        // All of them at once: two statements would lock in two orders.
-        leases: claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?,
+        leases: locked.leases,
+        on_hold: locked.on_hold,
         wanted: jobs::load(tx, &wanted_jobs).await?,
         attached: methods::lock(tx, &wanted_methods(changes, &work.held)).await?,
         ..work
@@ -164,6 +166,8 @@ struct Work<'a> {
     held_by: HashMap<PaymentId, String>,
     refunds: HashMap<RefundId, Refund>,
     leases: HashMap<JobId, Lease>,
+    /// Those of the jobs whose account is on hold, with how many charges may begin while work resumes.
+    on_hold: HashMap<JobId, i64>,
     /// Jobs that people want something of.
     wanted: HashMap<JobId, Wanted>,
     /// By which other names customers may have been charged a moment ago.
@@ -187,6 +191,14 @@ struct Work<'a> {
     jobs: JobWrites,
 }
 
+/// Whether something may begin at an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum AccountNow {
+    #[default]
+    Charged,
+    OnHold,
+}
+
 /// What had to be looked up for one change.
 #[derive(Default)]
 struct Beside {
@@ -201,6 +213,8 @@ struct Beside {
     in_hand: bool,
     /// The warning of fraud is on record.
     is_warned: bool,
+    /// Whether something may begin at its account.
+    account: AccountNow,
 }
 
 impl<'a> Work<'a> {
@@ -211,6 +225,7 @@ impl<'a> Work<'a> {
             held_by: HashMap::new(),
             refunds: HashMap::new(),
             leases: HashMap::new(),
+            on_hold: HashMap::new(),
             wanted: HashMap::new(),
             names: OtherNames::default(),
             attached: BTreeSet::new(),
@@ -248,6 +263,9 @@ impl Work<'_> {
             Subject::Create(create) => {
                 let twin = self.names.find(tx, create).await?.or_else(|| self.find_twin(create));
                 Ok(Beside { key, twin, ..Beside::default() })
+            }
+            Subject::Event(id, Event::Due { .. } | Event::Send { .. }) => {
+                Ok(Beside { account: self.look_at_account(tx, change, *id).await?, ..Beside::default() })
             }
             Subject::Event(id, event)
                 if self.held.get(id).is_some_and(|held| held.is_paid_anew_by(event)) =>
@@ -334,7 +352,8 @@ impl Work<'_> {
         if let Some(due) = payment.start.due(payment.created_at) {
             let job = JobRow::new(&self.context.clock, payment.livemode, &work, due)
                 .with_priority(if payment.start == Start::Now { create.priority } else { Priority::Bulk })
-                .with_traceparent(create.traceparent.clone());
+                .with_traceparent(create.traceparent.clone())
+                .with_account(&payment.account);
             self.jobs.insert(job);
         }
         self.written.insert(payment.id, None);
@@ -389,10 +408,12 @@ impl Work<'_> {
         for effect in effects {
             match effect {
                 Effect::Enqueue(job, at) => {
-                    self.jobs.insert(JobRow::new(&self.context.clock, payment.livemode, &job, at));
+                    let row = JobRow::new(&self.context.clock, payment.livemode, &job, at);
+                    self.jobs.insert(row.with_account(&payment.account));
                 }
                 Effect::Hasten(job, at) => {
-                    self.jobs.hasten(JobRow::new(&self.context.clock, payment.livemode, &job, at));
+                    let row = JobRow::new(&self.context.clock, payment.livemode, &job, at);
+                    self.jobs.hasten(row.with_account(&payment.account));
                 }
                 Effect::Emit(kind) => self.emit(&payment, kind, Some(before.status.name())),
             }

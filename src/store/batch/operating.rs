@@ -1,16 +1,16 @@
 //! What people do, in a batch: they move jobs, and say what became of a payment. Each is looked at under the locks, for
 //! a worker may be at it.
 
-use super::{Beside, Work};
+use super::{AccountNow, Beside, Work};
 use crate::{
     domain::payment::{Event, NotRetriable, Payment, Status, Word},
     store::{
         StoreError, Tx,
         change::{Change, CommitError, Committed, JobAct, JobWish, Subject, Wish},
-        jobs, payments,
+        holds, jobs, payments,
     },
 };
-use dunlin_jobs::JobId;
+use dunlin_jobs::{JobId, PaymentId};
 use std::collections::BTreeSet;
 
 /// The jobs that people want something of.
@@ -56,6 +56,23 @@ impl Work<'_> {
         }
     }
 
+    /// Whether something may begin at the payment's account; while work on it resumes this takes one of its places.
+    pub(super) async fn look_at_account(
+        &self,
+        tx: &mut Tx,
+        change: &Change,
+        payment: PaymentId,
+    ) -> Result<AccountNow, StoreError> {
+        let hold = change.job.as_ref().and_then(|(lease, _)| self.on_hold.get(&lease.job));
+        match (hold, self.held.get(&payment)) {
+            (Some(1..), Some(payment)) if holds::begin(tx, &payment.account).await? => {
+                Ok(AccountNow::Charged)
+            }
+            (Some(_), _) => Ok(AccountNow::OnHold),
+            (None, _) => Ok(AccountNow::Charged),
+        }
+    }
+
     /// Whether what a person wants makes sense, with the reason where it does not.
     pub(super) fn check(&self, before: &Payment, event: &Event, beside: &Beside) -> Result<(), CommitError> {
         if let Event::Retry { .. } = event {
@@ -66,6 +83,9 @@ impl Work<'_> {
             before.editable(edit)?;
         }
         // The last look (S1.16).
+        if beside.account == AccountNow::OnHold {
+            return Err(CommitError::OnHold);
+        }
         let is_gone = |method| !self.attached.contains(&method);
         if matches!(event, Event::Due { .. }) && before.method_id.is_some_and(is_gone) {
             return Err(CommitError::MethodDetached);

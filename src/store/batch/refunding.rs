@@ -80,7 +80,7 @@ impl Work<'_> {
         if !refund.status.is_final() {
             let job = Job::Refund(dunlin_jobs::Refund { payment: refund.payment, refund: refund.id });
             let row = JobRow::new(&self.context.clock, refund.livemode, &job, refund.created_at);
-            self.jobs.insert(row);
+            self.jobs.insert(row.with_account(&refund.account));
         }
         self.emit_refund(&refund, EventType::RefundCreated);
         self.refunds_written.insert(refund.id, None);

@@ -25,7 +25,7 @@ macro_rules! insert_jobs {
             "jobs"
             (id text, kind text, lane text, livemode boolean, payment_id text, payload text, dedupe text,
                 state text, priority bigint, due_at timestamptz, runs bigint, epoch bigint, rescues bigint,
-                failures bigint, traceparent text, created_at timestamptz)
+                failures bigint, traceparent text, created_at timestamptz, account text)
             $known
         )
     };
@@ -86,6 +86,53 @@ const GIVE_BACK: Text = bulk!(
     " WHERE jobs.id = r.id"
 );
 
+/// What is not kept from running by the hold of its account, or because it is not known whose the account is.
+macro_rules! not_on_hold {
+    (sqlite $untold:literal) => {
+        not_on_hold!(concat "(SELECT value FROM json_each(", $untold, "))")
+    };
+    (postgres $untold:literal) => {
+        not_on_hold!(concat "(SELECT json_array_elements_text(", $untold, "::json))")
+    };
+    (concat $before:literal, $untold:literal, $after:literal) => {
+        concat!(
+            "NOT (account IS NOT NULL AND ((kind IN ('charge', 'retry') \
+             AND account IN (SELECT h.account FROM account_holds h WHERE h.begun >= h.allowance)) \
+             OR (kind IN ('charge', 'retry', 'refund', 'gateway_event') AND account IN ",
+            $before,
+            $untold,
+            $after,
+            ")))"
+        )
+    };
+}
+
+/// When the next job of an environment is due.
+macro_rules! next_due {
+    ($driver:ident) => {
+        concat!(
+            "SELECT min(due_at) FROM jobs WHERE livemode = $1 AND state = 'live' \
+             AND lease_owner IS NULL AND lane <> 'upkeep' AND ",
+            not_on_hold!($driver "$2")
+        )
+    };
+}
+
+/// How many jobs of an environment are due or in hand.
+macro_rules! busy {
+    ($driver:ident) => {
+        concat!(
+            "SELECT count(*) FROM jobs WHERE livemode = $1 AND state = 'live' \
+             AND (lease_owner IS NOT NULL OR (due_at <= $2 AND ",
+            not_on_hold!($driver "$3"),
+            ")) AND lane <> 'upkeep'"
+        )
+    };
+}
+
+const NEXT_DUE: Text = Text { sqlite: next_due!(sqlite), postgres: next_due!(postgres) };
+const BUSY: Text = Text { sqlite: busy!(sqlite), postgres: busy!(postgres) };
+
 impl Store {
     /// Adds a permanent job, unless it is there.
     pub async fn plant(&self, job: &Job, at: Time) -> Result<(), StoreError> {
@@ -97,38 +144,33 @@ impl Store {
 
     /// Gives a payment or a refund the job that it must have.
     pub async fn adopt(&self, livemode: bool, job: &Job, at: Time) -> Result<(), StoreError> {
-        let row = JobRow::new(&self.clock, livemode, job, at);
+        const ACCOUNT: &str = "SELECT account FROM payments WHERE id = $1";
+        let mut row = JobRow::new(&self.clock, livemode, job, at);
         let mut tx = self.begin().await?;
+        if let Some(payment) = job.payment() {
+            let payment = payment.to_string();
+            row.account = on!(&mut tx, |tx, _pick| {
+                sqlx::query_scalar(ACCOUNT).bind(payment).fetch_optional(&mut **tx).await?
+            });
+        }
         tx.write(INSERT, &[row]).await?;
         tx.commit().await
     }
 
-    /// Lets jobs run again that were parked for a reason that is over, as a restart may have ended it.
-    pub async fn unpark(&self, reason: HoldReason) -> Result<u64, StoreError> {
-        const TEXT: &str = "UPDATE jobs SET state = 'live', parked_reason = NULL, parked_code = NULL \
-             WHERE state = 'parked' AND parked_code = $1";
-        on!(&self.writer, |db, _pick| Ok(sqlx::query(TEXT)
-            .bind(reason.name())
-            .execute(db)
-            .await?
-            .rows_affected()))
-    }
-
-    /// When the next job of an environment is due, leaving out those in hand.
+    /// When the next job of an environment is due, leaving out those in hand and those that a hold keeps waiting.
     pub async fn find_next_due(&self, livemode: bool) -> Result<Option<Time>, StoreError> {
-        const TEXT: &str = "SELECT min(due_at) FROM jobs WHERE livemode = $1 AND state = 'live' \
-             AND lease_owner IS NULL AND lane <> 'upkeep'";
-        let due: Option<At> =
-            on!(&self.db, |db, _pick| sqlx::query_scalar(TEXT).bind(livemode).fetch_one(db).await?);
+        let untold = json(&self.holds.untold());
+        let due: Option<At> = on!(&self.db, |db, pick| {
+            sqlx::query_scalar(pick(NEXT_DUE)).bind(livemode).bind(untold).fetch_one(db).await?
+        });
         Ok(due.map(|at| at.0))
     }
 
     /// How many jobs of an environment are due by `now` or in hand.
     pub async fn count_busy(&self, livemode: bool, now: Time) -> Result<i64, StoreError> {
-        const TEXT: &str = "SELECT count(*) FROM jobs WHERE livemode = $1 AND state = 'live' \
-             AND (lease_owner IS NOT NULL OR due_at <= $2) AND lane <> 'upkeep'";
-        on!(&self.db, |db, _pick| {
-            Ok(sqlx::query_scalar(TEXT).bind(livemode).bind(At(now)).fetch_one(db).await?)
+        let untold = json(&self.holds.untold());
+        on!(&self.db, |db, pick| {
+            Ok(sqlx::query_scalar(pick(BUSY)).bind(livemode).bind(At(now)).bind(untold).fetch_one(db).await?)
         })
     }
 }
@@ -223,6 +265,8 @@ pub(super) struct JobRow {
     failures: i64,
     traceparent: Option<String>,
     created_at: At,
+    /// Whose charges and refunds wait while the account is on hold.
+    account: Option<String>,
 }
 
 impl JobRow {
@@ -260,11 +304,17 @@ impl JobRow {
             failures: 0,
             traceparent: None,
             created_at: At(now),
+            account: None,
         }
     }
 
     pub(super) fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority.number();
+        self
+    }
+
+    pub(super) fn with_account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
         self
     }
 

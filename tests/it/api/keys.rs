@@ -24,12 +24,14 @@ use std::{
 };
 
 /// What each route needs; nothing for those that let everybody in.
-const NEEDS: [(&str, &str, Option<Scope>); 42] = [
+const NEEDS: [(&str, &str, Option<Scope>); 44] = [
     ("GET", "/livez", None),
     ("GET", "/readyz", None),
     ("GET", "/openapi.json", None),
     ("GET", "/docs", None),
     ("GET", "/v1/gateways", Some(Scope::PaymentsRead)),
+    ("POST", "/v1/gateways/{account}/hold", Some(Scope::Admin)),
+    ("POST", "/v1/gateways/{account}/release", Some(Scope::Admin)),
     ("POST", "/v1/gateways/{account}/webhooks", None),
     ("GET", "/v1/payments", Some(Scope::PaymentsRead)),
     ("POST", "/v1/payments", Some(Scope::PaymentsWrite)),

@@ -8,6 +8,7 @@ mod customers;
 mod duplicates;
 mod edits;
 mod health;
+mod holds;
 mod idempotency;
 mod jobs;
 mod keys;

@@ -167,7 +167,7 @@ async fn what_a_path_names_is_its_owners_only() {
             Some("cus") => &customer,
             Some("met") => &method,
             Some("any") => {
-                assert_eq!(call.path, "/v1/gateways/{account}/webhooks", "what it names is nobody's");
+                assert!(call.path.starts_with("/v1/gateways/{account}/"), "what it names is nobody's");
                 continue;
             }
             Some(unknown) => panic!("{} {} names a {unknown}", call.method, call.path),

@@ -194,12 +194,17 @@ async fn gateway_accounts_of_the_environment_are_listed() {
 
     let listed = api.caller.get("/v1/gateways").await;
 
-    let account = |name: &str, default: bool| {
+    let account = |name: &str, default: bool, status: &str, hold: &Value| {
         json!({
             "object": "gateway_account", "name": name, "gateway": "stripe", "livemode": false, "default": default,
-            "webhooks": format!("/v1/gateways/{name}/webhooks"),
+            "webhooks": format!("/v1/gateways/{name}/webhooks"), "status": status, "hold": hold,
         })
     };
-    assert_eq!(listed.body["data"], json!([account("acme", true), account("sandbox", false)]));
+    // Nobody answers there, so it is not known whose account it is.
+    let hold = &listed.body["data"][0]["hold"];
+    assert_eq!(hold["reason"], "identity", "{hold}");
+    let expected =
+        json!([account("acme", true, "on_hold", hold), account("sandbox", false, "active", &Value::Null)]);
+    assert_eq!(listed.body["data"], expected);
     assert!(!listed.body.to_string().contains("secret"));
 }

@@ -39,7 +39,8 @@ fn gateway() -> String {
             let key = head.iter().find(|line| line.starts_with("authorization")).unwrap();
             let body = format!("{{\"id\":\"acct_{}\"}}", key.rsplit('_').next().unwrap());
             let status = if body.contains("revoked") { "401 Unauthorized" } else { "200 OK" };
-            let body = if status == "200 OK" { body } else { String::new() };
+            let refused = r#"{"error":{"type":"invalid_request_error","message":"revoked"}}"#;
+            let body = if status == "200 OK" { body } else { refused.to_owned() };
             let head =
                 format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             let _ = write!(&stream, "{head}{body}");

@@ -7,6 +7,7 @@ mod completions;
 mod dead_letters;
 mod demo;
 mod gateways;
+mod holds;
 mod jobs;
 mod keys;
 mod payments;

@@ -4,7 +4,7 @@ use super::{House, registry};
 use crate::support::webhooks::SECRET;
 use chrono::TimeDelta;
 use dunlin::{
-    domain::{attempt::AttemptStatus, hold_reason::HoldReason, payment::Status, refund::RefundStatus},
+    domain::{attempt::AttemptStatus, payment::Status, refund::RefundStatus},
     flow::FlowError,
 };
 
@@ -71,7 +71,8 @@ pub(super) async fn refused_credentials_hold_the_payment_and_cost_no_attempt(mut
     assert_eq!((&held.status, held.declines), (&Status::Pending, 0));
 
     house.flows.gateways = registry(house.sandbox.account());
-    assert_eq!(house.flows.store.unpark(HoldReason::Credentials).await.unwrap(), 1);
+    house.flows.clock().travel(TimeDelta::seconds(10));
+    house.flows.tend_holds_once().await.unwrap();
     house.work().await;
 
     assert_eq!(house.payment(held.id).await.status, Status::Succeeded);

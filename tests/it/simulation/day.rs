@@ -9,7 +9,10 @@ use super::{
 };
 use crate::support::world;
 use chrono::TimeDelta;
-use dunlin::domain::payment::{Payment, Ruling, Status};
+use dunlin::domain::{
+    hold::Hold,
+    payment::{Payment, Ruling, Status},
+};
 use std::sync::Arc;
 
 /// How many steps go wrong before the world heals.
@@ -50,6 +53,7 @@ impl Simulation<'_> {
                 25 | 26 | 30 if self.temper.is(Theme::MoneyGoesBack) => self.money_goes_back().await,
                 27 | 28 => self.mail_comes().await,
                 29 if self.temper.is(Theme::PayersReturn) => self.payers_come_back().await,
+                30 | 31 => self.tend_holds().await,
                 _ => self.step().await,
             }
         }
@@ -88,11 +92,14 @@ impl Simulation<'_> {
                     self.somebody_resolves().await;
                 }
                 self.mail_comes().await;
+                self.tend_holds().await;
                 let now = self.site.clock.now(false);
                 let store = self.flows().store.clone();
                 if store.count_busy(false, now).await.unwrap() == 0 {
                     match store.find_next_due(false).await.unwrap() {
                         Some(due) => self.pass_time(due - now),
+                        // Its probes come by themselves.
+                        None if self.holds_something() => self.pass_time(TimeDelta::minutes(10)),
                         None if looks == LAST_LOOKS && readings == LAST_READINGS => return Ok(()),
                         None if looks == LAST_LOOKS => {
                             // Once a day the whole of a list is read, which finds what a listing showed late.
@@ -122,6 +129,22 @@ impl Simulation<'_> {
             }
             self.step().await;
         }
+    }
+
+    /// Every process looks after the accounts that are on hold.
+    async fn tend_holds(&mut self) {
+        if self.is_writing() {
+            return;
+        }
+        for process in self.processes.values() {
+            Box::pin(process.flows.tend_holds_once()).await.unwrap();
+        }
+    }
+
+    /// Whether an account waits for its next probe, or for somebody who began there and died.
+    fn holds_something(&self) -> bool {
+        let waits = |hold: Hold| hold.stage.is_none_or(|stage| stage.begun > stage.passed);
+        self.processes.values().any(|process| process.flows.hold_of("sandbox").is_some_and(waits))
     }
 
     fn weather_changes(&mut self) {

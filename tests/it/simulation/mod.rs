@@ -45,7 +45,7 @@ async fn try_seeds(database: Database, seeds: Vec<u64>) {
     for seed in seeds {
         let mut simulation = Simulation::begin(&database, Dice::new(seed)).await;
         simulation.trouble().await;
-        let judged = match simulation.heal().await {
+        let judged = match Box::pin(simulation.heal()).await {
             Ok(()) => judge::judge(&mut simulation).await,
             Err(restless) => Err(restless),
         };

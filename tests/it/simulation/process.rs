@@ -4,7 +4,7 @@ use super::{dice::Dice, scheduler::Told, wire::Wire};
 use crate::support::{database::Database, world};
 use chrono::TimeDelta;
 use dunlin::{
-    domain::{clock::Clock, hold_reason::HoldReason},
+    domain::clock::Clock,
     failpoint::{Failpoints, Point, Visit},
     flow::{Flows, Settings, Turns},
 };
@@ -46,8 +46,7 @@ impl Site<'_> {
         });
         let clock = Clock::held(self.clock.now(false), self.dice.seed * 1_000 + number).drifting(ahead);
         let store = self.database.open_with_one_committer(clock, Failpoints::ask(visits)).await;
-        // As every start does: credentials may have come in with it.
-        store.unpark(HoldReason::Credentials).await.unwrap();
+        store.refresh_holds().await.unwrap();
         let flows = Flows {
             store,
             gateways: world::gateways_with(&self.secret),

@@ -94,6 +94,9 @@ impl Gateway for Altered {
     fn read_identity(&self, reply: &Reply) -> Option<String> {
         self.gateway.read_identity(reply)
     }
+    fn refuses_key(&self, reply: &Reply) -> bool {
+        self.gateway.refuses_key(reply)
+    }
     fn set_clock(&self, offset: TimeDelta) -> Option<Call> {
         self.gateway.set_clock(offset)
     }

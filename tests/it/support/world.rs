@@ -114,10 +114,31 @@ impl World {
             self.flows.store.find_next_due(false).await.unwrap().filter(|due| *due <= target)
         {
             self.move_clock(due - self.flows.clock().now(false));
+            self.tend_holds().await;
             self.run_due_jobs().await;
         }
         self.move_clock(target - self.flows.clock().now(false));
+        self.tend_holds().await;
         self.run_due_jobs().await;
+    }
+
+    /// What every process does all the time, where there is need.
+    async fn tend_holds(&self) {
+        if self.flows.hold_of("sandbox").is_some() {
+            self.flows.tend_holds_once().await.unwrap();
+        }
+    }
+
+    /// Lets time pass at once, and runs what is due then.
+    pub(crate) async fn leap(&self, by: TimeDelta) {
+        self.move_clock(by);
+        self.run_due_jobs().await;
+    }
+
+    /// Lets the next probe of an account come that is on hold.
+    pub(crate) async fn probe(&self) {
+        self.move_clock(TimeDelta::seconds(10));
+        self.flows.tend_holds_once().await.unwrap();
     }
 
     pub(crate) async fn payment(&self, id: PaymentId) -> Payment {

@@ -64,7 +64,7 @@ fn a_retry_by_hand_whose_credentials_were_refused_is_still_by_hand_when_it_goes_
     let hastened = step(&waiting, retry()).payment;
     let begun = step(&hastened, due(2, 2)).payment;
     let rejection = Rejection::Credentials("no".to_owned());
-    let held = step(&begun, Event::Rejected { attempt: 2, rejection }).payment;
+    let held = step(&begun, Event::Rejected { attempt: 2, rejection, fate: Fate::Waits }).payment;
     let again = step(&held, due(3, 3)).payment;
     let declined = step(&again, answered(3, "ch_3", declined("insufficient_funds"))).payment;
 

@@ -73,8 +73,8 @@ fn what_is_said_of_another_attempt_does_not_touch_this_one() {
         refused(&second, Event::NotSent { attempt: n, reason: String::new() });
         refused(&second, Event::Absent { attempt: n });
         refused(&second, Event::Canceled { attempt: n });
-        let rejection = Rejection::Invalid(String::new());
-        refused(&second, Event::Rejected { attempt: n, rejection });
+        let rejection = Rejection::Refused(Refusal::default());
+        refused(&second, Event::Rejected { attempt: n, rejection, fate: Fate::Fails });
         unchanged(&second, answered(n, "ch_1", declined("fraudulent")));
     }
     let contradiction = step(&second, elsewhere()).payment;
@@ -83,10 +83,14 @@ fn what_is_said_of_another_attempt_does_not_touch_this_one() {
 
 #[test]
 fn only_facts_from_the_gateway_need_no_lease() {
-    let rejection = Rejection::Invalid(String::new());
+    let rejected = |fate| {
+        let rejection = Rejection::Refused(Refusal::default());
+        Event::Rejected { attempt: 1, rejection, fate }
+    };
     for fact in [
         answered(1, "ch_1", Outcome::Succeeded),
-        Event::Rejected { attempt: 1, rejection },
+        rejected(Fate::Fails),
+        rejected(Fate::NewMethod),
         Event::Cancel,
         Event::Canceled { attempt: 1 },
     ] {
@@ -99,6 +103,8 @@ fn only_facts_from_the_gateway_need_no_lease() {
         lost(1),
         Event::Absent { attempt: 1 },
         review(),
+        rejected(Fate::Waits),
+        rejected(Fate::OnHold),
     ] {
         assert!(act.needs_lease(), "{act:?}");
     }

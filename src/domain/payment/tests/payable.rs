@@ -28,10 +28,9 @@ fn whatever_a_payment_fails_by_its_operation_is_withdrawn() {
     let retrying = declined_by("insufficient_funds").payment;
     let again = step_at(&retrying, due(2, 2), retrying.waits_until().unwrap()).payment;
 
-    let refused = step(&again, Event::Rejected { attempt: 2, rejection: Rejection::Invalid(String::new()) });
+    let refused = step(&again, rejected_at(2, Fate::Fails));
     let detached = step(&retrying, Event::Detached);
-    let nothing =
-        step(&sending(), Event::Rejected { attempt: 1, rejection: Rejection::Invalid(String::new()) });
+    let nothing = step(&sending(), rejected_at(1, Fate::Fails));
 
     let withdrawn = |step: &Step, attempt| {
         let job = Job::Withdraw(Withdraw { payment: step.payment.id, attempt });
@@ -106,7 +105,7 @@ fn money_that_is_not_proven_to_be_the_payments_wakes_a_person() {
     let paid = || answer("ch_2", Outcome::Succeeded);
     let rejected = {
         let again = step_at(&retrying, due(2, 2), retrying.waits_until().unwrap()).payment;
-        step(&again, Event::Rejected { attempt: 2, rejection: Rejection::Invalid(String::new()) }).payment
+        step(&again, rejected_at(2, Fate::Fails)).payment
     };
 
     for (payment, event) in [

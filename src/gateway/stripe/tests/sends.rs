@@ -10,7 +10,7 @@ fn read(send: Send, status: u16, body: &Value) -> Reading {
 fn name(reading: &Reading) -> &'static str {
     match reading {
         Reading::Answered(_) => "answered",
-        Reading::Rejected(Rejection::Invalid(_)) => "invalid",
+        Reading::Rejected(Rejection::Refused(_)) => "invalid",
         Reading::Rejected(Rejection::Credentials(_)) => "credentials",
         Reading::NotSent(_) => "not sent",
         Reading::Unknown(_) => "unknown",
