@@ -139,6 +139,7 @@ impl Config {
         let rejections: Rules = toml::from_str(REJECTIONS)
             .map_err(|error| ConfigError::Read(format!("rejections.toml: {error}")))?;
         config.payments.rejections = rejections;
+        config.payments.max_clock_skew = config.worker.max_clock_skew();
         let mistakes = config.mistakes(&policy);
         config.declines = Some(policy);
         if mistakes.is_empty() { Ok(config) } else { Err(ConfigError::Wrong(mistakes)) }

@@ -104,6 +104,9 @@ pub struct Settings {
     /// What a rejection asks for; a table of its own.
     #[serde(skip)]
     pub rejections: Rules,
+    /// How far the database's clock may be from ours; `worker.max_clock_skew_ms`.
+    #[serde(skip)]
+    pub max_clock_skew: Duration,
 }
 
 impl Settings {

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 /// How long the database may take to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-/// How far the database's clock may be from ours.
-const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 
 /// Why no work should be sent here, with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +20,12 @@ pub enum Unready {
     #[error(transparent)]
     Schema(#[from] SchemaFault),
     #[error(
-        "the database's clock is {} ms from this machine's, more than {} ms: have both follow one source of time, \
-         such as NTP",
-        .0.num_milliseconds(),
-        MAX_SKEW.num_milliseconds()
+        "the database's clock is {} ms from this machine's, and {} ms are allowed, so nothing is claimed here: have \
+         both follow one source of time, such as NTP",
+        .skew.num_milliseconds(),
+        .most.num_milliseconds()
     )]
-    Skewed(TimeDelta),
+    Skewed { skew: TimeDelta, most: TimeDelta },
 }
 
 /// What does not work as it should while work is done all the same, with the remedy.
@@ -63,7 +61,7 @@ impl Unready {
             Self::Unwritable => "database_unwritable",
             Self::Schema(SchemaFault::Outdated(_)) => "schema_outdated",
             Self::Schema(_) => "schema_unknown",
-            Self::Skewed(_) => "clock_skewed",
+            Self::Skewed { .. } => "clock_skewed",
         }
     }
 }
@@ -84,10 +82,36 @@ impl Flows {
         let Ok(Ok(vitals)) = tokio::time::timeout(ANSWERS_WITHIN, self.store.vitals()).await else {
             return vec![Unready::NoDatabase];
         };
-        let skew = vitals.now.map(|now| skew(now, asked_at, self.clock().now(true)));
-        let skewed = skew.filter(|skew| *skew >= MAX_SKEW).map(Unready::Skewed);
+        let skewed = vitals.now.and_then(|now| self.skewed(now, asked_at));
         let unwritable = Some(Unready::Unwritable).filter(|_| !vitals.writes);
         vitals.schema.map(Unready::Schema).into_iter().chain(unwritable).chain(skewed).collect()
+    }
+}
+
+impl Flows {
+    /// Whether the database's clock, read since then, is too far from ours.
+    fn skewed(&self, read: Time, asked_at: Time) -> Option<Unready> {
+        let most = TimeDelta::from_std(self.settings.max_clock_skew).unwrap_or(TimeDelta::MAX);
+        let skew = skew(read, asked_at, self.clock().now(true));
+        (skew > most).then_some(Unready::Skewed { skew, most })
+    }
+
+    /// Compares our clock with the database's. While it is off nothing is claimed here: what has to be old enough to
+    /// prove something would be misjudged (S1.9).
+    pub async fn check_clock(&self) {
+        let asked_at = self.clock().now(true);
+        let Ok(Ok(vitals)) = tokio::time::timeout(ANSWERS_WITHIN, self.store.vitals()).await else { return };
+        // One that is part of this process goes by our clock.
+        let Some(now) = vitals.now else { return };
+        let skewed = self.skewed(now, asked_at);
+        if !self.store.holds().note_skew(skewed.is_some()) {
+            return;
+        }
+        if let Some(skewed) = skewed {
+            tracing::error!("no job is claimed: {skewed}");
+        } else {
+            tracing::info!("the clocks agree again, and jobs are claimed");
+        }
     }
 }
 

@@ -261,6 +261,9 @@ pub(super) async fn claim(
     recent: &Recent,
     holds: &Holds,
 ) -> Result<Vec<Claimed>, StoreError> {
+    if holds.is_skewed() {
+        return Ok(Vec::new());
+    }
     if !order.livemode && !gate::pass(tx, clock).await? {
         return Ok(Vec::new());
     }

@@ -28,6 +28,7 @@ struct Known {
     /// As the table had them when it was read last.
     holds: BTreeMap<String, Hold>,
     watch: Watch,
+    is_skewed: bool,
 }
 
 /// What a claim leaves alone.
@@ -82,6 +83,16 @@ impl Holds {
     /// What this process has seen itself.
     pub fn watch<R>(&self, look: impl FnOnce(&mut Watch) -> R) -> R {
         look(&mut self.lock().watch)
+    }
+
+    /// Whether our clock is too far from the database's to claim anything (S1.9).
+    pub fn is_skewed(&self) -> bool {
+        self.lock().is_skewed
+    }
+
+    /// Notes how our clock stands; true where that is new.
+    pub fn note_skew(&self, is_skewed: bool) -> bool {
+        std::mem::replace(&mut self.lock().is_skewed, is_skewed) != is_skewed
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

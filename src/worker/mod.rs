@@ -43,6 +43,8 @@ pub struct Settings {
     pub drain_timeout_s: u64,
     /// How long one run of a job may take.
     pub job_timeout_s: u64,
+    /// A worker whose clock is farther than this from the database's claims nothing.
+    pub max_clock_skew_ms: u64,
     /// How many jobs of each lane run at a time; 0 leaves the lane to other replicas.
     pub lanes: BTreeMap<Lane, u16>,
     /// Where a process that only works answers for its health.
@@ -63,6 +65,10 @@ impl Settings {
 
     pub fn poll(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+
+    pub fn max_clock_skew(&self) -> Duration {
+        Duration::from_millis(self.max_clock_skew_ms)
     }
 
     /// What S1.7 asks of the lease: half as much again as the longest call and its margin.
@@ -119,6 +125,9 @@ impl Workers {
 
 async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
     let heartbeat = tokio::spawn(beat(Arc::clone(&pool)));
+    // Before anything is claimed.
+    pool.flows.check_clock().await;
+    let clock = tokio::spawn(watch_clock(pool.flows.clone()));
     let mut monitor = Monitor::new().should_restart(|_, _| true);
     let mut claimers = Vec::new();
     for (lane, concurrency) in pool.settings.lanes.clone() {
@@ -159,7 +168,18 @@ async fn run(pool: Arc<Pool>, stop: watch::Receiver<bool>) {
         );
     }
     heartbeat.abort();
+    clock.abort();
     monitor.abort();
+}
+
+/// How often our clock is compared with the database's.
+const COMPARE_CLOCKS: Duration = Duration::from_secs(5);
+
+async fn watch_clock(flows: Flows) {
+    loop {
+        tokio::time::sleep(COMPARE_CLOCKS).await;
+        flows.check_clock().await;
+    }
 }
 
 /// The heartbeat, for as long as the process lives.

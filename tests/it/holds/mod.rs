@@ -1,6 +1,7 @@
 //! Accounts on hold: what a gateway refuses because of the account or of us waits, costs nothing, and is charged once
 //! when the cause is mended (S1.22, S6.4).
 
+mod clocks;
 mod identity;
 mod rejections;
 mod resuming;
