@@ -138,6 +138,7 @@ impl Flows {
     /// Reads the holds, makes the probes that are due, and ends stages that stand still.
     pub async fn tend_holds_once(&self) -> Result<(), FlowError> {
         self.store.refresh_holds().await?;
+        self.store.note_restores().await?;
         let now = self.clock().now(true);
         let is_due = |name: &str| {
             self.store.holds().watch(|watch| watch.untold(name).is_some_and(|untold| untold.probe_at <= now))

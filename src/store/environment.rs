@@ -47,6 +47,13 @@ impl Store {
         self.find_tenant(name).await?.ok_or(StoreError::Unavailable)
     }
 
+    pub(super) async fn list_tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        const TEXT: &str = "SELECT id FROM tenants ORDER BY id";
+        let found: Vec<String> = on!(&self.db, |db, _pick| sqlx::query_scalar(TEXT).fetch_all(db).await?);
+        let read = |id: String| id.parse().map_err(|_| StoreError::corrupt("tenants", "id", &id));
+        found.into_iter().map(read).collect()
+    }
+
     /// The tenant of that name.
     pub async fn find_tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
         const TEXT: &str = "SELECT id FROM tenants WHERE name = $1";

@@ -29,6 +29,8 @@ struct Known {
     holds: BTreeMap<String, Hold>,
     watch: Watch,
     is_skewed: bool,
+    /// How many deeds of people who restored the database are in the audit trails.
+    noted: usize,
 }
 
 /// What a claim leaves alone.
@@ -93,6 +95,14 @@ impl Holds {
     /// Notes how our clock stands; true where that is new.
     pub fn note_skew(&self, is_skewed: bool) -> bool {
         std::mem::replace(&mut self.lock().is_skewed, is_skewed) != is_skewed
+    }
+
+    pub(super) fn notes_as_many(&self, deeds: usize) -> bool {
+        self.lock().noted == deeds
+    }
+
+    pub(super) fn noted(&self, deeds: usize) {
+        self.lock().noted = deeds;
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

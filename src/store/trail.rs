@@ -125,6 +125,23 @@ pub(super) async fn append(
     Ok(())
 }
 
+/// Adds those entries to a trail of which it has none yet by the same action at the same time.
+pub(super) async fn append_missing(tx: &mut Tx, owner: Owner, deeds: &[Deed]) -> Result<(), StoreError> {
+    const KNOWN: &str = "SELECT count(*) FROM audit_trail \
+         WHERE tenant_id = $1 AND livemode = $2 AND action = $3 AND at = $4";
+    // Nobody else adds the same meanwhile.
+    lock(tx, owner).await?;
+    let mut missing = Vec::new();
+    for deed in deeds {
+        let known: i64 = on!(tx, |tx, _pick| {
+            let query = sqlx::query_scalar(KNOWN).bind(owner.tenant.to_string()).bind(owner.livemode);
+            query.bind(&deed.action).bind(At(deed.at)).fetch_one(&mut **tx).await?
+        });
+        missing.extend((known == 0).then(|| deed.clone()));
+    }
+    append(tx, owner, missing).await
+}
+
 /// The number and the hash of the last entry, which stays the last one until the end of the transaction.
 async fn lock(tx: &mut Tx, owner: Owner) -> Result<Option<(i64, String)>, StoreError> {
     const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('audit:' || $1, 0))";

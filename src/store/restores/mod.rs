@@ -3,6 +3,7 @@
 
 pub mod dump;
 pub mod file;
+mod noted;
 
 use super::{
     Store, StoreError,
