@@ -55,13 +55,28 @@ pub struct Reconcile {
 }
 
 /// See [`Job::Withdraw`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Withdraw {
     /// The payment whose operation is canceled at the gateway.
     pub payment: PaymentId,
-    /// The number of the attempt that left it there.
+    /// The number of the attempt that left it there; of another operation, that of the latest attempt.
     pub attempt: u32,
+    /// The gateway's id of another operation than the payment's own, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+impl Withdraw {
+    /// Withdraws the payment's own operation, which an attempt has left at the gateway.
+    pub fn own(payment: PaymentId, attempt: u32) -> Self {
+        Self { payment, attempt, operation: None }
+    }
+
+    /// Withdraws an operation that the payment does not have, or not any more.
+    pub fn other(payment: PaymentId, attempt: u32, operation: String) -> Self {
+        Self { payment, attempt, operation: Some(operation) }
+    }
 }
 
 /// See [`Job::Refund`].
@@ -187,7 +202,10 @@ impl Job {
             Self::Charge(job) => format!("{}:charge", job.payment),
             Self::Retry(job) => format!("{}:retry:{}", job.payment, job.attempt),
             Self::Reconcile(job) => format!("{}:reconcile:{}", job.payment, job.attempt),
-            Self::Withdraw(job) => format!("{}:withdraw:{}", job.payment, job.attempt),
+            Self::Withdraw(job) => match &job.operation {
+                Some(operation) => format!("{}:withdraw:{}:{operation}", job.payment, job.attempt),
+                None => format!("{}:withdraw:{}", job.payment, job.attempt),
+            },
             Self::Refund(job) => format!("{}:refund:{}", job.payment, job.refund),
             Self::Sweep(job) => match job.name {
                 SweepName::Orphans => "sweep:orphans".to_owned(),

@@ -31,7 +31,7 @@ fn golden() -> [(Job, String, String); 8] {
             format!("{PAYMENT}:reconcile:3"),
         ),
         (
-            Job::Withdraw(Withdraw { payment: payment(), attempt: 3 }),
+            Job::Withdraw(Withdraw::own(payment(), 3)),
             text("withdraw", &format!(r#""payment":"{PAYMENT}","attempt":3"#)),
             format!("{PAYMENT}:withdraw:3"),
         ),
@@ -65,6 +65,16 @@ fn every_job_keeps_its_text_and_its_identity() {
         assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job);
         assert_eq!(job.dedupe(), dedupe);
     }
+}
+
+#[test]
+fn a_withdrawal_may_name_the_operation() {
+    let job = Job::Withdraw(Withdraw::other(payment(), 3, "pi_1".to_owned()));
+    let text = format!(r#"{{"type":"withdraw","payment":"{PAYMENT}","attempt":3,"operation":"pi_1"}}"#);
+
+    assert_eq!(serde_json::to_string(&job).unwrap(), text);
+    assert_eq!(serde_json::from_str::<Job>(&text).unwrap(), job);
+    assert_eq!(job.dedupe(), format!("{PAYMENT}:withdraw:3:pi_1"));
 }
 
 #[test]

@@ -8,8 +8,12 @@ use crate::{
 };
 
 impl Flows {
-    /// Whether the charge can be what paid for the payment.
-    pub(super) async fn check_named_charge(&self, payment: &Payment, charge: &str) -> Result<(), FlowError> {
+    /// Whether the charge can be what paid for the payment; its operation, where that is the payment's.
+    pub(super) async fn check_named_charge(
+        &self,
+        payment: &Payment,
+        charge: &str,
+    ) -> Result<Option<String>, FlowError> {
         let account = self.account(payment)?;
         let missing = || {
             let detail =
@@ -27,7 +31,7 @@ impl Flows {
         };
         let (words, checked) = match lookup {
             Lookup::Found(named) => match payment.is_paid_by(&named) {
-                Ok(()) => (format!("{charge} can be its charge"), Ok(())),
+                Ok(()) => (format!("{charge} can be its charge"), Ok(payment.operation_of(named))),
                 Err(why) => (
                     format!("{charge} cannot be its charge: {why}"),
                     Err(invalid("charge", &why.to_string())),

@@ -29,6 +29,12 @@ pub(super) enum About {
 }
 
 impl About {
+    /// What stands at the gateway in a payment's name, and is no attempt's on record: what is said of it must not count as
+    /// said of one.
+    pub(super) fn no_attempt(payment: PaymentId) -> Self {
+        Self::Attempt(payment, 0)
+    }
+
     fn of(exchange: &Exchange) -> Self {
         match exchange.refund {
             Some(refund) => Self::Refund(exchange.payment, refund),
@@ -107,12 +113,15 @@ impl Talk<'_> {
         Ok(None)
     }
 
-    /// Asks the gateway to cancel what it has open of attempt `n`, which it must be able to.
+    /// Asks the gateway to cancel the payment's operation, which it must be able to.
     pub(super) async fn cancel(
         &self,
         payment: &Payment,
-        n: u32,
     ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
+        let n = match self.about {
+            About::Attempt(_, n) => n,
+            About::Refund(..) => 0,
+        };
         let (first, last) = cancel::generations(&self.flows.list_exchanges(self.about).await?);
         for generation in first..=last {
             if !self.is_our_turn().await? {

@@ -1,7 +1,9 @@
 //! Gateway events: what a gateway tells unasked is kept as it came, and makes us look; what counts is what the
 //! look finds (S1.13, S1.14).
 
-use super::{FlowError, Flows, Worked, gateway_refunds, inquiry::Inquiry, named_operation};
+use super::{
+    FlowError, Flows, Worked, gateway_refunds, inquiry::Inquiry, named_operation, other_operation::having,
+};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptStatus, Outcome},
@@ -110,7 +112,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewayEvent) -> Result
     match (payment.attempt.clone(), beside) {
         (Some(attempt), beside) => look_at_attempt(flows, claimed, (&payment, &attempt), beside).await,
         // What was sent may have been forgotten here, by a database that lost its last commits.
-        (None, Some(named)) => look_at_named(flows, claimed, &named).await,
+        (None, Some(named)) => look_at_named(flows, claimed, &payment, named).await,
         (None, None) => {
             tracing::error!(payment.id = %payment.id, gateway.name = %told.account,
                 "{} has no attempt, but {} tells of it by the event {}: look at the gateway's dashboard",
@@ -124,14 +126,14 @@ async fn look_at_attempt(
     flows: &Flows,
     claimed: &Claimed,
     (payment, attempt): (&Payment, &Attempt),
-    beside: Option<Payment>,
+    beside: Option<&str>,
 ) -> Result<(), FlowError> {
     let soon = || flows.end_job(&claimed.lease, JobEnd::Again(flows.now(payment) + SOON));
     match attempt.status {
         AttemptStatus::Unknown | AttemptStatus::Pending | AttemptStatus::RequiresAction => {
             let job = Job::Reconcile(Reconcile { payment: payment.id, attempt: attempt.n });
             match beside {
-                Some(named) if claimed.runs > 0 => look_at_named(flows, claimed, &named).await,
+                Some(named) if claimed.runs > 0 => look_at_named(flows, claimed, payment, named).await,
                 // Its own operation comes first: of two captures the second one must not hide the first.
                 Some(_) => {
                     flows.ask_now(&job, payment.livemode).await?;
@@ -144,7 +146,9 @@ async fn look_at_attempt(
         // only then.
         AttemptStatus::Sending => soon().await,
         AttemptStatus::Succeeded => match beside {
-            Some(named) => look_at_named(flows, claimed, &named).await,
+            Some(named) => look_at_named(flows, claimed, payment, named).await,
+            // That it has succeeded is a person's word, and the gateway may tell of another charge than they have named.
+            None if payment.is_paid_by_hand() => look_again(flows, claimed, payment, attempt).await,
             // A late word never moves a success back (S1.13).
             None => flows.end_job(&claimed.lease, JobEnd::Done).await,
         },
@@ -153,18 +157,16 @@ async fn look_at_attempt(
         | AttemptStatus::Rejected
         | AttemptStatus::Canceled
         | AttemptStatus::Duplicate => match beside {
-            Some(named) => look_at_named(flows, claimed, &named).await,
+            Some(named) => look_at_named(flows, claimed, payment, named).await,
             None => look_again(flows, claimed, payment, attempt).await,
         },
     }
 }
 
-/// The payment as if the operation that is told of were its own, where it has another, or none: money that was taken
-/// there is a second capture (S1.4), or the one that nothing here knows of yet.
-fn beside(payment: &Payment, told: &Told) -> Option<Payment> {
-    let told = told.operation.as_ref()?;
-    let is_its_own = payment.operation.as_ref() == Some(told);
-    (!is_its_own).then(|| Payment { operation: Some(told.clone()), ..payment.clone() })
+/// The operation that is told of, where the payment has another, or none: money that was taken there is a second capture
+/// (S1.4), or the one that nothing here knows of yet.
+fn beside<'a>(payment: &Payment, told: &'a Told) -> Option<&'a str> {
+    told.operation.as_deref().filter(|told| payment.operation.as_deref() != Some(told))
 }
 
 /// What the gateway tells of and nothing here knows is some person's to find out.
@@ -218,10 +220,32 @@ async fn look_again(
     judge(flows, claimed, payment, heard).await
 }
 
-/// An operation that is not the payment's by our record: a success counts, and nothing else.
-async fn look_at_named(flows: &Flows, claimed: &Claimed, payment: &Payment) -> Result<(), FlowError> {
-    let Some(heard) = named_operation::ask(flows, claimed, payment).await? else { return Ok(()) };
-    judge(flows, claimed, payment, heard).await
+/// An operation that is not the payment's by our record: a success counts, and what could still become one is withdrawn,
+/// unless it may yet turn out to be the payment's.
+async fn look_at_named(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    named: &str,
+) -> Result<(), FlowError> {
+    let heard = named_operation::ask(flows, claimed, &having(payment, named)).await?;
+    let Some((finding, closing)) = heard else { return Ok(()) };
+    let is_open = match &finding {
+        Finding::Answered(answer) => answer.outcome != Outcome::Succeeded,
+        Finding::Absent => true,
+        Finding::Canceled | Finding::More(_) | Finding::Nothing(_) => false,
+    };
+    if !is_open {
+        return judge(flows, claimed, payment, (finding, closing)).await;
+    }
+    let end = if payment.has_no_use_for(named) {
+        flows.withdraw_other(payment, named).await?;
+        JobEnd::Done
+    } else {
+        // Nothing else asks after it.
+        look_later(flows, claimed, payment)
+    };
+    conclude(flows, claimed, Worked::note(end), closing).await
 }
 
 async fn judge(
@@ -241,11 +265,6 @@ async fn judge(
                 Worked::note(JobEnd::Again(flows.now(payment) + SOON))
             };
             conclude(flows, claimed, worked, closing).await
-        }
-        // Nothing else asks after it.
-        Finding::Answered(_) if n.is_none() => {
-            let end = look_later(flows, claimed, payment);
-            conclude(flows, claimed, Worked::note(end), closing).await
         }
         Finding::Answered(_) | Finding::Canceled | Finding::Absent => {
             conclude(flows, claimed, Worked::note(JobEnd::Done), closing).await

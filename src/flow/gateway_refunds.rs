@@ -64,8 +64,7 @@ impl Look<'_> {
                 return Ok(Reread::Passed);
             }
             let call = listings.list(topic, span);
-            // It is about the payment, and about no attempt of it.
-            let exchange = self.flows.exchange(self.account, About::Attempt(self.payment, 0), &call);
+            let exchange = self.flows.exchange(self.account, About::no_attempt(self.payment), &call);
             if !self.flows.open(self.claimed, &exchange).await? {
                 return Ok(Reread::Passed);
             }

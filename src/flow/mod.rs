@@ -27,6 +27,7 @@ mod named_operation;
 mod naming;
 mod operate;
 mod order;
+mod other_operation;
 pub mod payment_methods;
 pub mod payments;
 pub mod readiness;

@@ -21,7 +21,7 @@ pub(super) async fn ask(
     let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
     let tried =
         Tried { payment, n, since: payment.created_at, earlier_charge: None, must_bear_reference: true };
-    let talk = Talk { flows, claimed, account, about: About::Attempt(payment.id, n) };
+    let talk = Talk { flows, claimed, account, about: About::no_attempt(payment.id) };
     let gateway = &account.gateway;
     talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
 }

@@ -57,11 +57,12 @@ impl Flows {
             *is_key_known = self.is_key_known(&payment, *ruling).await?;
         }
         let ruling = word.ruling();
-        let event = Event::Resolve { by: by.key, word };
-        if let Event::Resolve { word: Word::Succeeded { charge, .. }, .. } = &event
-            && payment.resolvable(&event).is_ok()
+        let mut event = Event::Resolve { by: by.key, word };
+        let is_resolvable = payment.resolvable(&event).is_ok();
+        if let Event::Resolve { word: Word::Succeeded { charge, operation, .. }, .. } = &mut event
+            && is_resolvable
         {
-            self.check_named_charge(&payment, charge).await?;
+            *operation = self.check_named_charge(&payment, charge).await?;
         }
         let wished = self.wish(by, &payment, event, key).await;
         let (payment, fresh) = wished.map_err(|error| FlowError::from(error).with(id))?;
@@ -121,7 +122,7 @@ fn read(request: Request, id: ResolutionId) -> Result<Word, FlowError> {
         evidence.ok_or_else(|| invalid("evidence", "say where it can be seen, by a URL or a ticket"))?;
     let grounds = Grounds { reason, evidence };
     match (outcome, charge) {
-        (Ruling::Succeeded, Some(charge)) => Ok(Word::Succeeded { id, charge, grounds }),
+        (Ruling::Succeeded, Some(charge)) => Ok(Word::Succeeded { id, charge, operation: None, grounds }),
         (Ruling::Succeeded, None) => Err(invalid("charge", "send the gateway's id of the charge")),
         (Ruling::Canceled | Ruling::ChargeAgain, _) => Ok(Word::Propose { id, ruling: outcome, grounds }),
     }

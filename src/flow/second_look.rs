@@ -1,14 +1,17 @@
 //! Second look: where two people want an attempt beside one whose outcome nobody knew, the gateway is asked once more
 //! before it begins. They may be wrong, and the new attempt has a key that protects nobody from the old one.
 
-use super::{FlowError, Flows, Worked, inquiry::Inquiry};
+use super::{
+    FlowError, Flows, Worked, exchange::About, inquiry::Inquiry, other_operation::having,
+    withdraw::Withdrawal,
+};
 use crate::{
     domain::{
         attempt::{Answer, Outcome},
         decline::transport,
         payment::{Event, Payment},
     },
-    gateway::Finding,
+    gateway::{Cancellation, Finding},
     store::{
         change::{CommitError, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -26,8 +29,13 @@ pub(super) async fn allows(flows: &Flows, claimed: &Claimed, payment: &Payment) 
     let Some((finding, closing)) = inquiry.ask().await? else { return Ok(false) };
     match finding {
         Finding::Absent | Finding::Canceled => flows.keep(closing).await.map(|()| true),
-        Finding::Answered(Answer { outcome: Outcome::Declined(_), .. }) => {
-            flows.keep(closing).await.map(|()| true)
+        Finding::Answered(Answer { outcome: Outcome::Declined(_), operation, .. }) => {
+            flows.keep(closing).await?;
+            let other = operation.filter(|found| payment.operation.as_ref() != Some(found));
+            match other {
+                Some(found) => is_canceled(flows, claimed, &having(payment, &found), attempt.n).await,
+                None => Ok(true),
+            }
         }
         Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
             let event = Event::Answered { attempt: attempt.n, answer };
@@ -44,6 +52,32 @@ pub(super) async fn allows(flows: &Flows, claimed: &Claimed, payment: &Payment) 
             end(flows, claimed, later(flows, claimed, payment, why), closing).await
         }
         Finding::Nothing(why) => end(flows, claimed, later(flows, claimed, payment, why), closing).await,
+    }
+}
+
+/// Cancels what the attempt has left there, which was not on record: another operation is made only once it is (S1.17).
+async fn is_canceled(
+    flows: &Flows,
+    claimed: &Claimed,
+    payment: &Payment,
+    attempt: u32,
+) -> Result<bool, FlowError> {
+    let about = About::Attempt(payment.id, attempt);
+    let withdrawal = Withdrawal { flows, claimed, payment, about };
+    let Some((cancellation, closing)) = withdrawal.ask().await? else { return Ok(false) };
+    match cancellation {
+        Cancellation::Canceled => flows.keep(closing).await.map(|()| true),
+        Cancellation::Answered(answer) if answer.outcome == Outcome::Succeeded => {
+            let event = Event::Answered { attempt, answer };
+            end(flows, claimed, Worked::event(payment, event, JobEnd::Done), closing).await
+        }
+        Cancellation::Answered(_) => {
+            let why = "what the attempt before has left at the gateway is settling".to_owned();
+            end(flows, claimed, later(flows, claimed, payment, why), closing).await
+        }
+        Cancellation::Unknown(why) | Cancellation::StoredError(why) => {
+            end(flows, claimed, later(flows, claimed, payment, why), closing).await
+        }
     }
 }
 

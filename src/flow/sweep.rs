@@ -91,7 +91,7 @@ fn question(payment: &Payment) -> Job {
 }
 
 fn withdrawal(payment: &Payment) -> Job {
-    Job::Withdraw(Withdraw { payment: payment.id, attempt: latest(payment) })
+    Job::Withdraw(Withdraw::own(payment.id, latest(payment)))
 }
 
 fn latest(payment: &Payment) -> u32 {

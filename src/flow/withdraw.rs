@@ -4,6 +4,7 @@
 use super::{
     FlowError, Flows, Worked, abandoned, evidence,
     exchange::{About, Talk},
+    other_operation,
 };
 use crate::{
     domain::{
@@ -29,12 +30,12 @@ const AGAIN_S: [i64; 5] = [5, 30, 120, 600, 1800];
 const STUCK: u32 = 5;
 const TOLD_EVERY: u32 = 48;
 /// A payment that changed during the call is looked at again after this long.
-const SOON: TimeDelta = TimeDelta::seconds(2);
+pub(super) const SOON: TimeDelta = TimeDelta::seconds(2);
 
 impl Flows {
     /// Has what the payment left at the gateway canceled now, unless that is being done.
     pub(super) async fn withdraw(&self, payment: &Payment, attempt: u32) -> Result<(), FlowError> {
-        let job = Job::Withdraw(Withdraw { payment: payment.id, attempt });
+        let job = Job::Withdraw(Withdraw::own(payment.id, attempt));
         self.store.adopt(payment.livemode, &job, self.now(payment)).await.map_err(FlowError::from)
     }
 }
@@ -65,17 +66,21 @@ fn until(flows: &Flows, payment: &Payment, attempt: &Attempt) -> Option<Time> {
 }
 
 /// Works on a withdrawal. Its first act is to look.
-pub async fn run(flows: &Flows, claimed: &Claimed, job: Withdraw) -> Result<(), FlowError> {
+pub async fn run(flows: &Flows, claimed: &Claimed, job: &Withdraw) -> Result<(), FlowError> {
     let Some(payment) = flows.store.payment_of(claimed, job.payment).await? else {
         return flows.end_job(&claimed.lease, super::not_there("its payment does not exist")).await;
     };
     flows.store.pass(Point::DoubtLooked).await?;
+    if let Some(operation) = &job.operation {
+        return other_operation::withdraw(flows, claimed, &payment, operation).await;
+    }
     // Whoever canceled or declined it since wants this job, which is in hand, to run again.
     let done = || flows.end_job(&claimed.lease, JobEnd::DoneAt(payment.version));
     let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt) else {
         return done().await;
     };
-    let try_it = Withdrawal { flows, claimed, payment: &payment, attempt };
+    let about = About::Attempt(payment.id, attempt.n);
+    let try_it = Withdrawal { flows, claimed, payment: &payment, about };
     match until(flows, &payment, attempt) {
         // No later than tomorrow: whoever cancels the payment meanwhile moves the job, which is in hand.
         Some(at) if at > flows.now(&payment) => {
@@ -83,17 +88,17 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Withdraw) -> Result<(), 
             flows.end_job(&claimed.lease, JobEnd::Again(at)).await
         }
         Some(_) if try_it.is_over().await? => done().await,
-        Some(_) => try_it.go().await,
+        Some(_) => try_it.go(attempt.n).await,
         None => done().await,
     }
 }
 
-/// One try to cancel what one attempt has left.
-struct Withdrawal<'a> {
-    flows: &'a Flows,
-    claimed: &'a Claimed,
-    payment: &'a Payment,
-    attempt: &'a Attempt,
+/// One try to cancel an operation: that of the payment as it is given.
+pub(super) struct Withdrawal<'a> {
+    pub(super) flows: &'a Flows,
+    pub(super) claimed: &'a Claimed,
+    pub(super) payment: &'a Payment,
+    pub(super) about: About,
 }
 
 impl Withdrawal<'_> {
@@ -102,20 +107,24 @@ impl Withdrawal<'_> {
         if self.payment.phase() != Phase::Canceled {
             return Ok(false);
         }
-        let exchanges = self.flows.list_exchanges(self.about()).await?;
+        let exchanges = self.flows.list_exchanges(self.about).await?;
         let operation = self.payment.operation.as_deref().unwrap_or_default();
         // Another operation that the gateway told of may have been canceled too, and is on the same record.
         let mut ended = evidence::ended(&exchanges).filter(|(exchange, _)| exchange.path.contains(operation));
         Ok(ended.any(|(_, result)| result == Some(ExchangeResult::Canceled)))
     }
 
-    async fn go(&self) -> Result<(), FlowError> {
-        let Self { flows, claimed, payment, attempt } = *self;
+    /// Asks the gateway to cancel it; nothing when the job has passed to another worker.
+    pub(super) async fn ask(&self) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
+        let Self { flows, claimed, payment, about } = *self;
         let account = flows.account(payment)?;
-        let talk = Talk { flows, claimed, account, about: self.about() };
-        let Some((cancellation, closing)) = talk.cancel(payment, attempt.n).await? else { return Ok(()) };
+        Talk { flows, claimed, account, about }.cancel(payment).await
+    }
+
+    async fn go(&self, n: u32) -> Result<(), FlowError> {
+        let Some((cancellation, closing)) = self.ask().await? else { return Ok(()) };
+        let payment = self.payment;
         let is_open = payment.open_attempt().is_some();
-        let n = attempt.n;
         match cancellation {
             Cancellation::Canceled if is_open => self.conclude(Event::Canceled { attempt: n }, closing).await,
             Cancellation::Canceled if payment.phase() == Phase::Canceled => {
@@ -134,14 +143,14 @@ impl Withdrawal<'_> {
     }
 
     /// The gateway's word decides, and the withdrawal is over.
-    async fn conclude(&self, event: Event, closing: ExchangeWrite) -> Result<(), FlowError> {
+    pub(super) async fn conclude(&self, event: Event, closing: ExchangeWrite) -> Result<(), FlowError> {
         self.flows.store.pass(Point::Concluding).await?;
         self.commit(Worked::event(self.payment, event, JobEnd::Done), closing).await?;
         self.flows.store.pass(Point::Concluded).await.map_err(FlowError::from)
     }
 
     /// It can still be paid.
-    async fn again(&self, why: &str, closing: ExchangeWrite) -> Result<(), FlowError> {
+    pub(super) async fn again(&self, why: &str, closing: ExchangeWrite) -> Result<(), FlowError> {
         let (id, account) = (self.payment.id, &self.payment.account);
         let tries = self.claimed.failures.saturating_add(1);
         if tries >= STUCK && (tries - STUCK).is_multiple_of(TOLD_EVERY) {
@@ -158,7 +167,7 @@ impl Withdrawal<'_> {
         self.commit(Worked::note(JobEnd::Failed(at, why.to_owned())), closing).await
     }
 
-    async fn commit(&self, worked: Worked, closing: ExchangeWrite) -> Result<(), FlowError> {
+    pub(super) async fn commit(&self, worked: Worked, closing: ExchangeWrite) -> Result<(), FlowError> {
         match self.flows.happen(self.claimed, worked.with(closing.clone())).await {
             Ok(committed) => {
                 super::charge::tell(committed.payment.as_ref().filter(|_| committed.fresh));
@@ -173,9 +182,5 @@ impl Withdrawal<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn about(&self) -> About {
-        About::Attempt(self.payment.id, self.attempt.n)
     }
 }

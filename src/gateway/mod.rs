@@ -197,7 +197,8 @@ pub trait Gateway: fmt::Debug + std::marker::Send + Sync {
     fn read_charge_lookup(&self, charge: &str, reply: &Reply) -> Lookup;
 
     /// The call that cancels the payment's operation; `None` while the gateway's id of it is needed and not known. Each
-    /// generation has a key of its own: it moves no money, so an answer that is of no use need not be met again.
+    /// generation has a key of its own: it moves no money, so an answer that is of no use need not be met again. Of attempt 0
+    /// are operations that are no attempt's on record, each with keys of its own.
     fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call>;
 
     fn read_cancel(&self, payment: &Payment, reply: &Reply) -> Cancellation;

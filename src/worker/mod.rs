@@ -240,7 +240,7 @@ async fn run_job(flows: &Flows, claimed: &Claimed) -> Result<(), FlowError> {
         Job::Charge(job) => charge::run(flows, claimed, job.payment).await,
         Job::Retry(job) => charge::run(flows, claimed, job.payment).await,
         Job::Reconcile(job) => reconcile::run(flows, claimed, *job).await,
-        Job::Withdraw(job) => withdraw::run(flows, claimed, *job).await,
+        Job::Withdraw(job) => withdraw::run(flows, claimed, job).await,
         Job::Refund(job) => refund::run(flows, claimed, *job).await,
         Job::Sweep(job) => sweep::run(flows, claimed, *job).await,
         Job::GatewayEvent(job) => Box::pin(gateway_events::run(flows, claimed, job)).await,

@@ -65,20 +65,23 @@ async fn a_success_of_a_canceled_payment_that_has_no_attempt_comes_before_a_pers
 async fn what_is_open_for_a_payment_that_has_no_attempt_is_looked_at_until_it_is_paid(database: Database) {
     let world = World::new(database).await;
     let payment = world.pay("pm_card_visa").await;
-    world.flows.cancel_payment(world.owner, payment.id).await.unwrap();
     let intent = world.intent_beside(payment.id, "pm_card_visa_chargeDeclinedInsufficientFunds");
+    let look = || worker::run_due_jobs(&world.flows, Lane::Reconcile, false);
 
     world.tell_of("evt_1", &payment, &intent).await;
-    world.run_due_jobs().await;
+    look().await.unwrap();
     let before = world.payment(payment.id).await.status;
     world.meddle(
         &format!("/v1/payment_intents/{intent}/confirm"),
         "payment_method=pm_card_visa&off_session=true",
     );
+    world.pass(TimeDelta::minutes(1));
+    look().await.unwrap();
     world.travel(TimeDelta::hours(8)).await;
 
-    assert_eq!((before, world.captures(payment.id)), (Status::Canceled, 1));
-    assert!(world.payment(payment.id).await.status.review_reason().is_some());
+    let paid = world.payment(payment.id).await;
+    assert_eq!((before, paid.status, paid.operation), (Status::Pending, Status::Succeeded, Some(intent)));
+    assert_eq!(world.captures(payment.id), 1);
     assert_eq!(world.flows.store.find_next_due(false).await.unwrap(), None);
 }
 

@@ -22,6 +22,7 @@ mod gateway_refunds;
 mod holds;
 mod intake;
 mod jobs;
+mod other_operations;
 mod overdue;
 mod payable;
 mod present;

@@ -49,7 +49,7 @@ both! {
 }
 
 /// What becomes of a call.
-enum Fate {
+pub(crate) enum Fate {
     Through,
     /// It does not arrive, and nobody can tell.
     Lost,
@@ -60,7 +60,7 @@ enum Fate {
 }
 
 /// Decides on each call, by the number of the POST that it is and by the time since the beginning.
-fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync + 'static) {
+pub(crate) fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync + 'static) {
     let (bank, clock) = (Arc::clone(&world.bank), world.flows.clock().clone());
     let (begin, posts) = (clock.now(false), AtomicUsize::new(0));
     world.flows.client = Client::in_process(Arc::new(move |call: &Call| {
@@ -80,7 +80,12 @@ fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync
 }
 
 impl World {
-    async fn say(&self, by: &KeyHolder, id: PaymentId, request: Request) -> Result<Payment, FlowError> {
+    pub(crate) async fn say(
+        &self,
+        by: &KeyHolder,
+        id: PaymentId,
+        request: Request,
+    ) -> Result<Payment, FlowError> {
         self.flows.resolve_payment(by, id, request).await.map(|(payment, _)| payment)
     }
 
@@ -95,21 +100,21 @@ impl World {
     }
 
     /// What one person proposes and another one approves.
-    async fn agree(&self, id: PaymentId, outcome: Ruling) -> Payment {
+    pub(crate) async fn agree(&self, id: PaymentId, outcome: Ruling) -> Payment {
         let (first, second) = (self.person(1), self.person(2));
         let proposal = self.propose(&first, id, outcome).await;
         assert_eq!(proposal.status.name(), "needs_review", "one person decides nothing");
         self.approve(&second, id, outcome).await.unwrap()
     }
 
-    async fn in_review(&self, id: PaymentId) -> Payment {
+    pub(crate) async fn in_review(&self, id: PaymentId) -> Payment {
         let payment = self.payment(id).await;
         assert!(payment.status.review_reason().is_some(), "{:?}", payment.status);
         payment
     }
 
     /// A line of the sandbox's ledger.
-    fn capture(&self, index: usize) -> Value {
+    pub(crate) fn capture(&self, index: usize) -> Value {
         let page = world::admin(&self.bank, "GET", "captures", "after=0&limit=10", "");
         page["captures"][index].clone()
     }
@@ -120,7 +125,7 @@ impl World {
     }
 }
 
-fn said(outcome: Ruling, charge: Option<&str>) -> Request {
+pub(crate) fn said(outcome: Ruling, charge: Option<&str>) -> Request {
     Request {
         outcome,
         reason: Some("the dashboard shows it".to_owned()),
@@ -410,7 +415,7 @@ async fn a_success_that_comes_to_light_later_is_given_back(database: Database) {
 }
 
 /// A payment whose second attempt, at an intent that is known, is in review; the gateway answers again in two days.
-async fn second_in_review(world: &mut World, taken: bool) -> PaymentId {
+pub(crate) async fn second_in_review(world: &mut World, taken: bool) -> PaymentId {
     meet(world, move |nth, passed| match nth {
         0 => Fate::Through,
         1 if taken => Fate::Taken,

@@ -37,7 +37,7 @@ both! {
 }
 
 impl World {
-    async fn tell(&self, id: &str, kind: &str, payment: &Payment) -> Result<bool, FlowError> {
+    pub(crate) async fn tell(&self, id: &str, kind: &str, payment: &Payment) -> Result<bool, FlowError> {
         let body = webhooks::event(id, kind, &payment.id.to_string());
         let at = self.flows.clock().now(false).timestamp();
         self.flows.take_gateway_event("sandbox", &webhooks::headers(at, &body), body.as_bytes()).await

@@ -263,7 +263,7 @@ async fn a_payment_that_is_canceled_while_its_withdrawal_is_in_hand_is_withdrawn
     let canceled = world.flows.cancel_payment(world.owner, id).await.unwrap();
 
     // It has seen a payment that is tried again, and that has nothing to withdraw.
-    withdraw::run(&world.flows, claimed, Withdraw { payment: id, attempt: 1 }).await.unwrap();
+    withdraw::run(&world.flows, claimed, &Withdraw::own(id, 1)).await.unwrap();
     world.travel(TimeDelta::minutes(5)).await;
 
     assert_eq!(canceled.status, Status::Canceled);

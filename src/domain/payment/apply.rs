@@ -75,7 +75,9 @@ impl Payment {
         };
         Ok(step.map(|mut step| {
             let leftovers = step.payment.leftovers(phase, plan, now);
-            step.effects.extend(leftovers);
+            // What is withdrawn already was canceled by the gateway.
+            let former = step.payment.let_go(self, now).filter(|_| verdict != Verdict::Withdraw);
+            step.effects.extend(leftovers.into_iter().chain(former));
             step
         }))
     }

@@ -10,6 +10,7 @@ pub(crate) mod fixtures;
 mod model;
 mod named_charge;
 mod next;
+mod other_operation;
 mod payable;
 mod resolution;
 mod retriable;

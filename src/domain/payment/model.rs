@@ -153,7 +153,10 @@ impl World {
             Act::Lost => Event::Lost { attempt, reason, operation: None },
             Act::Succeed { charge, wrong_amount } => {
                 let amount = if wrong_amount { euros(1) } else { euros(1250) };
-                let answer = Answer { amount: Some(amount), ..answered(charge, Outcome::Succeeded) };
+                // A charge of another operation, by chance.
+                let operation = Some(if charge == 2 { "pi_2" } else { "pi_1" }.to_owned());
+                let succeeded = answered(charge, Outcome::Succeeded);
+                let answer = Answer { amount: Some(amount), operation, ..succeeded };
                 Event::Answered { attempt, answer }
             }
             Act::Decline(code) => Event::Answered { attempt, answer: answered(9, declined(code)) },
@@ -177,7 +180,12 @@ impl World {
             Act::Edit(n) => Event::Edit(edit(n)),
             Act::Settle => resolve(
                 0,
-                Word::Succeeded { id: said_as(), charge: "ch_hand".to_owned(), grounds: grounds() },
+                Word::Succeeded {
+                    id: said_as(),
+                    charge: "ch_hand".to_owned(),
+                    operation: Some("pi_hand".to_owned()),
+                    grounds: grounds(),
+                },
             ),
             Act::Propose(ruling, person) => {
                 resolve(person, Word::Propose { id: said_as(), ruling, grounds: grounds() })
@@ -408,9 +416,14 @@ fn check_jobs(before: &Payment, after: &Payment, event: &Event, effects: &[Effec
     }
     // S1.21: what is not tried any more is withdrawn, or asked after until then.
     let is_left = after.operation.is_some() && before.status.name() != after.status.name();
-    let withdraw = Job::Withdraw(Withdraw { payment: after.id, attempt: after.next_attempt() - 1 });
+    let withdraw = Job::Withdraw(Withdraw::own(after.id, after.next_attempt() - 1));
     if is_left && (after.status == Status::Failed || after.is_payable()) {
         assert!(has(&withdraw, None), "nobody withdraws what is left at the gateway");
+    }
+    // S1.17: a payment comes to another operation only where the one that it had is withdrawn.
+    if let Some(former) = before.operation.clone().filter(|_| after.operation != before.operation) {
+        let withdraw = Job::Withdraw(Withdraw::other(after.id, (after.next_attempt() - 1).max(1), former));
+        assert!(has(&withdraw, Some(after.updated_at)), "nobody withdraws the operation that it had");
     }
     if after.is_payable() && !before.is_payable() {
         let question = Job::Reconcile(Reconcile { payment: after.id, attempt: after.next_attempt() - 1 });

@@ -55,6 +55,12 @@ impl Payment {
         }
         Ok(())
     }
+
+    /// The operation of a charge that is its own: what somebody has charged by hand, and written nothing beside, is of none.
+    pub fn operation_of(&self, charge: NamedCharge) -> Option<String> {
+        let is_named = charge.reference.is_some_and(|reference| reference == self.id.to_string());
+        charge.operation.filter(|operation| is_named || self.operation.as_ref() == Some(operation))
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +87,13 @@ mod tests {
         assert_eq!(known.is_paid_by(&named()), Ok(()));
         assert_eq!(known.is_paid_by(&bare), Ok(()), "it is of the operation that is known");
         assert_eq!(pending().is_paid_by(&bare), Ok(()), "somebody has charged it by hand");
+        let other = Payment { operation: Some("pi_2".to_owned()), ..pending() };
+        assert_eq!(other.is_paid_by(&named()), Ok(()), "it has more than one operation at the gateway");
+        let own = Some("pi_1".to_owned());
+        assert_eq!(pending().operation_of(named()), own);
+        assert_eq!(known.operation_of(bare.clone()), own);
+        assert_eq!(other.operation_of(named()), own);
+        assert_eq!(pending().operation_of(bare), None, "nothing shows that its operation is the payment's");
     }
 
     #[test]

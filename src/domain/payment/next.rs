@@ -146,7 +146,7 @@ impl Next<'_> {
     /// The job that cancels what the gateway may still have open of it.
     pub(super) fn withdraw(&self) -> Option<Job> {
         let attempt = self.payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-        let job = Job::Withdraw(Withdraw { payment: self.payment.id, attempt });
+        let job = Job::Withdraw(Withdraw::own(self.payment.id, attempt));
         self.payment.operation.as_ref().map(|_| job)
     }
 
@@ -297,10 +297,14 @@ impl Next<'_> {
     fn compare_successes(self, answer: Answer) -> Option<Step> {
         let charge = self.payment.attempt.as_ref().and_then(|attempt| attempt.charge.clone());
         let same_operation = answer.operation.is_none() || answer.operation == self.payment.operation;
+        let is_of_another = !same_operation && self.payment.operation.is_some();
         match (charge, &answer.charge) {
             (Some(known), Some(told)) if known == *told => None,
-            // A person's word, with what may be a slip in it, is no reason to give back what the gateway has.
-            (Some(_), Some(_)) if self.is_paid_by_hand() => Some(self.contradiction(&answer)),
+            // A person's word, with what may be a slip in it, is no reason to give back what the gateway has; but where
+            // the gateway has shown both charges as this payment's, by two operations, they are two.
+            (Some(_), Some(_)) if self.payment.is_paid_by_hand() && !is_of_another => {
+                Some(self.contradiction(&answer))
+            }
             (Some(_), Some(_)) => Some(self.duplicate(answer.charge, answer.amount)),
             (None, _) | (_, None) if same_operation => None,
             (None, _) | (_, None) => Some(self.contradiction(&answer)),
@@ -312,7 +316,7 @@ impl Next<'_> {
         if self.payment.open_attempt().is_none() && self.payment.status != Status::Succeeded {
             self.keep_references(answer);
         }
-        let reason = if self.payment.status == Status::Succeeded && self.is_paid_by_hand() {
+        let reason = if self.payment.status == Status::Succeeded && self.payment.is_paid_by_hand() {
             "the gateway reports another charge than the one that a person named".to_owned()
         } else {
             let is_other = answer.amount.is_some_and(|amount| amount != self.payment.money);

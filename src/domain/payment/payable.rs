@@ -54,7 +54,7 @@ impl Payment {
     pub(super) fn leftovers(&self, before: Phase, plan: &Plan, now: Time) -> Vec<Effect> {
         let (Some(attempt), Some(_)) = (&self.attempt, &self.operation) else { return Vec::new() };
         let (payment, attempt) = (self.id, attempt.n);
-        let withdraw = |at| Effect::Enqueue(Job::Withdraw(Withdraw { payment, attempt }), at);
+        let withdraw = |at| Effect::Enqueue(Job::Withdraw(Withdraw::own(payment, attempt)), at);
         match self.phase() {
             phase if phase == before => Vec::new(),
             Phase::Failed => vec![withdraw(now)],
@@ -145,6 +145,7 @@ impl Step {
         }
         let reason = "the gateway reports a success of a charge that it had declined".to_owned();
         self.payment.attempt.clone_from(&before.attempt);
+        self.payment.operation.clone_from(&before.operation);
         self.payment.status = Status::NeedsReview { reason: reason.clone() };
         self.effects = vec![Effect::Emit(EventType::NeedsReview)];
         self.detail = reason;

@@ -59,7 +59,13 @@ pub struct Grounds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// The money was taken, as this charge of the gateway's.
-    Succeeded { id: ResolutionId, charge: String, grounds: Grounds },
+    Succeeded {
+        id: ResolutionId,
+        charge: String,
+        /// The payment's operation that the charge is of, as the gateway shows it.
+        operation: Option<String>,
+        grounds: Grounds,
+    },
     /// No money was taken, which somebody else has to agree to.
     Propose { id: ResolutionId, ruling: Ruling, grounds: Grounds },
     /// They agree to what was proposed, which they name, for it may be another by now.
@@ -162,6 +168,12 @@ impl Payment {
         self.attempt.as_ref().filter(is_set_aside).filter(|_| self.wanted_again_at().is_some())
     }
 
+    /// Whether its success is a person's word.
+    pub fn is_paid_by_hand(&self) -> bool {
+        let is_word = |it: &Resolution| it.outcome == Ruling::Succeeded && it.is_carried_out();
+        self.resolution.as_ref().is_some_and(is_word)
+    }
+
     /// The proposal that waits for its second person.
     pub fn proposal(&self) -> Option<&Resolution> {
         self.resolution.as_ref().filter(|resolution| !resolution.is_carried_out())
@@ -222,9 +234,9 @@ impl Next<'_> {
     /// A person's word, whose place and right were checked; nothing new where they say again what they said.
     pub(super) fn resolve(self, by: KeyId, word: Word) -> Option<Step> {
         match word {
-            Word::Succeeded { id, charge, grounds } => {
+            Word::Succeeded { id, charge, operation, grounds } => {
                 let said = self.said(by, (id, Ruling::Succeeded), grounds);
-                Some(self.paid_after_all(charge, said))
+                Some(self.paid_after_all(charge, operation, said))
             }
             Word::Propose { id, ruling, grounds } => self.propose(by, (id, ruling), grounds),
             Word::Approve { ruling, reason, is_key_known, .. } => {
@@ -272,11 +284,13 @@ impl Next<'_> {
         }
     }
 
-    /// The latest attempt takes the charge, for the gateway's word on that money is kept with it too.
-    fn paid_after_all(mut self, charge: String, said: Resolution) -> Step {
+    /// The latest attempt takes the charge, for the gateway's word on that money is kept with it too. What is payable of
+    /// the payment beside that charge is withdrawn.
+    fn paid_after_all(mut self, charge: String, operation: Option<String>, said: Resolution) -> Step {
         let detail = format!("resolved as succeeded, by {charge}: {}", in_words(&said));
         self.payment.resolution = Some(Resolution { resolved_at: Some(self.now), ..said });
         self.set_attempt(AttemptStatus::Succeeded);
+        self.payment.operation = operation;
         if let Some(attempt) = &mut self.payment.attempt {
             attempt.charge = Some(charge);
             attempt.decline = None;
@@ -331,12 +345,6 @@ impl Next<'_> {
             approved_by: None,
             resolved_at: None,
         }
-    }
-
-    /// Whether its success is a person's word.
-    pub(super) fn is_paid_by_hand(&self) -> bool {
-        let is_word = |it: &Resolution| it.outcome == Ruling::Succeeded && it.is_carried_out();
-        self.payment.resolution.as_ref().is_some_and(is_word)
     }
 
     /// Whether the answer tells of the charge that was on record when two people said that it took nothing, or not any more.

@@ -110,7 +110,7 @@ fn reconcile(payment: &Payment, attempt: u32, at: Time) -> Effect {
 }
 
 fn withdraw(payment: &Payment, at: Time) -> Effect {
-    Effect::Enqueue(Job::Withdraw(Withdraw { payment: payment.id, attempt: 1 }), at)
+    Effect::Enqueue(Job::Withdraw(Withdraw::own(payment.id, 1)), at)
 }
 
 fn status_of(payment: &Payment) -> (&'static str, Option<AttemptStatus>) {
@@ -345,7 +345,7 @@ fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
 #[test]
 fn a_payment_without_an_open_attempt_is_canceled_at_once() {
     let declined = step(&sending(), answered(1, "ch_1", declined("insufficient_funds"))).payment;
-    let job = Job::Withdraw(Withdraw { payment: declined.id, attempt: 1 });
+    let job = Job::Withdraw(Withdraw::own(declined.id, 1));
     let withdraw = Effect::Hasten(job, declined.updated_at + TimeDelta::seconds(1));
 
     // What a decline has left at the gateway is canceled there too.

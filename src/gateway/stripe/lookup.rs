@@ -52,6 +52,6 @@ fn named(object: Object) -> NamedCharge {
         amount: money::named(amount, &object.currency),
         is_captured,
         reference: object.metadata.get(REFERENCE).cloned(),
-        operation: object.payment_intent,
+        operation: object.payment_intent.map(|id| text::id(&id)),
     }
 }

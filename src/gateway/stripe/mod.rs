@@ -136,7 +136,10 @@ impl Gateway for Stripe {
 
     fn cancel(&self, payment: &Payment, n: u32, generation: u32) -> Option<Call> {
         let intent = payment.operation.as_ref()?;
-        let first = self.key(payment, n, ExchangeKind::Cancel);
+        let first = match (n, self.key(payment, n, ExchangeKind::Cancel)) {
+            (0, key) => format!("{key}:{intent}"),
+            (_, key) => key,
+        };
         let key = if generation == 0 { first } else { format!("{first}:{generation}") };
         Some(Call {
             kind: ExchangeKind::Cancel,

@@ -240,7 +240,7 @@ pub(super) async fn is_being_withdrawn(
         sqlite: "SELECT lease_owner IS NOT NULL OR failures > 0 FROM jobs WHERE dedupe = $1",
         postgres: "SELECT lease_owner IS NOT NULL OR failures > 0 FROM jobs WHERE dedupe = $1 FOR UPDATE",
     };
-    let dedupe = Job::Withdraw(Withdraw { payment, attempt }).dedupe();
+    let dedupe = Job::Withdraw(Withdraw::own(payment, attempt)).dedupe();
     let begun: Option<bool> =
         on!(tx, |tx, pick| sqlx::query_scalar(pick(TEXT)).bind(dedupe).fetch_optional(&mut **tx).await?);
     Ok(begun == Some(true))

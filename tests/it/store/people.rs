@@ -94,7 +94,7 @@ fn said(by: u8, word: Word) -> Event {
 }
 
 fn paid(charge: &str) -> Event {
-    said(1, Word::Succeeded { id: said_as(), charge: charge.to_owned(), grounds: grounds() })
+    said(1, Word::Succeeded { id: said_as(), charge: charge.to_owned(), operation: None, grounds: grounds() })
 }
 
 fn proposed() -> Event {

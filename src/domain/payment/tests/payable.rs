@@ -33,7 +33,7 @@ fn whatever_a_payment_fails_by_its_operation_is_withdrawn() {
     let nothing = step(&sending(), rejected_at(1, Fate::Fails));
 
     let withdrawn = |step: &Step, attempt| {
-        let job = Job::Withdraw(Withdraw { payment: step.payment.id, attempt });
+        let job = Job::Withdraw(Withdraw::own(step.payment.id, attempt));
         step.effects.contains(&Effect::Enqueue(job, step.payment.updated_at))
     };
     assert!(withdrawn(&refused, 2) && withdrawn(&detached, 1));

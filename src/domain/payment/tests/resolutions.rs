@@ -15,7 +15,13 @@ fn said_as(n: u8) -> ResolutionId {
 }
 
 fn settled(charge: &str) -> Event {
-    let word = Word::Succeeded { id: said_as(1), charge: charge.to_owned(), grounds: grounds() };
+    settled_by(charge, Some("pi_1"))
+}
+
+/// A charge of that operation is named, where it is the payment's.
+fn settled_by(charge: &str, operation: Option<&str>) -> Event {
+    let (charge, operation) = (charge.to_owned(), operation.map(str::to_owned));
+    let word = Word::Succeeded { id: said_as(1), charge, operation, grounds: grounds() };
     Event::Resolve { by: person(1), word }
 }
 
@@ -105,7 +111,7 @@ fn what_two_agree_was_not_charged_ends() {
 #[test]
 fn what_the_gateway_may_have_open_of_it_is_canceled_there_now() {
     let ended = agreed(&disputed(), Ruling::Canceled, false);
-    let withdraw = Job::Withdraw(Withdraw { payment: ended.payment.id, attempt: 1 });
+    let withdraw = Job::Withdraw(Withdraw::own(ended.payment.id, 1));
     let now = ended.payment.updated_at;
 
     assert_eq!(ended.effects, [Effect::Hasten(withdraw, now), Effect::Emit(EventType::Canceled)]);
@@ -161,6 +167,35 @@ fn another_charge_than_the_one_a_person_named_wakes_a_person() {
     assert_eq!((step.payment.status.name(), step.refund), ("needs_review", None));
     assert_eq!(step.detail, "the gateway reports another charge than the one that a person named");
     unchanged(&paid, answered(1, "ch_typo", Outcome::Succeeded));
+}
+
+// S1.17
+#[test]
+fn what_is_payable_beside_the_charge_that_a_person_names_is_withdrawn() {
+    let disputed = disputed();
+    let job = Withdraw::other(disputed.id, 1, "pi_1".to_owned());
+
+    for operation in [Some("pi_2"), None] {
+        let paid = step(&disputed, settled_by("ch_2", operation));
+
+        assert_eq!(paid.payment.operation.as_deref(), operation);
+        let withdraw = Effect::Hasten(Job::Withdraw(job.clone()), paid.payment.updated_at);
+        assert_eq!(paid.effects, [Effect::Emit(EventType::Succeeded), withdraw]);
+    }
+}
+
+// S1.4
+#[test]
+fn a_capture_beside_the_charge_that_a_person_named_goes_back_where_both_are_the_payments() {
+    let paid = step(&disputed(), settled_by("ch_2", Some("pi_2"))).payment;
+
+    let twice = step(&paid, answered(1, "ch_1", Outcome::Succeeded));
+
+    assert_eq!(twice.payment.status, Status::Succeeded);
+    assert_eq!(twice.refund.map(|refund| refund.charge).as_deref(), Some("ch_1"));
+    let by_hand = step(&held(), settled_by("ch_2", None)).payment;
+    let step = step(&by_hand, answered(1, "ch_1", Outcome::Succeeded));
+    assert_eq!((step.payment.status.name(), step.refund), ("needs_review", None));
 }
 
 // S1.12

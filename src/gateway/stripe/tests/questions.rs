@@ -150,6 +150,8 @@ fn an_intent_is_canceled_by_its_id_under_a_key_of_its_own() {
         (ExchangeKind::Cancel, "POST", "/v1/payment_intents/pi_1/cancel")
     );
     assert_eq!(call.idempotency_key, Some(key));
+    let other = stripe().cancel(&payment, 0, 1).unwrap().idempotency_key;
+    assert_eq!(other, Some(format!("dunlin:test:{}:{}:0:cancel:pi_1:1", payment.tenant, payment.id)));
     assert_eq!(stripe().cancel(&super::payment(), 1, 0), None);
 }
 
