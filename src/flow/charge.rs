@@ -302,6 +302,13 @@ impl Run<'_> {
     ) -> Result<(Event, JobEnd), FlowError> {
         Ok(match reading {
             Reading::Answered(answer) => (Event::Answered { attempt, answer }, JobEnd::Done),
+            // The attempt keeps its key, under which it may have been sent before by a database that has forgotten it
+            // (S1.5).
+            Reading::Rejected(Rejection::Credentials(reason)) => {
+                self.flows.refuse_key(&payment.account, &reason).await?;
+                let reason = format!("the gateway refused our credentials: {reason}");
+                (Event::NotSent { attempt, reason }, JobEnd::Again(self.flows.now(payment)))
+            }
             Reading::Rejected(rejection) => {
                 let Sorted { fate, wait } = self.flows.sort(payment, &rejection).await?;
                 let end = match fate {

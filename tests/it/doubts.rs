@@ -28,7 +28,7 @@ both! {
     a_request_on_the_wire_is_asked_after_in_a_review_too
     a_question_that_is_hurried_does_not_spend_its_schedule
     what_is_not_proven_unsent_is_asked_after_however_it_came_to_be_planned
-    the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_never_charged
+    the_failure_of_an_earlier_attempt_is_no_answer_to_one_whose_credentials_were_refused
 }
 
 // S5.6
@@ -57,13 +57,13 @@ async fn a_request_on_the_wire_is_asked_after_in_a_review_too(database: Database
 }
 
 // S1.17
-async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_never_charged(
+async fn the_failure_of_an_earlier_attempt_is_no_answer_to_one_whose_credentials_were_refused(
     database: Database,
 ) {
     let mut world = World::new(database).await;
     let bank = Arc::clone(&world.bank);
     let posts = AtomicUsize::new(0);
-    // The first attempt is declined, the second one's credentials are refused, the third one's answer is lost.
+    // The first attempt is declined, the second one's credentials are refused, and then its answer is lost.
     world.flows.client = Client::in_process(Arc::new(move |call| {
         let nth = if call.method == "POST" { posts.fetch_add(1, Ordering::SeqCst) } else { 0 };
         let result = match nth {
@@ -87,7 +87,7 @@ async fn the_failure_of_an_earlier_attempt_is_no_answer_across_one_that_was_neve
 
     let payment = world.payment(payment.id).await;
     let attempt = payment.attempt.unwrap();
-    assert_eq!((attempt.n, attempt.status), (3, AttemptStatus::Unknown));
+    assert_eq!((attempt.n, attempt.status), (2, AttemptStatus::Unknown));
     assert_eq!((payment.declines, payment.status), (1, Status::Processing));
     let jobs = world.flows.store.list_jobs(payment.id).await.unwrap();
     assert!(jobs.iter().all(|job| job.failures == 0), "{jobs:?}");

@@ -148,7 +148,7 @@ async fn a_charge_that_waits_for_credentials_until_its_customer_has_left_is_not_
     world.order(&serde_json::json!({ "fault": "revoked", "times": 1 }));
     let payment = world.pay_present("pm_card_visa").await;
     world.run_due_jobs().await;
-    assert_eq!(world.payment(payment.id).await.status, Status::Pending);
+    assert_eq!(status(&world.payment(payment.id).await), ("processing", AttemptStatus::Planned));
 
     world.travel(TimeDelta::minutes(2)).await;
     world.probe().await;

@@ -34,6 +34,7 @@ both! {
     a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_charged_once
     an_attempt_of_before_a_restore_that_the_gateway_does_not_have_is_sent_once
     a_payment_of_before_a_restore_goes_at_once_while_its_key_lives
+    a_charge_that_the_record_does_not_have_keeps_its_key_where_credentials_are_refused
     finding_nothing_proves_nothing_before_what_was_sent_until_the_restore_is_shown
     a_payment_of_before_a_restore_that_was_captured_since_is_not_canceled_unasked
     a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_canceled_after_two_looks
@@ -279,6 +280,26 @@ async fn a_payment_of_before_a_restore_goes_at_once_while_its_key_lives(database
     assert_eq!(world.captures(payment), 1);
     assert_eq!(world.payment(payment).await.status, Status::Succeeded);
     assert_eq!(count(&world, payment).await, (0, 1));
+}
+
+// S1.5
+async fn a_charge_that_the_record_does_not_have_keeps_its_key_where_credentials_are_refused(
+    database: Database,
+) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await.id;
+    charge_unrecorded(&world, payment).await;
+    world.order(&serde_json::json!({ "fault": "revoked", "times": 1 }));
+
+    world.run_due_jobs().await;
+    let meanwhile = world.flows.store.list_attempts(payment).await.unwrap();
+    world.probe().await;
+    world.run_due_jobs().await;
+
+    assert_eq!(meanwhile.last().map(|attempt| attempt.status), Some(AttemptStatus::Planned));
+    assert_eq!(world.captures(payment), 1);
+    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_eq!(world.flows.store.list_attempts(payment).await.unwrap().len(), 1);
 }
 
 // S1.9

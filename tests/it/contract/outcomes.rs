@@ -68,14 +68,16 @@ pub(super) async fn a_wrong_amount_comes_before_a_person(house: House) {
 pub(super) async fn refused_credentials_hold_the_payment_and_cost_no_attempt(mut house: House) {
     house.flows.gateways = registry(house.sandbox.account_refused());
     let held = house.charge(house.sandbox.cards().approved).await;
-    assert_eq!((&held.status, held.declines), (&Status::Pending, 0));
+    let planned = held.attempt.as_ref().map(|attempt| attempt.status);
+    assert_eq!((&held.status, planned), (&Status::Processing, Some(AttemptStatus::Planned)));
 
     house.flows.gateways = registry(house.sandbox.account());
     house.flows.clock().travel(TimeDelta::seconds(10));
     house.flows.tend_holds_once().await.unwrap();
     house.work().await;
 
-    assert_eq!(house.payment(held.id).await.status, Status::Succeeded);
+    let paid = house.payment(held.id).await;
+    assert_eq!((paid.status, paid.attempt.map(|attempt| attempt.n)), (Status::Succeeded, Some(1)));
     assert_eq!(house.captures(&held), 1);
 }
 

@@ -101,13 +101,8 @@ impl Case<'_, '_> {
         // for as long as the gateway keeps it.
         let unheard_of = |at| self.simulation.unheard_of.iter().any(|lost| lost.contains(&at));
         let first = self.taken.first().filter(|first| unheard_of(first.at));
-        // A refusal of our credentials ends an attempt, and the next one has a key of its own.
-        let is_refused = self.history.iter().any(|step| step.detail.contains("refused our credentials"));
         let is_late = |second: &Capture, first: &Capture| second.at - first.at >= KEY_IS_USED_FOR;
-        misled
-            || first.is_some_and(|first| {
-                self.taken[1..].iter().all(|second| is_refused || is_late(second, first))
-            })
+        misled || first.is_some_and(|first| self.taken[1..].iter().all(|second| is_late(second, first)))
     }
 
     async fn judge(&self, is_conceded: bool) -> Result<(), String> {
