@@ -58,10 +58,9 @@ impl Flows {
         }
         let ruling = word.ruling();
         let mut event = Event::Resolve { by: by.key, word };
-        let is_resolvable = payment.resolvable(&event).is_ok();
-        if let Event::Resolve { word: Word::Succeeded { charge, operation, .. }, .. } = &mut event
-            && is_resolvable
-        {
+        // Refused now rather than when it is committed, for it may make sense by then, and the charge was not looked up.
+        payment.resolvable(&event).map_err(|why| explain(&why).with(id))?;
+        if let Event::Resolve { word: Word::Succeeded { charge, operation, .. }, .. } = &mut event {
             *operation = self.check_named_charge(&payment, charge).await?;
         }
         let wished = self.wish(by, &payment, event, key).await;
