@@ -63,8 +63,10 @@ impl Evidence<'_> {
     pub(super) fn is_key_young(&self, since: Time) -> bool {
         // S2.11: 0.8 of the key's life, in whole numbers.
         let limit = TimeDelta::from_std(self.traits.key_ttl * 8 / 10).unwrap_or(TimeDelta::zero());
-        // What is dated in the future was so by a clock that is off, and its age is not known.
-        self.traits.key_supported && (TimeDelta::zero()..limit).contains(&(self.now - since))
+        // What is dated in the future was so by a clock that is off, and its age is not known; nor is any age where the
+        // clock has been set back since the last call.
+        let is_set_back = self.exchanges.iter().any(|exchange| exchange.opened_at > self.now);
+        self.traits.key_supported && !is_set_back && (TimeDelta::zero()..limit).contains(&(self.now - since))
     }
 
     /// Whether looks that ended at that moment or later prove that the gateway has nothing of before.
@@ -239,6 +241,16 @@ mod tests {
         assert!(!may_resend(&traits(), &sent(at(HOUR)), at(HOUR - 1)), "sent in the future");
         assert_eq!(absence(&late, at(9 * HOUR - 1)), Absence::ProvesNothing);
         assert!(matches!(absence(&late, at(9 * HOUR)), Absence::First { .. }));
+    }
+
+    #[test]
+    fn no_key_is_young_where_the_clock_was_set_back_since_the_last_call() {
+        let asked = [
+            exchange(ExchangeKind::Create, at(0), None),
+            exchange(ExchangeKind::Query, at(9 * HOUR), Some(ExchangeResult::Absent)),
+        ];
+
+        assert!(!may_resend(&traits(), &asked, at(HOUR)));
     }
 
     // S1.8

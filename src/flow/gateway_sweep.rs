@@ -35,8 +35,8 @@ struct Tally {
 /// Reads on in the lists of one account; the job's row moves its own time.
 pub async fn run(flows: &Flows, claimed: &Claimed, job: &GatewaySweep) -> Result<(), FlowError> {
     let Some(account) = flows.gateways.find(&job.account) else {
-        // It is planted again when the account is configured again.
-        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+        // Another process may have it configured, and none plants the row before its next start.
+        return flows.end_job(&claimed.lease, JobEnd::Again(flows.clock().now(true) + EVERY)).await;
     };
     if !flows.is_identified(&account.name) {
         // Another account's lists tell nothing of ours, and how far ours were read must stay as it is.

@@ -19,8 +19,9 @@ use dunlin::{
         RefundFilter,
         change::{Change, Subject},
     },
+    worker,
 };
-use dunlin_jobs::{ChangeId, PaymentId};
+use dunlin_jobs::{ChangeId, Lane, PaymentId};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ both! {
     a_second_charge_that_other_hands_give_back_is_settled
     a_refund_is_told_of_before_its_charge_is_known
     what_cannot_be_kept_of_a_list_does_not_stop_its_reading
+    a_process_that_does_not_have_an_account_leaves_its_lists_to_others
 }
 
 async fn paid(database: Database) -> (World, PaymentId, String) {
@@ -394,4 +396,19 @@ async fn what_cannot_be_kept_of_a_list_does_not_stop_its_reading(database: Datab
     let refunded = [sums(&world, one).await.0, sums(&world, other).await.0];
     assert!(refunded == [100, 0] || refunded == [0, 200], "{refunded:?}");
     assert_eq!(sums(&world, third).await.0, 300, "the rest of the list is read");
+}
+
+async fn a_process_that_does_not_have_an_account_leaves_its_lists_to_others(database: Database) {
+    let (mut world, payment, charge) = paid(database).await;
+    world.read_lists().await;
+    let known = std::mem::take(&mut world.flows.gateways);
+    world.travel(TimeDelta::hours(1)).await;
+    worker::run_due_jobs(&world.flows, Lane::Upkeep, true).await.unwrap();
+    world.flows.gateways = known;
+    world.dashboard_refund(&charge, 400);
+
+    world.travel(TimeDelta::hours(1)).await;
+    worker::run_due_jobs(&world.flows, Lane::Upkeep, true).await.unwrap();
+
+    assert_eq!(sums(&world, payment).await, (400, 0, 850));
 }

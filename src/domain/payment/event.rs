@@ -87,9 +87,9 @@ impl Event {
             | Self::Lost { .. }
             | Self::Absent { .. }
             | Self::Review { .. }
+            // Whoever has taken over may have sent the same since then, and have had it executed.
+            | Self::Rejected { .. }
             | Self::Detached => true,
-            // It may let a new attempt begin, which a stale word must not.
-            Self::Rejected { fate, .. } => fate.goes_on(),
             Self::Answered { .. }
             | Self::Contradicted { .. }
             | Self::Cancel

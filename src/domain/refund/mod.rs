@@ -220,10 +220,13 @@ impl Event {
     /// A gateway's word is a fact, whoever has the lease by now; everything else needs it (S1.1).
     pub fn needs_lease(&self) -> bool {
         match self {
-            Self::Answered(_) | Self::Rejected { .. } => false,
-            Self::Send | Self::NotSent { .. } | Self::Lost { .. } | Self::Absent | Self::Review { .. } => {
-                true
-            }
+            Self::Answered(_) => false,
+            Self::Send
+            | Self::NotSent { .. }
+            | Self::Lost { .. }
+            | Self::Absent
+            | Self::Review { .. }
+            | Self::Rejected { .. } => true,
         }
     }
 }

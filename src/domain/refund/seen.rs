@@ -61,7 +61,9 @@ impl Seen {
     /// What it is to the refunds of its payment.
     pub fn meaning(&self, known: &[Refund]) -> Meaning {
         if let Some(same) = known.iter().find(|refund| refund.operation.as_ref() == Some(&self.operation)) {
-            return Meaning::Answers(same.id);
+            // A list may be late, and what has failed at the gateway stays so.
+            let is_late = same.status == RefundStatus::Failed && self.outcome == Outcome::Succeeded;
+            return if is_late { Meaning::Past } else { Meaning::Answers(same.id) };
         }
         let failed = matches!(self.outcome, Outcome::Failed(_));
         let named = self.reference.and_then(|id| known.iter().find(|refund| refund.id == id));
@@ -176,6 +178,19 @@ mod tests {
 
         assert_eq!(seen("re_1", None).meaning(&known), Meaning::Answers(id(1)));
         assert_eq!(seen("re_1", Some(id(9))).meaning(&known), Meaning::Answers(id(1)));
+    }
+
+    #[test]
+    fn what_has_failed_does_not_succeed_by_a_list_that_is_late() {
+        let failed = [ours(1, Some("re_1"), Cause::Requested, RefundStatus::Failed)];
+        let refused = [ours(1, None, Cause::Requested, RefundStatus::Failed)];
+
+        assert_eq!(seen("re_1", Some(id(1))).meaning(&failed), Meaning::Past);
+        assert_eq!(
+            seen("re_1", Some(id(1))).meaning(&refused),
+            Meaning::Answers(id(1)),
+            "it was made after all"
+        );
     }
 
     #[test]

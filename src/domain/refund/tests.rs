@@ -202,11 +202,14 @@ fn the_return_of_a_duplicate_takes_nothing_from_what_the_payment_received() {
 
 #[test]
 fn only_facts_from_the_gateway_need_no_lease() {
-    for fact in [answered(Outcome::Processing), Event::Rejected { reason: String::new() }] {
-        assert!(!fact.needs_lease(), "{fact:?}");
-    }
-    let review = Event::Review { reason: String::new() };
-    for act in [Event::Send, Event::NotSent { reason: String::new() }, lost(), Event::Absent, review] {
+    assert!(!answered(Outcome::Processing).needs_lease());
+    let reason = String::new;
+    let said = [
+        Event::NotSent { reason: reason() },
+        Event::Rejected { reason: reason() },
+        Event::Review { reason: reason() },
+    ];
+    for act in [Event::Send, lost(), Event::Absent].into_iter().chain(said) {
         assert!(act.needs_lease(), "{act:?}");
     }
 }

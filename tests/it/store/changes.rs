@@ -134,7 +134,7 @@ async fn what_starts_or_denies_a_call_needs_the_lease(database: Database) {
     assert!(matches!(begun, Err(CommitError::LeaseLost)), "{begun:?}");
     assert_eq!(bench.read(payment.id).await, payment);
     bench.store.commit(with(&fresh, bench.due())).await.unwrap();
-    for event in [not_sent(), lost(), Event::Review { reason: "look".to_owned() }] {
+    for event in [not_sent(), lost(), rejected(), Event::Review { reason: "look".to_owned() }] {
         let denied = bench.store.commit(with(&stale, event)).await;
         assert!(matches!(denied, Err(CommitError::LeaseLost)), "{denied:?}");
     }

@@ -24,10 +24,11 @@ use crate::support::{
 use chrono::{DateTime, TimeDelta, Utc};
 use dunlin::{
     domain::{
-        attempt::{Answer, ExchangeKind, Outcome},
+        attempt::{Answer, ExchangeKind, Outcome, Rejection},
         clock::Clock,
         decline::{CardFacts, Decline},
         payment::{ByHand, Event, Method, MethodKind, Payment, Start, Status},
+        rejection::{Fate, Refusal},
         session::Session,
     },
     failpoint::{CommitFault, Failpoints, Point, Visit},
@@ -294,6 +295,11 @@ fn answered(charge: &str, outcome: Outcome) -> Event {
 
 fn lost() -> Event {
     Event::Lost { attempt: 1, reason: "no answer".to_owned(), operation: None }
+}
+
+fn rejected() -> Event {
+    let refusal = Refusal { code: None, param: None, message: "no such payment method".to_owned() };
+    Event::Rejected { attempt: 1, rejection: Rejection::Refused(refusal), fate: Fate::Fails }
 }
 
 fn not_sent() -> Event {
