@@ -5,7 +5,7 @@ use super::{
     evidence::{self, Evidence},
     exchange::{About, Talk, read_first},
     holds::Sorted,
-    restored, second_look,
+    late_charge, restored, second_look,
     verdict::Verdict,
 };
 use crate::{
@@ -83,7 +83,9 @@ impl Run<'_> {
         if flows.store.holds().stops(&account.name) {
             return flows.put_back(self.claimed, &account.name).await;
         }
-        if !second_look::allows(flows, self.claimed, payment).await? {
+        let is_clear = second_look::allows(flows, self.claimed, payment).await?
+            && late_charge::allows(flows, self.claimed, payment).await?;
+        if !is_clear {
             return Ok(());
         }
         if self.is_doubtful(payment, &[], payment.created_at).await? {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::{attempt::Attempt, payment::Payment},
-    gateway::{Finding, Tried},
+    gateway::{Finding, Tried, Wanted},
     store::{change::ExchangeWrite, claim::Claimed},
 };
 
@@ -37,12 +37,15 @@ impl Inquiry<'_> {
         // A database that was restored or failed over may lack sends, so it is the payment's birth that counts; and
         // whichever machine's clock was wrong, a listing that begins too late would find nothing.
         let first = evidence::first_send(&exchanges).map_or(attempt.first_sent_at, |send| send.opened_at);
+        // What was set aside may have made an operation too.
+        let is_beside = attempts.iter().any(|other| other.n < attempt.n && payment.is_set_aside(other));
         let tried = Tried {
             payment,
             n: attempt.n,
             since: payment.created_at.min(first).min(attempt.first_sent_at),
             earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
             must_bear_reference: false,
+            wanted: if is_beside { Wanted::Since(first.min(attempt.first_sent_at)) } else { Wanted::Any },
         };
         let talk = Talk { flows, claimed, account, about };
         let gateway = &account.gateway;

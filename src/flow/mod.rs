@@ -22,6 +22,7 @@ mod inquiry;
 pub mod intake;
 pub mod jobs;
 pub mod key;
+mod late_charge;
 mod named;
 mod named_operation;
 mod naming;

@@ -7,7 +7,7 @@ use super::{
     exchange::{About, Talk},
     identity::IDENTITY_SOON,
     inquiry::Inquiry,
-    withdraw,
+    late_charge, withdraw,
 };
 use crate::{
     domain::{
@@ -32,7 +32,7 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
     };
     flows.store.pass(Point::DoubtLooked).await?;
     let Some(attempt) = payment.attempt.as_ref().filter(|attempt| attempt.n == job.attempt).cloned() else {
-        return flows.end_job(&claimed.lease, JobEnd::Done).await;
+        return late_charge::run(flows, claimed, &payment, job.attempt).await;
     };
     let look = Look { flows, claimed, payment: &payment, attempt: &attempt };
     if withdraw::is_due(flows, &payment, &attempt) {
@@ -55,12 +55,12 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
         AttemptStatus::Declined | AttemptStatus::Rejected if payment.is_payable() => {
             look.ask_whether_paid().await
         }
+        AttemptStatus::Canceled => late_charge::run(flows, claimed, &payment, attempt.n).await,
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
         | AttemptStatus::Succeeded
         | AttemptStatus::Declined
         | AttemptStatus::Rejected
-        | AttemptStatus::Canceled
         | AttemptStatus::Duplicate => flows.end_job(&claimed.lease, JobEnd::DoneAt(payment.version)).await,
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         clock::Time,
         payment::{Event, Payment},
     },
-    gateway::{Finding, Tried},
+    gateway::{Finding, Tried, Wanted},
     store::{
         change::{Exchange, JobEnd},
         claim::Claimed,
@@ -80,8 +80,14 @@ pub(super) async fn may_give_up(
     let exchanges = flows.list_exchanges(about).await?;
     let now = flows.evidence_time(payment);
     let evidence = Evidence { traits: gateway.traits(), exchanges: &exchanges, now };
-    let tried =
-        Tried { payment, n, since: payment.created_at, earlier_charge: None, must_bear_reference: false };
+    let tried = Tried {
+        payment,
+        n,
+        since: payment.created_at,
+        earlier_charge: None,
+        must_bear_reference: false,
+        wanted: Wanted::Any,
+    };
     let talk = Talk { flows, claimed, account, about };
     let asked = talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await?;
     let Some((finding, closing)) = asked else { return Ok(false) };

@@ -85,6 +85,19 @@ pub struct Tried<'a> {
     pub earlier_charge: Option<&'a str>,
     /// Whether the operation counts only with our reference, since it is not the payment's by our own record.
     pub must_bear_reference: bool,
+    /// Which of the payment's operations is looked for, where none is known.
+    pub wanted: Wanted<'a>,
+}
+
+/// Which of the operations that bear a payment's reference is looked for in a listing.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Whichever there is, for there cannot be two.
+    Any,
+    /// An attempt's that was first sent then. What was made before is another's, and counts only where it has taken the money.
+    Since(Time),
+    /// One that has taken money by a charge that is not on record, beside these, which are.
+    Beside(&'a [String]),
 }
 
 /// Whether a call is the first of its attempt; a later one's refusals say nothing about the first (S1.8).

@@ -8,13 +8,22 @@ use super::{
 use crate::domain::{clock::Time, payment::Payment};
 use chrono::TimeDelta;
 
+/// The question about an attempt that was set aside carries nothing on: there is a job for what comes after it.
+macro_rules! carries_on {
+    () => {
+        "(j.kind <> 'reconcile' OR p.status NOT IN ('pending', 'retrying') \
+             AND j.dedupe = p.id || ':reconcile:' || p.attempt_n)"
+    };
+}
+
 /// Nothing holds it: no job, and nobody who sets one aside.
 const UNHELD: &str = concat!(
     payment_columns!(),
     "WHERE p.status <> 'succeeded' AND p.status IN ('pending', 'processing', 'retrying') \
      AND p.updated_at < $2 AND p.livemode = $1 AND NOT p.deferred \
-     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';') \
-     ORDER BY p.updated_at LIMIT 500"
+     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';' AND ",
+    carries_on!(),
+    ") ORDER BY p.updated_at LIMIT 500"
 );
 
 /// A customer or a person is waited for, and nobody asks meanwhile what became of its attempt (S1.10), or whether what was
@@ -27,8 +36,9 @@ const UNASKED: &str = concat!(
          OR EXISTS (SELECT 1 FROM attempts o WHERE o.payment_id = p.id AND o.n = p.attempt_n \
              AND o.status IN ('sending', 'unknown', 'pending', 'requires_action'))) \
      AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.dedupe > p.id || ':' AND j.dedupe < p.id || ';' \
-         AND j.state = 'live' AND j.kind IN ('charge', 'retry', 'reconcile')) \
-     ORDER BY p.updated_at LIMIT 500"
+         AND j.state = 'live' AND j.kind IN ('charge', 'retry', 'reconcile') AND ",
+    carries_on!(),
+    ") ORDER BY p.updated_at LIMIT 500"
 );
 
 /// It is over, and nobody cancels what its payer could still pay at the gateway (S1.21), which has not said either that it

@@ -31,6 +31,7 @@ mod refunds;
 mod replicas;
 mod resolutions;
 mod restored;
+mod set_aside;
 mod simulation;
 mod store;
 mod strangers;

@@ -59,15 +59,31 @@ pub(crate) enum Fate {
     Answered(u16, &'static str),
 }
 
+/// A listing that shows nothing.
+pub(crate) const EMPTY: &str = "{\"object\":\"list\",\"data\":[],\"has_more\":false}";
+
+/// Whether it asks for the intents of a time.
+pub(crate) fn is_listing(call: &Call) -> bool {
+    call.method == "GET" && call.path.starts_with("/v1/payment_intents?")
+}
+
 /// Decides on each call, by the number of the POST that it is and by the time since the beginning.
 pub(crate) fn meet(world: &mut World, fate: impl Fn(usize, TimeDelta) -> Fate + Send + Sync + 'static) {
+    meet_calls(world, move |_, nth, passed| fate(nth, passed));
+}
+
+/// The same, by the call too.
+pub(crate) fn meet_calls(
+    world: &mut World,
+    fate: impl Fn(&Call, usize, TimeDelta) -> Fate + Send + Sync + 'static,
+) {
     let (bank, clock) = (Arc::clone(&world.bank), world.flows.clock().clone());
     let (begin, posts) = (clock.now(false), AtomicUsize::new(0));
     world.flows.client = Client::in_process(Arc::new(move |call: &Call| {
         let is_post = call.method == "POST";
         let nth = if is_post { posts.fetch_add(1, Ordering::SeqCst) } else { usize::MAX };
         let lost = Err(SendError::Lost("no answer".to_owned()));
-        let result = match fate(nth, clock.now(false) - begin) {
+        let result = match fate(call, nth, clock.now(false) - begin) {
             Fate::Through => world::answer(&bank, call),
             Fate::Lost => lost,
             Fate::Taken => world::answer(&bank, call).and(lost),
@@ -119,6 +135,11 @@ impl World {
         page["captures"][index].clone()
     }
 
+    /// A person says that this charge has paid for it.
+    pub(crate) async fn name_charge(&self, id: PaymentId, charge: &str) -> Payment {
+        self.say(&self.person(1), id, said(Ruling::Succeeded, Some(charge))).await.unwrap()
+    }
+
     async fn attempts(&self, id: PaymentId) -> Vec<AttemptStatus> {
         let attempts = self.flows.store.list_attempts(id).await.unwrap();
         attempts.into_iter().map(|attempt| attempt.status).collect()
@@ -136,7 +157,7 @@ pub(crate) fn said(outcome: Ruling, charge: Option<&str>) -> Request {
     }
 }
 
-const HOUR: TimeDelta = TimeDelta::hours(1);
+pub(crate) const HOUR: TimeDelta = TimeDelta::hours(1);
 
 async fn what_a_person_says_was_taken_is_paid_and_never_charged_again(database: Database) {
     let mut world = World::new(database).await;
@@ -391,9 +412,7 @@ async fn a_success_that_comes_to_light_later_is_given_back(database: Database) {
     meet(&mut world, |nth, passed| match nth {
         0 => Fate::Taken,
         _ if passed < HOUR * 37 => Fate::Lost,
-        usize::MAX if passed < HOUR * 37 + TimeDelta::minutes(1) => {
-            Fate::Answered(200, "{\"object\":\"list\",\"data\":[],\"has_more\":false}")
-        }
+        usize::MAX if passed < HOUR * 37 + TimeDelta::minutes(1) => Fate::Answered(200, EMPTY),
         _ => Fate::Through,
     });
     let id = world.pay("pm_card_visa").await.id;

@@ -1,7 +1,7 @@
 //! Resolving by hand: what a person may say of an outcome that the gateway does not tell, and when it takes two of
 //! them (S1.12).
 
-use super::{Effect, Event, Payment, Step, next::Next};
+use super::{ASKED_EVERY, Effect, Event, Payment, Step, next::Next};
 use crate::domain::{
     attempt::{Answer, Attempt, AttemptStatus},
     clock::Time,
@@ -174,6 +174,16 @@ impl Payment {
         self.resolution.as_ref().is_some_and(is_word)
     }
 
+    /// Whether people have said of the attempt, whose outcome nobody knew, that it took nothing; what comes after it is by
+    /// an operation of its own.
+    pub fn is_set_aside(&self, attempt: &Attempt) -> bool {
+        let is_followed = self.attempt.as_ref().is_some_and(|latest| latest.n > attempt.n);
+        let is_word = |it: &Resolution| it.is_carried_out() && it.outcome.needs_approval();
+        // Where its operation is known, the gateway cancels that, and so tells of a charge.
+        let is_last = self.operation.is_none() && self.resolution.as_ref().is_some_and(is_word);
+        attempt.status == AttemptStatus::Canceled && (is_followed || is_last)
+    }
+
     /// The proposal that waits for its second person.
     pub fn proposal(&self) -> Option<&Resolution> {
         self.resolution.as_ref().filter(|resolution| !resolution.is_carried_out())
@@ -302,12 +312,14 @@ impl Next<'_> {
     /// Should the gateway have something open of it after all, that is canceled there, and money that is there comes
     /// to light by it.
     fn never_charged(mut self, detail: String) -> Step {
+        let is_doubt = self.payment.open_attempt().is_some_and(|it| it.status != AttemptStatus::Planned);
+        let later = (is_doubt && self.payment.operation.is_none()).then(|| self.later_question());
         if self.payment.open_attempt().is_some() {
             self.set_attempt(AttemptStatus::Canceled);
         }
         self.payment.status = Status::Canceled;
         let withdraw = self.withdraw().map(|job| Effect::Hasten(job, self.now));
-        let effects = withdraw.into_iter().chain([Effect::Emit(EventType::Canceled)]).collect();
+        let effects = withdraw.into_iter().chain(later).chain([Effect::Emit(EventType::Canceled)]).collect();
         self.done(detail, effects)
     }
 
@@ -328,9 +340,14 @@ impl Next<'_> {
         } else {
             self.set_attempt(AttemptStatus::Canceled);
             self.payment.status = Status::Pending;
-            vec![Effect::Hasten(charge, self.now)]
+            vec![Effect::Hasten(charge, self.now), self.later_question()]
         };
         self.done(detail, effects)
+    }
+
+    /// What was set aside is asked after for a while, should it have been charged after all.
+    fn later_question(&self) -> Effect {
+        Effect::Enqueue(self.question().0, self.now + ASKED_EVERY)
     }
 
     fn said(&self, by: KeyId, (id, outcome): (ResolutionId, Ruling), grounds: Grounds) -> Resolution {

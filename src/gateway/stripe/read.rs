@@ -2,11 +2,11 @@
 
 use super::{
     super::{
-        Cancellation, Finding, Reply, Tried,
+        Cancellation, Finding, Reply, Tried, Wanted,
         classify::{Heard, Said},
         text,
     },
-    REFERENCE, facts, money, origin,
+    REFERENCE, SKEW, facts, money, origin,
     webhook::is_id,
 };
 use crate::domain::{
@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 struct Intent {
     id: String,
     status: String,
+    #[serde(default)]
+    created: i64,
     amount: i64,
     #[serde(default)]
     amount_received: i64,
@@ -59,6 +61,11 @@ impl<'a> From<&'a CardError> for facts::Words<'a> {
 impl Intent {
     fn charge(&self) -> Option<String> {
         facts::id_of(&self.latest_charge)
+    }
+
+    /// Whether it has the payer's money, or will.
+    fn has_taken(&self) -> bool {
+        matches!(self.status.as_str(), "succeeded" | "processing")
     }
 
     /// Off session a demand for authentication makes no charge: its failure is not that of the charge before.
@@ -282,8 +289,19 @@ pub(super) fn query(tried: Tried<'_>, reply: &Reply) -> Looked {
     };
     // What was canceled took nothing and never will; it may be what an earlier attempt had left (S1.17).
     let is_earlier = |intent: &Intent| tried.n > 1 && intent.status == "canceled";
-    let is_ours = |intent: &&Intent| intent.metadata.get(REFERENCE) == Some(&ours) && !is_earlier(intent);
-    match page.data.iter().find(is_ours) {
+    let is_wanted = |intent: &&Intent| match tried.wanted {
+        Wanted::Any => !is_earlier(intent),
+        Wanted::Since(sent_at) => {
+            let is_its_own = intent.created >= (sent_at - SKEW).timestamp();
+            !is_earlier(intent) && (is_its_own || intent.has_taken())
+        }
+        Wanted::Beside(known) => {
+            let is_known = |charge| known.contains(&charge);
+            intent.status == "succeeded" && !intent.charge().is_some_and(is_known)
+        }
+    };
+    let mut bearing = page.data.iter().filter(|intent| intent.metadata.get(REFERENCE) == Some(&ours));
+    match bearing.find(is_wanted) {
         Some(intent) => Looked::Found(found(tried, intent)),
         None if !page.has_more => Looked::Found(Finding::Absent),
         None => match page.data.last() {

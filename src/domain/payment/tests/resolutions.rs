@@ -97,7 +97,9 @@ fn what_two_agree_was_not_charged_ends() {
     let step = agreed(&held(), Ruling::Canceled, false);
 
     assert_eq!(status_of(&step.payment), ("canceled", Some(AttemptStatus::Canceled)));
-    assert_eq!(step.effects, [Effect::Emit(EventType::Canceled)], "there is nothing to cancel by");
+    // There is nothing to cancel by, so it is asked after.
+    let question = reconcile(&step.payment, 1, step.payment.updated_at + ASKED_EVERY);
+    assert_eq!(step.effects, [question, Effect::Emit(EventType::Canceled)]);
     let said = step.payment.resolution.clone().unwrap();
     assert_eq!((said.proposed_by, said.approved_by), (person(1), Some(person(2))));
     let detail = format!(
@@ -137,6 +139,11 @@ fn a_new_attempt_charges_again_once_the_key_is_forgotten() {
     let second = step(&again.payment, due(2, 2));
 
     assert_eq!(status_of(&again.payment), ("pending", Some(AttemptStatus::Canceled)));
+    let question = reconcile(&again.payment, 1, again.payment.updated_at + ASKED_EVERY);
+    assert_eq!(again.effects[1], question, "should they be wrong");
+    let first = again.payment.attempt.clone().unwrap();
+    assert!(!held().is_set_aside(held().attempt.as_ref().unwrap()));
+    assert!(again.payment.is_set_aside(&first) && second.payment.is_set_aside(&first));
     assert_eq!(status_of(&second.payment), ("processing", Some(AttemptStatus::Sending)));
 }
 

@@ -1,7 +1,7 @@
 //! The facts of declines, from errors and from charges; and what Stripe wants us to wait for.
 
 use super::*;
-use crate::domain::decline::NOT_SENT_TO_NETWORK;
+use crate::{domain::decline::NOT_SENT_TO_NETWORK, gateway::Wanted};
 
 fn read_decline(body: &Value) -> Decline {
     let Reading::Answered(Answer { outcome: Outcome::Declined(decline), .. }) =
@@ -65,8 +65,14 @@ fn an_intent_that_holds_its_charge_tells_all_of_it() {
     body["latest_charge"] = charge();
     body["last_payment_error"]["charge"] = json!("ch_1");
     let payment = Payment { operation: Some("pi_1".to_owned()), ..payment() };
-    let tried =
-        Tried { payment: &payment, n: 1, since: at(0), earlier_charge: None, must_bear_reference: false };
+    let tried = Tried {
+        payment: &payment,
+        n: 1,
+        since: at(0),
+        earlier_charge: None,
+        must_bear_reference: false,
+        wanted: Wanted::Any,
+    };
     let call = stripe().query(tried);
 
     let Finding::Answered(found) = stripe().read_query(tried, &call, &reply(200, &body)) else {
@@ -116,6 +122,7 @@ fn a_demand_for_authentication_without_a_charge_is_not_the_failure_before() {
         since: at(0),
         earlier_charge: Some("ch_1"),
         must_bear_reference: false,
+        wanted: Wanted::Any,
     };
     let mut body = with_error(intent("requires_payment_method", Some("ch_1")));
     body["last_payment_error"]["code"] = json!("authentication_required");

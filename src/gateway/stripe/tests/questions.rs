@@ -1,11 +1,14 @@
 //! What is asked about an attempt, how its operation is canceled, and what the answers to that prove.
 
 use super::*;
-use crate::domain::attempt::{Attempt, AttemptStatus, Origin};
+use crate::{
+    domain::attempt::{Attempt, AttemptStatus, Origin},
+    gateway::Wanted,
+};
 use dunlin_jobs::AttemptId;
 
 fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
-    Tried { payment, n, since: at(0), earlier_charge, must_bear_reference: false }
+    Tried { payment, n, since: at(0), earlier_charge, must_bear_reference: false, wanted: Wanted::Any }
 }
 
 fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {
@@ -122,6 +125,38 @@ fn an_intent_that_is_not_known_is_looked_for_in_a_complete_listing() {
     assert!(matches!(ask(tried, 200, &page(&[], true)), Finding::Nothing(_)));
     assert!(matches!(ask(tried, 200, &intent("succeeded", None)), Finding::Nothing(_)));
     assert!(matches!(ask(tried, 500, &page(&[], false)), Finding::Nothing(_)));
+}
+
+// S1.12, S1.21
+#[test]
+fn what_was_made_before_an_attempt_is_its_own_only_where_it_has_taken_the_money() {
+    let payment = payment();
+    let since = Tried { wanted: Wanted::Since(at(24)), ..tried(&payment, 2, None) };
+    let made = |mut intent: Value, at: Time| {
+        intent["created"] = json!(at.timestamp());
+        intent
+    };
+    let declined = || with_error(intent("requires_payment_method", Some("ch_1")));
+    let listed = |intents: &[Value]| ask(since, 200, &page(intents, false));
+
+    assert_eq!(listed(&[made(declined(), at(1))]), Finding::Absent);
+    assert!(matches!(listed(&[made(declined(), at(24))]), Finding::Answered(_)));
+    let paid = made(intent("succeeded", Some("ch_1")), at(1));
+    assert_eq!(listed(&[paid]), Finding::Answered(answer(Some("ch_1"), Outcome::Succeeded)));
+}
+
+// S1.4
+#[test]
+fn money_that_is_not_on_record_is_found_beside_what_is() {
+    let payment = payment();
+    let known = ["ch_1".to_owned()];
+    let beside = Tried { wanted: Wanted::Beside(&known), ..tried(&payment, 2, None) };
+    let listed = |intents: &[Value]| ask(beside, 200, &page(intents, false));
+    let (first, second) = (intent("succeeded", Some("ch_1")), intent("succeeded", Some("ch_2")));
+
+    assert_eq!(listed(std::slice::from_ref(&first)), Finding::Absent);
+    assert_eq!(listed(&[intent("requires_payment_method", Some("ch_3"))]), Finding::Absent);
+    assert_eq!(listed(&[first, second]), Finding::Answered(answer(Some("ch_2"), Outcome::Succeeded)));
 }
 
 // S1.9: an intent may be younger than any send that is on record, for a restored record lacks some.

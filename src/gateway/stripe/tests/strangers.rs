@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     domain::refund::{Cause, Origin, RefundStatus},
-    gateway::listing::{Listed, Listings},
+    gateway::{
+        Wanted,
+        listing::{Listed, Listings},
+    },
 };
 use dunlin_jobs::RefundId;
 
@@ -94,6 +97,7 @@ fn an_answer_that_is_not_stripes_own_proves_nothing_of_what_is_there() {
                 since: at(0),
                 earlier_charge: None,
                 must_bear_reference: false,
+                wanted: Wanted::Any,
             };
             let finding = stripe.read_query(tried, &stripe.query(tried), &reply);
             assert!(matches!(finding, Finding::Nothing(_)), "{reply:?}: {finding:?}");
@@ -116,8 +120,14 @@ fn an_answer_that_is_not_stripes_own_proves_nothing_of_what_is_there() {
 #[test]
 fn an_answer_about_another_object_proves_nothing() {
     let payment = second();
-    let tried =
-        Tried { payment: &payment, n: 2, since: at(0), earlier_charge: None, must_bear_reference: false };
+    let tried = Tried {
+        payment: &payment,
+        n: 2,
+        since: at(0),
+        earlier_charge: None,
+        must_bear_reference: false,
+        wanted: Wanted::Any,
+    };
     let mut other = intent("succeeded", Some("ch_9"));
     other["id"] = json!("pi_9");
     let given_back = json!({ "id": "re_9", "status": "succeeded", "amount": 1250, "currency": "eur" });
