@@ -62,12 +62,18 @@ async fn put_back(options: &Options, file: &Path, restore: &Restore) -> anyhow::
         }
         return Ok(());
     };
-    let Restored { payments, aside } = restores::file::restore(&database, file, restore).await?;
+    let Restored { payments, aside, unread } = restores::file::restore(&database, file, restore).await?;
     say(format_args!("{} is restored, with {payments} payments", file.display()));
     if let Some(aside) = aside {
         note(format_args!(
             "what was there before is {}: remove it once you need it no more",
             aside.display()
+        ));
+    }
+    if let Some(unread) = unread {
+        note(format_args!(
+            "what waited in the intake there could not be read ({unread}): look for it if producers left anything since the \
+             backup"
         ));
     }
     Ok(())

@@ -19,6 +19,18 @@ pub struct Letter {
     pub refused_at: Time,
 }
 
+/// The code of what came back with a restore.
+pub const RESTORED: &str = "restored";
+
+/// Why what came back with a restore is not taken in unasked, with the remedy.
+pub fn why_restored(at: Time) -> String {
+    format!(
+        "the database was restored at {at}, and this order may have been taken in before that without being on record \
+         here: look at the gateway whether it was charged, then `dunlin dead-letters drop` it if it was, and \
+         `dunlin dead-letters retry` it if it was not"
+    )
+}
+
 /// Where it lay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {

@@ -1,10 +1,13 @@
 //! Intake: what producers leave without HTTP, made into payments. Each envelope has its own fate, and what it lies in is
 //! acknowledged by whoever read it, after the commit only (S5.11).
 
+mod doubts;
+
 use super::{ErrorKind, FlowError, Flows, key, payments::Request};
 use crate::{
     domain::{
         card,
+        clock::Time,
         json::{self, Misread},
         letter::{Letter, Source, kept},
         trace::is_traceparent,
@@ -21,6 +24,14 @@ use std::{
 
 /// Who takes them in, for the history.
 const BY: &str = "intake";
+
+/// What a producer has left, as a reader finds it.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    pub bytes: &'a [u8],
+    /// The restore before which it may have been taken in, without being on record here.
+    pub restored_at: Option<Time>,
+}
 
 /// What becomes of an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +60,21 @@ struct Opened {
     request: Request,
 }
 
+/// What is asked for, by its place among what is read with it.
+struct Wanted {
+    place: usize,
+    restored_at: Option<Time>,
+    request: Request,
+}
+
 impl Flows {
     /// Takes in envelopes of at most so many bytes; one fate each, in their order.
-    pub async fn take_in_mail(&self, mail: &[&[u8]], max_bytes: usize) -> Vec<Fate> {
+    pub async fn take_in_mail(&self, mail: &[Delivery<'_>], max_bytes: usize) -> Vec<Fate> {
         let mut fates: Vec<_> = mail.iter().map(|_| Fate::Late).collect();
         let mut tenants = HashMap::new();
-        let mut groups: BTreeMap<(TenantId, bool), Vec<(usize, Request)>> = BTreeMap::new();
-        for (place, bytes) in mail.iter().enumerate() {
-            let opened = match open(bytes, max_bytes) {
+        let mut groups: BTreeMap<(TenantId, bool), Vec<Wanted>> = BTreeMap::new();
+        for (place, delivery) in mail.iter().enumerate() {
+            let opened = match open(delivery.bytes, max_bytes) {
                 Ok(opened) => opened,
                 Err(refusal) => {
                     fates[place] = Fate::Dead(refusal);
@@ -65,15 +83,20 @@ impl Flows {
             };
             match self.tenant(&opened.tenant, &mut tenants).await {
                 Ok(Some(tenant)) => {
-                    groups.entry((tenant, opened.livemode)).or_default().push((place, opened.request));
+                    let Opened { livemode, request, .. } = opened;
+                    let wanted = Wanted { place, restored_at: delivery.restored_at, request };
+                    groups.entry((tenant, livemode)).or_default().push(wanted);
                 }
                 Ok(None) => fates[place] = Fate::Dead(unknown_tenant(&opened.tenant)),
                 Err(error) => fates[place] = fate_of(&error.into()),
             }
         }
         for ((tenant, livemode), group) in groups {
-            let (places, requests): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-            let taken = self.take_in_group(Owner { tenant, livemode }, requests).await;
+            let owner = Owner { tenant, livemode };
+            let group = self.set_doubted_apart(owner, group, &mut fates).await;
+            let (places, requests): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|wanted| (wanted.place, wanted.request)).unzip();
+            let taken = self.take_in_group(owner, requests).await;
             for (place, fate) in places.into_iter().zip(taken) {
                 fates[place] = fate;
             }

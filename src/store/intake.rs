@@ -6,14 +6,16 @@ use super::{
     row::At,
     text::{Text, bulk, on},
 };
-use crate::domain::letter::Letter;
+use crate::domain::{clock::Time, letter::Letter};
 use serde::Serialize;
 
 /// An envelope in the table.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     pub seq: i64,
     pub envelope: String,
+    /// With which restore it came back, so that it may have been taken in since its backup.
+    pub restored_at: Option<Time>,
 }
 
 /// What one reader has taken from the table. Nobody else sees it until it is emptied or dropped; on SQLite there is
@@ -25,10 +27,26 @@ pub struct Bag {
     tx: Option<Tx>,
 }
 
-const TAKE: Text = Text {
-    sqlite: "SELECT seq, envelope FROM intake WHERE seq > $1 ORDER BY seq LIMIT $2",
-    postgres: "SELECT seq, envelope FROM intake WHERE seq > $1 ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
-};
+macro_rules! take {
+    ($which:literal) => {
+        Text {
+            sqlite: concat!(
+                "SELECT seq, envelope, restored_at FROM intake WHERE seq > $1 ",
+                $which,
+                " ORDER BY seq LIMIT $2"
+            ),
+            postgres: concat!(
+                "SELECT seq, envelope, restored_at FROM intake WHERE seq > $1 ",
+                $which,
+                " ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED"
+            ),
+        }
+    };
+}
+
+const TAKE: Text = take!("");
+/// What becomes a letter, which whoever compares the database with the gateway is to see.
+const TAKE_RESTORED: Text = take!("AND restored_at IS NOT NULL");
 
 const REMOVE: Text = bulk!("DELETE FROM intake WHERE seq IN (SELECT r.seq FROM " rows(seq bigint) ")");
 
@@ -38,23 +56,34 @@ const LEAVE: Text = Text {
     postgres: "INSERT INTO intake (envelope, enqueued_at) VALUES ($1, $2)",
 };
 
+type Row = (i64, String, Option<At>);
+
+impl From<Row> for Waiting {
+    fn from((seq, envelope, restored_at): Row) -> Self {
+        Self { seq, envelope, restored_at: restored_at.map(|at| at.0) }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct SeqRow {
     seq: i64,
 }
 
 impl Store {
-    /// Takes at most so many envelopes that come after one, past those that another reader has in hand.
+    /// Takes at most so many envelopes that come after one, past those that another reader has in hand. After a restore
+    /// they stay where they are until it is released, so that another backup can still be restored instead.
     pub async fn take_mail(&self, after: i64, limit: u16) -> Result<Bag, StoreError> {
         let limit = i64::from(limit);
+        let take = if self.find_restore().await?.is_some() { TAKE_RESTORED } else { TAKE };
         if let super::Db::Sqlite(pool) = &self.db {
-            let waiting = sqlx::query_as(TAKE.sqlite).bind(after).bind(limit).fetch_all(pool).await?;
-            return Ok(Bag { waiting, tx: None });
+            let rows: Vec<Row> = sqlx::query_as(take.sqlite).bind(after).bind(limit).fetch_all(pool).await?;
+            return Ok(Bag { waiting: rows.into_iter().map(Waiting::from).collect(), tx: None });
         }
         let mut tx = self.begin().await?;
-        let waiting: Vec<Waiting> = on!(&mut tx, |tx, pick| {
-            sqlx::query_as(pick(TAKE)).bind(after).bind(limit).fetch_all(&mut **tx).await?
+        let rows: Vec<Row> = on!(&mut tx, |tx, pick| {
+            sqlx::query_as(pick(take)).bind(after).bind(limit).fetch_all(&mut **tx).await?
         });
+        let waiting: Vec<_> = rows.into_iter().map(Waiting::from).collect();
         if waiting.is_empty() {
             tx.roll_back().await?;
             return Ok(Bag { waiting, tx: None });

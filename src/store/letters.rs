@@ -10,7 +10,7 @@ use dunlin_jobs::LetterId;
 use serde::Serialize;
 
 #[derive(Debug, Serialize, sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: String,
     source: String,
     entry: Option<String>,
@@ -39,6 +39,9 @@ macro_rules! letters {
     };
 }
 
+/// All of them.
+pub(super) const ALL: &str = letters!("ORDER BY id");
+
 /// Why a letter could not be put back.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPutBack {
@@ -53,8 +56,18 @@ pub enum NotPutBack {
 
 pub(super) async fn insert_letters(tx: &mut Tx, letters: &[Letter]) -> Result<(), StoreError> {
     let rows: Vec<_> = letters.iter().map(Row::from).collect();
-    tx.write(INSERT, &rows).await?;
+    insert_rows(tx, &rows).await
+}
+
+pub(super) async fn insert_rows(tx: &mut Tx, rows: &[Row]) -> Result<(), StoreError> {
+    tx.write(INSERT, rows).await?;
     Ok(())
+}
+
+impl Row {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl Store {

@@ -1,13 +1,18 @@
 //! A dump of PostgreSQL's, put in the place of a schema: what goes before it and after it in the same transaction.
 
-use super::{END_LEASES, Restore, RestoreError};
-use crate::store::{Db, StoreError, direct::Direct, open::Options};
+use super::{END_LEASES, Restore, RestoreError, intake};
+use crate::{
+    domain::letter::why_restored,
+    store::{Db, StoreError, direct::Direct, open::Options},
+};
 
 /// The schema that a database's URL leads to, if it is there, and how many servers are connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub schema: Option<String>,
     pub servers: i64,
+    /// Whether producers may have left something there.
+    pub has_intake: bool,
 }
 
 /// The SQL around a dump's own. Without the end nothing takes effect.
@@ -22,13 +27,14 @@ pub struct Around {
 /// Looks at the database into which a dump is to go; none on SQLite, which has none.
 pub async fn look(options: &Options) -> Result<Option<Place>, RestoreError> {
     const TEXT: &str = "SELECT current_schema()::text, (SELECT count(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'dunlin%')";
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'dunlin%'), \
+         EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'intake')";
     let Direct { connection: Db::Postgres(mut connection), .. } = Direct::connect(options).await? else {
         return Ok(None);
     };
-    let found: Result<(Option<String>, i64), _> = sqlx::query_as(TEXT).fetch_one(&mut connection).await;
-    let (schema, servers) = found.map_err(StoreError::from)?;
-    Ok(Some(Place { schema, servers }))
+    let found: Result<(Option<String>, i64, bool), _> = sqlx::query_as(TEXT).fetch_one(&mut connection).await;
+    let (schema, servers, has_intake) = found.map_err(StoreError::from)?;
+    Ok(Some(Place { schema, servers, has_intake }))
 }
 
 /// What is run before and after the dump of a schema. Afterwards nothing is sent until it is released.
@@ -37,15 +43,19 @@ pub fn around(schema: &str, place: &Place, stamp: &str, restore: &Restore) -> Ar
     let rename =
         aside.as_ref().map(|aside| format!("ALTER SCHEMA {} RENAME TO {};\n", name(schema), name(aside)));
     let Restore { at, by, source } = restore;
+    let (moment, former) = (text(&at.to_rfc3339()), aside.as_deref().filter(|_| place.has_intake).map(name));
+    let intake = intake::carry_over(former.as_deref(), &moment, &text(&why_restored(*at)));
     let hold = format!(
-        "INSERT INTO restores (restored_at, restored_by, source) VALUES ({}, {}, {});\n",
-        text(&at.to_rfc3339()),
+        "INSERT INTO restores (restored_at, restored_by, source) VALUES ({moment}, {}, {});\n",
         text(by),
         text(source)
     );
     Around {
-        before: format!("\\set ON_ERROR_STOP on\nBEGIN;\n{}", rename.unwrap_or_default()),
-        after: format!("SET LOCAL search_path = {};\n{END_LEASES};\n{hold}COMMIT;\n", name(schema)),
+        before: format!(
+            "\\set ON_ERROR_STOP on\nBEGIN ISOLATION LEVEL READ COMMITTED;\n{}",
+            rename.unwrap_or_default()
+        ),
+        after: format!("SET LOCAL search_path = {};\n{END_LEASES};\n{intake}{hold}COMMIT;\n", name(schema)),
         aside,
     }
 }

@@ -1,10 +1,13 @@
 //! The SQLite file, put in the place of another. What was there is kept, and wherever it is cut short the next start
 //! carries it to its end.
 
-use super::{END_LEASES, HOLD, Restore, RestoreError};
+use super::{
+    Restore, RestoreError, hold_in,
+    intake::{self, Former},
+};
 use crate::{
     failpoint::Failpoints,
-    store::{Db, direct, open, row::At, schema},
+    store::{Db, StoreError, Tx, direct, open, schema},
 };
 use sqlx::{
     SqlitePool,
@@ -22,6 +25,8 @@ pub struct Restored {
     pub payments: i64,
     /// Where the database of before is, if there was one.
     pub aside: Option<PathBuf>,
+    /// Why what waited in the intake there could not be read, if it could not.
+    pub unread: Option<String>,
 }
 
 /// What lies beside a database of SQLite's and belongs to it.
@@ -37,7 +42,12 @@ pub async fn restore(database: &Path, backup: &Path, restore: &Restore) -> Resul
     let copy = with(database, ".checking");
     remove(&copy).map_err(at(&copy))?;
     fs::copy(backup, &copy).map_err(at(backup))?;
-    let checked = prepare(&copy, backup, restore).await;
+    let (former, unread) = match intake::read(database).await {
+        Ok(former) => (Some(former), None),
+        Err(_) if !database.exists() => (None, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let checked = prepare(&copy, backup, restore, former.as_ref()).await;
     let payments = match checked {
         Ok(payments) => payments,
         Err(error) => {
@@ -50,7 +60,7 @@ pub async fn restore(database: &Path, backup: &Path, restore: &Restore) -> Resul
     // From here on it will be done, now or at the next start.
     fs::rename(&copy, with(database, &format!("{RESTORING}{stamp}"))).map_err(at(&copy))?;
     let aside = finish(database).map_err(at(database))?;
-    Ok(Restored { payments, aside })
+    Ok(Restored { payments, aside, unread })
 }
 
 fn check_source(database: &Path, backup: &Path) -> Result<(), RestoreError> {
@@ -65,7 +75,12 @@ fn check_source(database: &Path, backup: &Path) -> Result<(), RestoreError> {
 }
 
 /// Looks whether the copy is whole and ours, and marks it as restored.
-async fn prepare(copy: &Path, backup: &Path, restore: &Restore) -> Result<i64, RestoreError> {
+async fn prepare(
+    copy: &Path,
+    backup: &Path,
+    restore: &Restore,
+    former: Option<&Former>,
+) -> Result<i64, RestoreError> {
     let damaged = |error: sqlx::Error| RestoreError::Damaged {
         path: backup.to_owned(),
         reason: error
@@ -78,17 +93,20 @@ async fn prepare(copy: &Path, backup: &Path, restore: &Restore) -> Result<i64, R
         .journal_mode(SqliteJournalMode::Delete)
         .synchronous(SqliteSynchronous::Full);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(connect).await.map_err(damaged)?;
-    let marked = mark(&pool, backup, restore, damaged).await;
+    let checked = check(&pool, backup, damaged).await;
+    let marked = match checked {
+        Ok(()) => mark(&pool, restore, former).await,
+        Err(error) => Err(error),
+    };
     pool.close().await;
     marked
 }
 
-async fn mark(
+async fn check(
     pool: &SqlitePool,
     backup: &Path,
-    restore: &Restore,
     damaged: impl Fn(sqlx::Error) -> RestoreError + Copy,
-) -> Result<i64, RestoreError> {
+) -> Result<(), RestoreError> {
     const OURS: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' \
          AND name IN ('payments', 'jobs', 'history', '_sqlx_migrations')";
     let whole: String =
@@ -100,14 +118,22 @@ async fn mark(
     if ours != 4 {
         return Err(RestoreError::NotOurs { path: backup.to_owned() });
     }
+    Ok(())
+}
+
+/// Says how many payments there are.
+async fn mark(pool: &SqlitePool, restore: &Restore, former: Option<&Former>) -> Result<i64, RestoreError> {
     // It is a copy, and an older one must be able to say that it was restored.
     schema::prepare(&Db::Sqlite(pool.clone()), true, &Failpoints::default()).await?;
-    let Restore { at, by, source } = restore;
-    let mut tx = pool.begin().await.map_err(damaged)?;
-    sqlx::query(END_LEASES).execute(&mut *tx).await.map_err(damaged)?;
-    sqlx::query(HOLD).bind(At(*at)).bind(by).bind(source).execute(&mut *tx).await.map_err(damaged)?;
-    tx.commit().await.map_err(damaged)?;
-    sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(pool).await.map_err(damaged)
+    let mut tx: Tx = Db::Sqlite(pool.begin().await.map_err(StoreError::from)?);
+    match former {
+        Some(former) => former.carry_over(&mut tx, restore.at).await?,
+        None => intake::doubt(&mut tx.line(), restore.at).await?,
+    }
+    hold_in(&mut tx.line(), restore).await?;
+    tx.commit().await?;
+    let payments = sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(pool).await;
+    Ok(payments.map_err(StoreError::from)?)
 }
 
 /// What a checked copy is called that is to take the database's place; a moment follows.

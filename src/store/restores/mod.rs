@@ -3,16 +3,18 @@
 
 pub mod dump;
 pub mod file;
+mod intake;
 mod noted;
 
 use super::{
-    Store, StoreError,
+    Db, Store, StoreError,
     direct::Direct,
     open::{OpenError, Options},
     row::At,
     text::on,
 };
 use crate::domain::clock::Time;
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 /// A restore after which nothing is sent yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +85,31 @@ impl Store {
 /// Has nothing sent until it is released: for a database that was restored by other means.
 pub async fn hold(options: &Options, restore: &Restore) -> Result<(), RestoreError> {
     let mut direct = Direct::connect(options).await?;
+    match &mut direct.connection {
+        Db::Sqlite(connection) => {
+            let mut tx = connection.begin().await.map_err(StoreError::from)?;
+            intake::doubt(&mut Db::Sqlite(&mut *tx), restore.at).await?;
+            hold_in(&mut Db::Sqlite(&mut *tx), restore).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+        }
+        Db::Postgres(connection) => {
+            let mut tx = connection.begin().await.map_err(StoreError::from)?;
+            intake::doubt(&mut Db::Postgres(&mut *tx), restore.at).await?;
+            hold_in(&mut Db::Postgres(&mut *tx), restore).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+        }
+    }
+    Ok(())
+}
+
+/// A connection within a transaction.
+type Line<'a> = Db<&'a mut SqliteConnection, &'a mut PgConnection>;
+
+async fn hold_in(line: &mut Line<'_>, restore: &Restore) -> Result<(), StoreError> {
     let Restore { at, by, source } = restore;
-    on!(&mut direct.connection, |db, _pick| {
-        let held = sqlx::query(HOLD).bind(At(*at)).bind(by).bind(source).execute(&mut *db).await;
-        held.map_err(StoreError::from)?;
-        sqlx::query(END_LEASES).execute(db).await.map_err(StoreError::from)?.rows_affected()
+    on!(line, |line, _pick| {
+        sqlx::query(HOLD).bind(At(*at)).bind(by).bind(source).execute(&mut **line).await?;
+        sqlx::query(END_LEASES).execute(&mut **line).await?.rows_affected()
     });
     Ok(())
 }

@@ -2,10 +2,14 @@
 
 use super::{AFTER_ERROR, Reading, pause};
 use crate::{
-    domain::letter::{Letter, Source},
-    flow::intake::{Fate, Refusal},
+    domain::{
+        clock::Time,
+        letter::{Letter, Source},
+    },
+    flow::intake::{Delivery, Fate, Refusal},
     redis::{Entry, Stream, StreamError},
 };
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -53,12 +57,23 @@ impl Reader {
     }
 
     async fn round(&mut self) -> Result<(), StreamError> {
+        let store = &self.reading.flows.store;
+        // Until it is released everything stays where it is, so that another backup can still be restored instead.
+        if let Ok(Some(_)) = store.find_restore().await {
+            pause(&mut self.stop, AFTER_ERROR).await;
+            return Ok(());
+        }
         let batch = self.reading.settings.batch;
         if Instant::now() >= self.claim_at {
             let idle = Duration::from_secs(self.reading.settings.redeliver_after_s);
+            // What was delivered before may have been taken in before a restore, of which nothing is known meanwhile.
+            let Ok(restored_at) = store.find_last_restore().await else {
+                pause(&mut self.stop, AFTER_ERROR).await;
+                return Ok(());
+            };
             loop {
                 let left = self.stream.claim(idle, batch).await?;
-                self.take(left).await?;
+                self.take(left, restored_at).await?;
                 if self.stream.is_through() || self.is_stopped() {
                     break;
                 }
@@ -66,20 +81,21 @@ impl Reader {
             self.claim_at = Instant::now() + idle / 2;
         }
         let new = self.stream.read(batch).await?;
-        self.take(new).await
+        self.take(new, None).await
     }
 
     /// Takes entries in, and removes from the stream what is committed or kept as a letter.
-    async fn take(&mut self, entries: Vec<Entry>) -> Result<(), StreamError> {
+    /// Those of before a restore that were read before may have been taken in.
+    async fn take(&mut self, entries: Vec<Entry>, restored_at: Option<Time>) -> Result<(), StreamError> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut fates = self.fates(&entries).await;
+        let mut fates = self.fates(&entries, restored_at).await;
         // While the database is away they are held here, rather than read on and left for a later delivery.
         while fates.iter().all(|fate| *fate == Fate::Late) && !self.is_stopped() {
             pause(&mut self.stop, AFTER_ERROR).await;
             let is_back = self.reading.flows.store.vitals().await.is_ok();
-            fates = self.fates(&entries).await;
+            fates = self.fates(&entries, restored_at).await;
             if is_back {
                 break;
             }
@@ -95,8 +111,14 @@ impl Reader {
     }
 
     /// One for each entry.
-    async fn fates(&self, entries: &[Entry]) -> Vec<Fate> {
-        let mail: Vec<_> = entries.iter().map(|entry| envelope(entry).unwrap_or_default()).collect();
+    async fn fates(&self, entries: &[Entry], restored_at: Option<Time>) -> Vec<Fate> {
+        let mail: Vec<_> = entries
+            .iter()
+            .map(|entry| Delivery {
+                bytes: envelope(entry).unwrap_or_default(),
+                restored_at: restored_at.filter(|at| is_older(&entry.id, *at)),
+            })
+            .collect();
         let mut fates = self.reading.flows.take_in_mail(&mail, self.reading.max_bytes).await;
         for (entry, fate) in entries.iter().zip(&mut fates) {
             if envelope(entry).is_none() {
@@ -124,6 +146,15 @@ impl Reader {
     fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }
+}
+
+/// By how much Redis's clock may be behind that of whoever restored the database.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether an entry was left before that moment, as far as the clock of Redis in its id tells.
+fn is_older(id: &str, at: Time) -> bool {
+    let left_at = id.split_once('-').and_then(|(millis, _)| millis.parse::<i64>().ok());
+    left_at.is_none_or(|left_at| left_at < (at + CLOCKS_DIFFER).timestamp_millis())
 }
 
 /// What stands in the one field that an entry has.

@@ -1,7 +1,11 @@
 //! The reader of the table: takes envelopes in their order, past those that other readers have in hand.
 
 use super::{AFTER_ERROR, Reading, pause};
-use crate::{domain::letter::Source, flow::intake::Fate, store::StoreError};
+use crate::{
+    domain::letter::Source,
+    flow::intake::{Delivery, Fate},
+    store::StoreError,
+};
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::sync::watch;
@@ -60,7 +64,11 @@ impl Reader {
 pub(super) async fn look(reading: &Reading, after: i64) -> Result<Look, StoreError> {
     let Reading { flows, settings, max_bytes, .. } = reading;
     let bag = flows.store.take_mail(after, settings.batch).await?;
-    let mail: Vec<_> = bag.waiting.iter().map(|waiting| waiting.envelope.as_bytes()).collect();
+    let mail: Vec<_> = bag
+        .waiting
+        .iter()
+        .map(|waiting| Delivery { bytes: waiting.envelope.as_bytes(), restored_at: waiting.restored_at })
+        .collect();
     let fates = flows.take_in_mail(&mail, *max_bytes).await;
     let (mut done, mut letters) = (Vec::new(), Vec::new());
     for (waiting, fate) in bag.waiting.iter().zip(&fates) {

@@ -1,6 +1,7 @@
 //! Intake: what producers leave without HTTP is charged once, and what cannot be taken is kept with its reason.
 
 mod letters;
+mod restores;
 mod stream;
 mod table;
 mod transactions;

@@ -4,7 +4,7 @@ use super::{envelope, json_of, with};
 use crate::support::{
     both,
     database::Database,
-    process::{Serve, captures, folder},
+    process::{Serve, captures, dunlin, folder},
     redis::Redis,
     world::World,
 };
@@ -255,4 +255,47 @@ async fn a_process_that_is_told_not_to_read_leaves_the_mail() {
 
     let serve = serve(&database, &path, &redis, &[]);
     Shop { redis, serve, producer, database, path, _folder: folder }.wait_for(1).await;
+}
+
+// S2.15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_in_before_a_restore_and_not_acknowledged_is_for_a_person() {
+    let redis = Redis::start();
+    let (folder, path) = folder();
+    let database = Database::sqlite();
+    let (data, url) = (path.clone(), database.url.clone());
+    let run = |arguments: &[&str]| {
+        let mut command = dunlin();
+        command.args(arguments).current_dir(&data).env("DUNLIN_DATA_DIR", &data);
+        let ended = command.env("DUNLIN_STORE__URL", &url).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    };
+    assert!(serve(&database, &path, &redis, &[]).terminate());
+    run(&["backup", "backup"]);
+    let mut producer = producer(&redis).await;
+    producer.enqueue(&of_development("a")).await.unwrap();
+    let hold = [
+        ("DUNLIN_FAILPOINT__POINT", "http.accepted"),
+        ("DUNLIN_FAILPOINT__DEED", "hold"),
+        ("DUNLIN_WORKER__LANES__PAYMENTS", "0"),
+    ];
+    let mut first = serve(&database, &path, &redis, &hold);
+    first.wait_for_failpoint();
+    first.kill();
+
+    run(&["restore", "backup"]);
+    producer.enqueue(&of_development("b")).await.unwrap();
+    let serve = serve(&database, &path, &redis, &[]);
+    let before =
+        (serve.client().get("/v1/payments").await.body["data"].clone(), redis.say("XLEN dunlin:intake"));
+    run(&["restore", "--release", "--reason", "compared"]);
+    let shop = Shop { redis, serve, producer, database, path, _folder: folder };
+    shop.wait_for(1).await;
+
+    assert_eq!(before, (json!([]), ":2".to_owned()), "nothing is read before the release");
+    let Shop { serve, database, .. } = shop;
+    assert!(serve.terminate());
+    let letters = World::new(database).await.letters().await;
+    let [letter] = &letters[..] else { panic!("one letter: {letters:?}") };
+    assert_eq!((letter.code.as_str(), &json_of(&letter.envelope)["id"]), ("restored", &json!("a")));
 }

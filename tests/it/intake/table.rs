@@ -7,7 +7,11 @@ use crate::support::{
     process::{Serve, captures, folder},
     world::World,
 };
-use dunlin::{flow::intake::Fate, store::Store, worker::intake::read_table};
+use dunlin::{
+    flow::intake::{Delivery, Fate},
+    store::Store,
+    worker::intake::read_table,
+};
 use serde_json::json;
 
 both! {
@@ -56,7 +60,11 @@ async fn what_a_dead_reader_had_in_hand_is_charged_once(database: Database) {
     world.leave("no envelope").await;
 
     let bag = store.take_mail(0, 10).await.unwrap();
-    let mail: Vec<_> = bag.waiting.iter().map(|waiting| waiting.envelope.as_bytes()).collect();
+    let mail: Vec<_> = bag
+        .waiting
+        .iter()
+        .map(|waiting| Delivery { bytes: waiting.envelope.as_bytes(), restored_at: None })
+        .collect();
     let fates = world.flows.take_in_mail(&mail, MAX_BYTES).await;
     drop(bag);
     // What was in hand is rolled back by the connection, a moment after.
