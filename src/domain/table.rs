@@ -48,8 +48,6 @@ pub enum Kind {
     /// The payment's own operation has taken the money, by a charge that is on record with no attempt (S1.21).
     Received,
     Rejected,
-    /// The gateway refused us rather than the payment.
-    CredentialsRefused,
     Absent,
     Cancel,
     Canceled,
@@ -158,7 +156,7 @@ impl Phase {
 }
 
 impl Kind {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 22] = [
         Self::Due,
         Self::Send,
         Self::NotSent,
@@ -166,7 +164,6 @@ impl Kind {
         Self::Answered,
         Self::Received,
         Self::Rejected,
-        Self::CredentialsRefused,
         Self::Absent,
         Self::Cancel,
         Self::Canceled,
@@ -192,7 +189,7 @@ impl Kind {
             Self::NotSent => "not_sent",
             Self::Lost => "lost",
             Self::Answered | Self::Received => "answered",
-            Self::Rejected | Self::CredentialsRefused => "rejected",
+            Self::Rejected => "rejected",
             Self::Absent => "absent",
             Self::Cancel => "cancel",
             Self::Canceled => "canceled",
@@ -276,7 +273,6 @@ fn waiting(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
-        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
@@ -300,7 +296,6 @@ fn needs_customer(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
-        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Canceled
         | Kind::Review
@@ -329,9 +324,7 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         ) => Verdict::Conclude,
         // Proven not sent, and yet answered: one of the two is wrong.
         (Open::Planned, Kind::Answered) => Verdict::Compare,
-        (Open::Sending | Open::Unknown, Kind::Rejected)
-        // On a resend, refused credentials say nothing about the first send (S1.8).
-        | (Open::Sending, Kind::CredentialsRefused) => Verdict::Reject,
+        (Open::Sending | Open::Unknown, Kind::Rejected) => Verdict::Reject,
         (Open::Planned, Kind::Cancel) | (Open::Unknown | Open::Settling | Open::Acting, Kind::Canceled) => {
             Verdict::Cancel
         }
@@ -358,7 +351,6 @@ fn at_open(open: Open, kind: Kind) -> Verdict {
         | (Open::Unknown | Open::Settling | Open::Acting, Kind::NotSent)
         | (Open::Unknown, Kind::Lost)
         | (Open::Planned | Open::Settling | Open::Acting, Kind::Rejected)
-        | (Open::Planned | Open::Unknown | Open::Settling | Open::Acting, Kind::CredentialsRefused)
         | (Open::Settling | Open::Acting, Kind::Absent)
         | (Open::Sending | Open::Planned, Kind::Canceled) => Verdict::Refuse,
         // Whoever says so has the lease of the one job that could have moved the attempt on, and has not.
@@ -393,8 +385,7 @@ fn in_review(open: Open, kind: Kind) -> Verdict {
         | Kind::Retry
         | Kind::Process
         | Kind::Edit
-        | Kind::Contradicted
-        | Kind::CredentialsRefused => Verdict::Refuse,
+        | Kind::Contradicted => Verdict::Refuse,
     }
 }
 
@@ -422,7 +413,6 @@ fn disputed(kind: Kind) -> Verdict {
         | Kind::Answered
         | Kind::Received
         | Kind::Rejected
-        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled
@@ -447,7 +437,6 @@ fn closed(kind: Kind) -> Verdict {
         | Kind::NotSent
         | Kind::Lost
         | Kind::Rejected
-        | Kind::CredentialsRefused
         | Kind::Absent
         | Kind::Cancel
         | Kind::Canceled

@@ -14,7 +14,7 @@ use crate::{
         clock::Time,
         hold_reason::HoldReason,
         payment::{Event, Payment},
-        rejection::Fate,
+        rejection::{Fate, Refusal},
         table::{Open, Phase},
     },
     failpoint::Point,
@@ -311,14 +311,14 @@ impl Run<'_> {
                 let reason = format!("the gateway refused our credentials: {reason}");
                 (Event::NotSent { attempt, reason }, JobEnd::Again(self.flows.now(payment)))
             }
-            Reading::Rejected(rejection) => {
-                let Sorted { fate, wait } = self.flows.sort(payment, &rejection).await?;
+            Reading::Rejected(Rejection::Refused(refusal)) => {
+                let Sorted { fate, wait } = self.flows.sort(payment, &refusal).await?;
                 let end = match fate {
                     Fate::NewMethod | Fate::Fails => JobEnd::Done,
                     Fate::Waits => JobEnd::Again(self.flows.now(payment) + wait),
-                    Fate::OnHold => set_aside(payment, &rejection),
+                    Fate::OnHold => set_aside(payment, &refusal),
                 };
-                (Event::Rejected { attempt, rejection, fate }, end)
+                (Event::Rejected { attempt, refusal, fate }, end)
             }
             Reading::NotSent(reason) => {
                 (Event::NotSent { attempt, reason: reason.clone() }, JobEnd::Failed(next_try, reason))
@@ -338,11 +338,8 @@ impl Run<'_> {
 }
 
 /// No row of the rules fits, so a person says whether it is tried again.
-fn set_aside(payment: &Payment, rejection: &Rejection) -> JobEnd {
-    let said = match rejection {
-        Rejection::Refused(refusal) => format!("{}: {}", refusal.code(), refusal.message),
-        Rejection::Credentials(reason) => reason.clone(),
-    };
+fn set_aside(payment: &Payment, refusal: &Refusal) -> JobEnd {
+    let said = format!("{}: {}", refusal.code(), refusal.message);
     tracing::error!(payment.id = %payment.id,
         "{} is set aside: the gateway rejected it for a reason that no rule knows: {said}", payment.id);
     JobEnd::Park(

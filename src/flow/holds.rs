@@ -4,7 +4,7 @@
 use super::{FlowError, Flows, payments::check_text};
 use crate::{
     domain::{
-        attempt::{AttemptStatus, Rejection},
+        attempt::AttemptStatus,
         hold::{Hold, HoldCause, Untold},
         payment::Payment,
         rejection::{Class, Fate, Refusal},
@@ -31,17 +31,9 @@ pub(super) struct Sorted {
 }
 
 impl Flows {
-    /// Sorts the rejection of a payment's attempt by what has to change, and puts the account on hold where that is it.
-    pub(super) async fn sort(&self, payment: &Payment, rejection: &Rejection) -> Result<Sorted, FlowError> {
+    /// Sorts the refusal of a payment's attempt by what has to change, and puts the account on hold where that is it.
+    pub(super) async fn sort(&self, payment: &Payment, refusal: &Refusal) -> Result<Sorted, FlowError> {
         let account = &payment.account;
-        let at_once = Sorted { fate: Fate::Waits, wait: TimeDelta::zero() };
-        let refusal = match rejection {
-            Rejection::Credentials(reason) => {
-                self.refuse_key(account, reason).await?;
-                return Ok(at_once);
-            }
-            Rejection::Refused(refusal) => refusal,
-        };
         let rules = &self.settings.rejections;
         let now = self.clock().now(true);
         let is_missing = rules.is_missing(refusal);
@@ -49,7 +41,7 @@ impl Flows {
         {
             let detail = "one payment after the other names what is not there; is it the right account?";
             self.doubt(account, HoldCause::Identity, detail);
-            return Ok(at_once);
+            return Ok(Sorted { fate: Fate::Waits, wait: TimeDelta::zero() });
         }
         let class = rules.class(refusal);
         match class {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        attempt::{Attempt, AttemptStatus, Outcome},
+        attempt::{Attempt, AttemptStatus, Outcome, Rejection},
         clock::Time,
         payment::{ASKED_EVERY, Event, Payment},
     },
@@ -164,12 +164,13 @@ impl Look<'_> {
                 self.conclude(Event::Answered { attempt, answer }, closing).await?;
                 Ok(true)
             }
-            Reading::Rejected(rejection) => {
-                let fate = self.flows.sort(self.payment, &rejection).await?.fate;
-                self.conclude(Event::Rejected { attempt, rejection, fate }, closing).await?;
+            Reading::Rejected(Rejection::Refused(refusal)) => {
+                let fate = self.flows.sort(self.payment, &refusal).await?.fate;
+                self.conclude(Event::Rejected { attempt, refusal, fate }, closing).await?;
                 Ok(true)
             }
-            Reading::NotSent(_)
+            Reading::Rejected(Rejection::Credentials(_))
+            | Reading::NotSent(_)
             | Reading::Unknown(_)
             | Reading::StoredError(_)
             | Reading::Unreadable { .. }

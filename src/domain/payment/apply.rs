@@ -33,7 +33,7 @@ impl Payment {
             (Verdict::Plan, _) => Some(next.found_absent()),
             (Verdict::Doubt, Event::Lost { reason, operation, .. }) => Some(next.doubt(&reason, operation)),
             (Verdict::Conclude, Event::Answered { answer, .. }) => next.conclude(answer),
-            (Verdict::Reject, Event::Rejected { rejection, fate, .. }) => Some(next.reject(rejection, fate)),
+            (Verdict::Reject, Event::Rejected { refusal, fate, .. }) => Some(next.reject(&refusal, fate)),
             (Verdict::Cancel, Event::Cancel) => Some(next.cancel()),
             (Verdict::Cancel, _) => Some(next.canceled_there()),
             (Verdict::Hold, Event::Review { reason }) => Some(next.hold(&reason)),

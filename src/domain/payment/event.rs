@@ -2,8 +2,8 @@
 
 use super::{Edit, resolution::Word};
 use crate::domain::{
-    attempt::{Answer, Rejection},
-    rejection::Fate,
+    attempt::Answer,
+    rejection::{Fate, Refusal},
     table::Kind,
 };
 use dunlin_jobs::{AttemptId, JobId, KeyId};
@@ -22,7 +22,7 @@ pub enum Event {
     /// The gateway has answered.
     Answered { attempt: u32, answer: Answer },
     /// The gateway refused the request without executing it, and what becomes of the payment.
-    Rejected { attempt: u32, rejection: Rejection, fate: Fate },
+    Rejected { attempt: u32, refusal: Refusal, fate: Fate },
     /// The gateway is proven not to know the attempt (S1.9).
     Absent { attempt: u32 },
     /// The merchant wants it stopped.
@@ -59,8 +59,7 @@ impl Event {
             Self::NotSent { .. } => Kind::NotSent,
             Self::Lost { .. } => Kind::Lost,
             Self::Answered { .. } => Kind::Answered,
-            Self::Rejected { rejection: Rejection::Refused(_), .. } => Kind::Rejected,
-            Self::Rejected { rejection: Rejection::Credentials(_), .. } => Kind::CredentialsRefused,
+            Self::Rejected { .. } => Kind::Rejected,
             Self::Absent { .. } => Kind::Absent,
             Self::Cancel => Kind::Cancel,
             Self::Canceled { .. } => Kind::Canceled,

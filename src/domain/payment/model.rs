@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::domain::{
-    attempt::{Answer, AttemptStatus, Origin, Outcome, Rejection},
+    attempt::{Answer, AttemptStatus, Origin, Outcome},
     decline::{Decision, Tried},
     event::EventType,
     rejection::{Fate, Refusal},
@@ -95,15 +95,16 @@ fn after_rejection(payment: &Payment) -> &'static str {
     match attempt.decline.as_ref().map(|decline| decline.code.as_str()) {
         Some("fails") => "failed",
         Some("new_method") => "requires_action",
-        Some("waits") | None => "pending",
+        Some("waits") => "pending",
+        None => panic!("a rejection says why"),
         Some(other) => panic!("{other} is no code of this model"),
     }
 }
 
 fn rejected(attempt: u32, code: &str, fate: Fate) -> Event {
     let code = Some(code.to_owned());
-    let rejection = Rejection::Refused(Refusal { code, param: None, message: "no".to_owned() });
-    Event::Rejected { attempt, rejection, fate }
+    let refusal = Refusal { code, param: None, message: "no".to_owned() };
+    Event::Rejected { attempt, refusal, fate }
 }
 
 /// What the model remembers of one payment.
@@ -165,10 +166,6 @@ impl World {
             Act::RejectRequest => rejected(attempt, "fails", Fate::Fails),
             Act::RejectMethod => rejected(attempt, "new_method", Fate::NewMethod),
             Act::RejectForNow => rejected(attempt, "waits", Fate::Waits),
-            Act::RejectCredentials => {
-                let rejection = Rejection::Credentials(reason);
-                Event::Rejected { attempt, rejection, fate: Fate::Waits }
-            }
             Act::Absent => Event::Absent { attempt },
             Act::Cancel => Event::Cancel,
             Act::Canceled => Event::Canceled { attempt },

@@ -2,11 +2,11 @@
 
 use super::{Edit, Effect, Payment, Plan, Resolution, Start, Status, Step};
 use crate::domain::{
-    attempt::{Answer, Attempt, AttemptStatus, Origin, Outcome, Rejection},
+    attempt::{Answer, Attempt, AttemptStatus, Origin, Outcome},
     clock::Time,
     decline::{Decided, Decision, Decline},
     event::EventType,
-    rejection::Fate,
+    rejection::{Fate, Refusal},
 };
 use dunlin_jobs::{AttemptId, Job, Money, Reconcile, RefundId, Retry, Withdraw};
 use sha2::{Digest, Sha256};
@@ -160,17 +160,12 @@ impl Next<'_> {
     }
 
     /// Nothing was executed; what becomes of the payment was sorted by what has to change (S1.22).
-    pub(super) fn reject(mut self, rejection: Rejection, fate: Fate) -> Step {
+    pub(super) fn reject(mut self, refusal: &Refusal, fate: Fate) -> Step {
         let was_unknown =
             self.payment.attempt.as_ref().is_some_and(|attempt| attempt.status == AttemptStatus::Unknown);
         self.set_attempt(AttemptStatus::Rejected);
-        let said = match rejection {
-            Rejection::Refused(refusal) => {
-                self.set_decline(refusal.as_decline());
-                format!("the gateway refused the request: {}: {}", refusal.code(), refusal.message)
-            }
-            Rejection::Credentials(message) => format!("the gateway refused our credentials: {message}"),
-        };
+        self.set_decline(refusal.as_decline());
+        let said = format!("the gateway refused the request: {}: {}", refusal.code(), refusal.message);
         match fate {
             Fate::NewMethod => {
                 self.payment.status = Status::RequiresAction;

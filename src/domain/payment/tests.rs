@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::domain::{
-    attempt::{Answer, AttemptStatus, Outcome, Rejection},
+    attempt::{Answer, AttemptStatus, Outcome},
     decline::Decline,
     event::EventType,
     rejection::{Fate, Refusal},
@@ -279,7 +279,7 @@ fn rejected_at(attempt: u32, fate: Fate) -> Event {
     let code = Some("resource_missing".to_owned());
     let param = Some("payment_method".to_owned());
     let refusal = Refusal { code, param, message: "no such payment method".to_owned() };
-    Event::Rejected { attempt, rejection: Rejection::Refused(refusal), fate }
+    Event::Rejected { attempt, refusal, fate }
 }
 
 // S1.22
@@ -320,26 +320,6 @@ fn what_the_account_is_refused_for_waits_and_its_own_job_goes_on() {
         let charge = Job::Charge(Charge { payment: asked.payment.id });
         assert_eq!(asked.effects, [Effect::Enqueue(charge, asked.payment.updated_at)]);
     }
-}
-
-// S1.8
-#[test]
-fn refused_credentials_leave_the_payment_pending_and_cost_it_nothing() {
-    let rejection = Rejection::Credentials("401".to_owned());
-    let step = step(&sending(), Event::Rejected { attempt: 1, rejection, fate: Fate::Waits });
-
-    assert_eq!(status_of(&step.payment), ("pending", Some(AttemptStatus::Rejected)));
-    assert_eq!((step.payment.declines, step.effects.len()), (0, 0));
-    assert_eq!(step.payment.next_attempt(), 2);
-}
-
-// S1.8
-#[test]
-fn refused_credentials_on_a_resend_say_nothing_about_the_first_send() {
-    let rejection = Rejection::Credentials("401".to_owned());
-
-    refused(&unknown(), Event::Rejected { attempt: 1, rejection, fate: Fate::Waits });
-    assert_eq!(step(&unknown(), rejected(Fate::Fails)).payment.status, Status::Failed);
 }
 
 #[test]

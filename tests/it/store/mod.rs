@@ -24,7 +24,7 @@ use crate::support::{
 use chrono::{DateTime, TimeDelta, Utc};
 use dunlin::{
     domain::{
-        attempt::{Answer, ExchangeKind, Outcome, Rejection},
+        attempt::{Answer, ExchangeKind, Outcome},
         clock::Clock,
         decline::{CardFacts, Decline},
         payment::{ByHand, Event, Method, MethodKind, Payment, Start, Status},
@@ -299,7 +299,7 @@ fn lost() -> Event {
 
 fn rejected() -> Event {
     let refusal = Refusal { code: None, param: None, message: "no such payment method".to_owned() };
-    Event::Rejected { attempt: 1, rejection: Rejection::Refused(refusal), fate: Fate::Fails }
+    Event::Rejected { attempt: 1, refusal, fate: Fate::Fails }
 }
 
 fn not_sent() -> Event {

@@ -59,14 +59,13 @@ fn a_second_wish_before_the_attempt_begins_is_the_same_one() {
 }
 
 #[test]
-fn a_retry_by_hand_whose_credentials_were_refused_is_still_by_hand_when_it_goes_again() {
+fn a_retry_by_hand_that_was_not_sent_is_still_by_hand_when_it_goes_again() {
     let waiting = after([due(1, 1), answered(1, "ch_1", declined("insufficient_funds"))]);
     let hastened = step(&waiting, retry()).payment;
     let begun = step(&hastened, due(2, 2)).payment;
-    let rejection = Rejection::Credentials("no".to_owned());
-    let held = step(&begun, Event::Rejected { attempt: 2, rejection, fate: Fate::Waits }).payment;
-    let again = step(&held, due(3, 3)).payment;
-    let declined = step(&again, answered(3, "ch_3", declined("insufficient_funds"))).payment;
+    let planned = step(&begun, Event::NotSent { attempt: 2, reason: "no".to_owned() }).payment;
+    let again = step(&planned, Event::Send { attempt: 2 }).payment;
+    let declined = step(&again, answered(2, "ch_3", declined("insufficient_funds"))).payment;
 
     assert_eq!((declined.declines, declined.by_hand.declines), (2, 1));
 }

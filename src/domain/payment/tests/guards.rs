@@ -73,8 +73,7 @@ fn what_is_said_of_another_attempt_does_not_touch_this_one() {
         refused(&second, Event::NotSent { attempt: n, reason: String::new() });
         refused(&second, Event::Absent { attempt: n });
         refused(&second, Event::Canceled { attempt: n });
-        let rejection = Rejection::Refused(Refusal::default());
-        refused(&second, Event::Rejected { attempt: n, rejection, fate: Fate::Fails });
+        refused(&second, Event::Rejected { attempt: n, refusal: Refusal::default(), fate: Fate::Fails });
         unchanged(&second, answered(n, "ch_1", declined("fraudulent")));
     }
     let contradiction = step(&second, elsewhere()).payment;
@@ -83,10 +82,7 @@ fn what_is_said_of_another_attempt_does_not_touch_this_one() {
 
 #[test]
 fn only_facts_from_the_gateway_need_no_lease() {
-    let rejected = |fate| {
-        let rejection = Rejection::Refused(Refusal::default());
-        Event::Rejected { attempt: 1, rejection, fate }
-    };
+    let rejected = |fate| Event::Rejected { attempt: 1, refusal: Refusal::default(), fate };
     for fact in [
         answered(1, "ch_1", Outcome::Succeeded),
         rejected(Fate::Fails),
