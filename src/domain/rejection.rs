@@ -94,16 +94,6 @@ impl Class {
     }
 }
 
-impl Fate {
-    /// Whether another attempt follows, which a stale word must not bring about.
-    pub fn goes_on(self) -> bool {
-        match self {
-            Self::Waits | Self::OnHold => true,
-            Self::NewMethod | Self::Fails => false,
-        }
-    }
-}
-
 impl Rules {
     pub fn class(&self, refusal: &Refusal) -> Class {
         let fits = |wanted: &Option<String>, said: Option<&str>| {

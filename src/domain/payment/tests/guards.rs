@@ -83,13 +83,7 @@ fn what_is_said_of_another_attempt_does_not_touch_this_one() {
 #[test]
 fn only_facts_from_the_gateway_need_no_lease() {
     let rejected = |fate| Event::Rejected { attempt: 1, refusal: Refusal::default(), fate };
-    for fact in [
-        answered(1, "ch_1", Outcome::Succeeded),
-        rejected(Fate::Fails),
-        rejected(Fate::NewMethod),
-        Event::Cancel,
-        Event::Canceled { attempt: 1 },
-    ] {
+    for fact in [answered(1, "ch_1", Outcome::Succeeded), Event::Cancel, Event::Canceled { attempt: 1 }] {
         assert!(!fact.needs_lease(), "{fact:?}");
     }
     for act in [
@@ -99,6 +93,8 @@ fn only_facts_from_the_gateway_need_no_lease() {
         lost(1),
         Event::Absent { attempt: 1 },
         review(),
+        rejected(Fate::Fails),
+        rejected(Fate::NewMethod),
         rejected(Fate::Waits),
         rejected(Fate::OnHold),
     ] {
