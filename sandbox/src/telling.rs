@@ -41,7 +41,8 @@ pub(crate) fn signed(desk: &mut Desk, path: &str, form: &Form) -> Result<Reply, 
     let number = shown.event(id).ok_or_else(|| Problem::no_such(Noun::Event, "id", id))?;
     let body = body(shown, number).ok_or_else(|| Problem::no_such(Noun::Event, "id", id))?;
     let header = signature::header(&endpoint.secret, at, &body);
-    Ok(Reply::json(200, &json!({ "payload": String::from_utf8_lossy(&body), "signature": header })))
+    let payload = String::from_utf8_lossy(&body);
+    Ok(Reply::json(200, &json!({ "payload": payload, "header": "stripe-signature", "signature": header })))
 }
 
 fn endpoint<'a>(books: &'a Books, id: &str) -> Option<(Shown<'a>, &'a Arc<Endpoint>)> {

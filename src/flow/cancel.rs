@@ -1,6 +1,6 @@
 //! Cancel: stops a payment. What its payer could still complete at the gateway is canceled there first (S1.19, S1.21).
 
-use super::{FlowError, Flows, evidence, exchange::About, verdict::Verdict};
+use super::{FlowError, Flows, evidence, exchange::About, restored, verdict::Verdict};
 use crate::{
     domain::{
         attempt::{AttemptStatus, ExchangeKind, Outcome},
@@ -40,9 +40,10 @@ impl Flows {
     /// paid (S1.21), so that the gateway's word comes first; where it has none, the payment ends all the same, and a job
     /// goes on withdrawing.
     async fn cancel_waiting(&self, payment: &Payment) -> Result<Payment, FlowError> {
-        let mut event = Event::Cancel;
-        let mut closing = None;
-        if let Some((n, account)) = self.left_at_gateway(payment)
+        let may_end = table::verdict(payment.phase(), Kind::Cancel) == table::Verdict::Cancel;
+        let (mut event, mut closing) =
+            if may_end { restored::cancel_after_look(self, payment).await? } else { (Event::Cancel, None) };
+        if let Some((n, account)) = self.left_at_gateway(payment).filter(|_| may_end)
             && let Some((cancellation, ended)) = self.ask_to_cancel(account, payment, n).await?
         {
             match cancellation {
@@ -68,10 +69,9 @@ impl Flows {
         self.settle_cancel(payment, change).await
     }
 
-    /// The attempt whose operation could still be paid at the gateway, where the payment may be canceled.
+    /// The attempt whose operation could still be paid at the gateway.
     fn left_at_gateway(&self, payment: &Payment) -> Option<(u32, &Account)> {
-        let may_end = table::verdict(payment.phase(), Kind::Cancel) == table::Verdict::Cancel;
-        let attempt = payment.attempt.as_ref().filter(|_| may_end && payment.operation.is_some())?;
+        let attempt = payment.attempt.as_ref().filter(|_| payment.operation.is_some())?;
         // What an account that is gone has left, a person has to withdraw: its job says so.
         Some((attempt.n, self.account(payment).ok()?))
     }
@@ -161,7 +161,7 @@ impl Flows {
     }
 }
 
-fn not_cancelable(payment: &Payment, detail: String) -> FlowError {
+pub(super) fn not_cancelable(payment: &Payment, detail: String) -> FlowError {
     FlowError::Conflict { code: "payment_not_cancelable", detail, payment: Some(payment.id) }
 }
 

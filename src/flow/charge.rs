@@ -234,6 +234,9 @@ impl Run<'_> {
             Err(CommitError::Refused(_)) => self.end(JobEnd::Again(flows.now(payment))).await.map(|()| None),
             // The last look (S1.16): nothing was begun, and nothing is to be.
             Err(CommitError::MethodDetached) => {
+                if !Box::pin(restored::may_give_up(flows, self.claimed, payment)).await? {
+                    return Ok(None);
+                }
                 let failed = self.finish(payment, Event::Detached).await?;
                 tell(failed.as_ref());
                 Ok(None)

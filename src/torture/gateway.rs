@@ -3,6 +3,7 @@
 use super::plan::{Plan, Trouble};
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -19,6 +20,15 @@ const TOLD_OF: &str = "enabled_events[]=payment_intent.succeeded&enabled_events[
 pub(super) struct Endpoint {
     id: String,
     pub(super) secret: String,
+}
+
+/// An event as it is posted.
+#[derive(Debug, Deserialize)]
+pub(super) struct Signed {
+    pub(super) payload: String,
+    /// The name of the header that bears the signature.
+    pub(super) header: String,
+    pub(super) signature: String,
 }
 
 /// The sandbox's calls for a test, by its address.
@@ -118,10 +128,9 @@ impl Gateway {
     }
 
     /// An event's body and signature, as that endpoint gets them.
-    pub(super) async fn sign(&self, event: &str, endpoint: &Endpoint) -> anyhow::Result<(String, String)> {
+    pub(super) async fn sign(&self, event: &str, endpoint: &Endpoint) -> anyhow::Result<Signed> {
         let signed = self.get(&format!("/_sandbox/events/{event}/signed?endpoint={}", endpoint.id)).await?;
-        let text = |name: &str| signed[name].as_str().map(str::to_owned);
-        text("payload").zip(text("signature")).context("the sandbox signed nothing")
+        serde_json::from_value(signed).context("the sandbox signed nothing")
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {

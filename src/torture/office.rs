@@ -3,7 +3,7 @@
 
 use super::{
     caller::{Caller, Taken},
-    gateway::Gateway,
+    gateway::{Gateway, Signed},
     plan::{AMOUNT, Charge, Return},
     room::Room,
 };
@@ -115,9 +115,9 @@ pub(super) async fn tell_again(caller: &Caller, room: &Room) -> anyhow::Result<(
             || kind.starts_with("charge.refund")
             || kind.starts_with("charge.dispute")
         {
-            let (payload, signature) = room.gateway.sign(id, endpoint).await?;
+            let Signed { payload, header, signature } = room.gateway.sign(id, endpoint).await?;
             let path = format!("{}/v1/gateways/sandbox/webhooks", caller.url);
-            let request = caller.http.post(path).header("stripe-signature", signature).body(payload);
+            let request = caller.http.post(path).header(header, signature).body(payload);
             let status = request.send().await?.status();
             ensure!(status.is_success(), "{kind} was answered {status}");
         }

@@ -28,7 +28,7 @@ both! {
 
 impl World {
     /// A customer with this card, who is charged by it.
-    async fn pay_by_default(&self, card: &str) -> (CustomerId, MethodId, Payment) {
+    pub(crate) async fn pay_by_default(&self, card: &str) -> (CustomerId, MethodId, Payment) {
         let (customer, _) = self.flows.create_customer(self.owner, Profile::default(), None).await.unwrap();
         let method = self.keep(customer.id, card).await;
         let named = Request { method: None, customer: Some(customer.id.to_string()), ..request("none") };

@@ -10,6 +10,7 @@ use dunlin::{
         payment::Status,
         refund::RefundStatus,
     },
+    flow::FlowError,
     gateway::{
         Call, Reply,
         client::{Client, SendError},
@@ -38,6 +39,9 @@ both! {
     finding_nothing_proves_nothing_before_what_was_sent_until_the_restore_is_shown
     a_payment_of_before_a_restore_that_was_captured_since_is_not_canceled_unasked
     a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_canceled_after_two_looks
+    a_caller_cannot_cancel_what_was_captured_since_the_backup
+    a_caller_cancels_what_the_gateway_does_not_have_at_the_second_call
+    a_method_that_is_detached_after_a_restore_fails_no_payment_that_was_captured
 }
 
 impl World {
@@ -349,4 +353,53 @@ async fn a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_cancele
 
     assert_eq!((once, world.payment(payment.id).await.status), (Status::Pending, Status::Canceled));
     assert_eq!(world.captures(payment.id), 0);
+}
+
+async fn a_caller_cannot_cancel_what_was_captured_since_the_backup(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await;
+    charge_unrecorded(&world, payment.id).await;
+    world.restore().await;
+
+    let canceled = world.flows.cancel_payment(world.owner, payment.id).await;
+
+    assert!(
+        matches!(&canceled, Err(FlowError::Conflict { code: "payment_not_cancelable", .. })),
+        "{canceled:?}"
+    );
+    assert_eq!((world.payment(payment.id).await.status, world.captures(payment.id)), (Status::Succeeded, 1));
+}
+
+// S1.9
+async fn a_caller_cancels_what_the_gateway_does_not_have_at_the_second_call(database: Database) {
+    let world = World::new(database).await;
+    let payment = world.pay("pm_card_visa").await;
+    world.restore().await;
+    let cancel = || world.flows.cancel_payment(world.owner, payment.id);
+
+    let first = cancel().await;
+    world.pass(TimeDelta::hours(5));
+    let second = cancel().await;
+    world.pass(TimeDelta::hours(1));
+    let third = cancel().await;
+
+    for early in [&first, &second] {
+        assert!(matches!(early, Err(FlowError::Later(why)) if why.contains("restored")), "{early:?}");
+    }
+    assert_eq!(third.unwrap().status, Status::Canceled);
+    world.run_due_jobs().await;
+    assert_eq!(world.captures(payment.id), 0);
+}
+
+// S1.16
+async fn a_method_that_is_detached_after_a_restore_fails_no_payment_that_was_captured(database: Database) {
+    let world = World::new(database).await;
+    let (_, method, payment) = world.pay_by_default("pm_card_visa").await;
+    charge_unrecorded(&world, payment.id).await;
+    world.restore().await;
+    world.flows.detach_method(world.owner, method).await.unwrap();
+
+    world.run_due_jobs().await;
+
+    assert_eq!((world.payment(payment.id).await.status, world.captures(payment.id)), (Status::Succeeded, 1));
 }
