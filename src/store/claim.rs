@@ -18,10 +18,11 @@ use crate::{
     },
     failpoint::Point,
 };
+use chrono::TimeDelta;
 use dunlin_jobs::{Job, JobId, Lane, PaymentId};
 use serde::Serialize;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -67,6 +68,7 @@ struct ClaimedRow {
     due_at: At,
     priority: i64,
     traceparent: Option<String>,
+    lease_until: At,
 }
 
 /// One arm of the claim, which reads one index from its start. Kinds that this version does not know are left, and after
@@ -112,7 +114,7 @@ macro_rules! claim {
             ", epoch = epoch + $7, \
              rescues = rescues + CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END \
              WHERE id IN (SELECT id FROM picked) \
-             RETURNING id, payload, epoch, rescues, runs, failures, due_at, priority, traceparent"
+             RETURNING id, payload, epoch, rescues, runs, failures, due_at, priority, traceparent, lease_until"
         )
     };
 }
@@ -181,9 +183,11 @@ const RELEASE: Text = bulk!(
 
 const LOCK: Text = Text {
     sqlite: "SELECT id, lease_owner, epoch, \
+         lease_until <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), \
          (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
          WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
     postgres: "SELECT id, lease_owner, epoch, \
+         lease_until <= clock_timestamp(), \
          (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
          WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
 };
@@ -273,6 +277,10 @@ pub(super) async fn claim(
         None => take(tx, clock, order, CLAIM, &[]).await?,
         Some(leave) => take_around(tx, clock, order, &leave).await?,
     };
+    if let (Tx::Postgres(_), Some(row)) = (&*tx, rows.first()) {
+        // A machine that has just awoken still goes by what it was told before it slept.
+        note_time(clock, row.lease_until.0, order.lease, claimed_at);
+    }
     rows.sort_by(|a, b| (a.priority, a.due_at, &a.id).cmp(&(b.priority, b.due_at, &b.id)));
     let mut claimed = Vec::with_capacity(rows.len());
     let mut aside = JobWrites::default();
@@ -294,6 +302,14 @@ pub(super) async fn claim(
         claimed.payment = claimed.job.payment().and_then(|id| payments.get(&id).cloned());
     }
     Ok(claimed)
+}
+
+/// Takes over the database's time, as a lease of that length shows it.
+fn note_time(clock: &Clock, lease_until: Time, length: Duration, asked_at: Instant) {
+    let shown = TimeDelta::from_std(length).ok().and_then(|length| lease_until.checked_sub_signed(length));
+    if let Some(shown) = shown {
+        clock.note_database_time(shown, asked_at + asked_at.elapsed() / 2);
+    }
 }
 
 /// Takes what is due but for what is on hold, and of each account on which work resumes as much as may begin.
@@ -393,13 +409,15 @@ impl ClaimedRow {
 pub(super) struct Locked {
     /// The leases of those that are in hand.
     pub(super) leases: HashMap<JobId, Lease>,
+    /// Those whose lease has run out by the database's clock, which counts while machines sleep.
+    pub(super) run_out: HashSet<JobId>,
     /// Those whose account is on hold, with how many charges may begin while work on it resumes.
     pub(super) on_hold: HashMap<JobId, i64>,
 }
 
 /// Reads the leases of these jobs, as far as they are in hand, and on PostgreSQL locks their rows.
 pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<Locked, StoreError> {
-    type Row = (String, Option<String>, i64, Option<i64>);
+    type Row = (String, Option<String>, i64, Option<bool>, Option<i64>);
     let mut locked = Locked::default();
     if jobs.is_empty() {
         return Ok(locked);
@@ -407,10 +425,13 @@ pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<Locked, 
     let ids = json(&jobs);
     let rows: Vec<Row> =
         on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
-    for (id, owner, epoch, allowance) in rows {
+    for (id, owner, epoch, has_run_out, allowance) in rows {
         let job: JobId = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
         if let Some(owner) = owner {
             locked.leases.insert(job, Lease { job, owner, epoch });
+        }
+        if has_run_out == Some(true) {
+            locked.run_out.insert(job);
         }
         if let Some(allowance) = allowance {
             locked.on_hold.insert(job, allowance);

@@ -34,7 +34,7 @@ use crate::{
 };
 use dunlin_jobs::{EventId, JobId, MethodId, PaymentId, RefundId, TenantId};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -91,6 +91,7 @@ pub(super) async fn run(
     work = Work {
         refunds: all_refunds(tx, changes, &keys).await?,
         leases: locked.leases,
+        run_out: locked.run_out,
         on_hold: locked.on_hold,
         wanted: jobs::load(tx, &wanted_jobs).await?,
         attached: methods::lock(tx, &wanted_methods(changes, &work.held)).await?,
@@ -166,6 +167,7 @@ struct Work<'a> {
     held_by: HashMap<PaymentId, String>,
     refunds: HashMap<RefundId, Refund>,
     leases: HashMap<JobId, Lease>,
+    run_out: HashSet<JobId>,
     /// Those of the jobs whose account is on hold, with how many charges may begin while work resumes.
     on_hold: HashMap<JobId, i64>,
     /// Jobs that people want something of.
@@ -225,6 +227,7 @@ impl<'a> Work<'a> {
             held_by: HashMap::new(),
             refunds: HashMap::new(),
             leases: HashMap::new(),
+            run_out: HashSet::new(),
             on_hold: HashMap::new(),
             wanted: HashMap::new(),
             names: OtherNames::default(),
@@ -301,6 +304,9 @@ impl Work<'_> {
 
     fn take(&mut self, change: &Change, beside: &Beside) -> Result<Committed, CommitError> {
         let Beside { key, twin, .. } = *beside;
+        if self.begins_too_late(change) {
+            return Err(CommitError::LeaseLost);
+        }
         match (&change.subject, key) {
             (Subject::Create(_) | Subject::Wish(_), Some(idempotency::Claim::Replayed(first))) => {
                 self.replay(first.payment, twin)
@@ -441,6 +447,17 @@ impl Work<'_> {
     ) {
         let id = EventId::mint(payment.updated_at, self.context.clock.random());
         self.events.push(EventRow::new(id, payment, kind, previous));
+    }
+
+    /// Whether money would move under a lease that has run out. Nobody need have taken over: a machine that slept for a day
+    /// may find its key forgotten.
+    fn begins_too_late(&self, change: &Change) -> bool {
+        let moves_money = |exchange: &ExchangeWrite| match exchange {
+            ExchangeWrite::Open(exchange) => exchange.kind.moves_money(),
+            ExchangeWrite::Close(_) => false,
+        };
+        change.job.as_ref().is_some_and(|(lease, _)| self.run_out.contains(&lease.job))
+            && change.exchanges.iter().any(moves_money)
     }
 
     fn holds_lease(&self, change: &Change) -> bool {

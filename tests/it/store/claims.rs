@@ -13,6 +13,8 @@ both! {
     what_is_not_due_is_left
     a_leased_job_is_invisible_until_its_lease_runs_out
     a_rescue_counts_and_begins_a_new_epoch
+    nothing_begins_under_a_lease_that_has_run_out_though_nobody_took_over
+    a_claim_brings_the_databases_time
     a_renewal_keeps_what_is_held_and_nothing_else
     a_released_job_has_lost_nothing
     a_kind_that_is_not_known_is_left_alone
@@ -131,6 +133,40 @@ async fn a_rescue_counts_and_begins_a_new_epoch(database: Database) {
         assert_eq!(next.rescues, rescues);
         last = next;
     }
+}
+
+// S1.7
+async fn nothing_begins_under_a_lease_that_has_run_out_though_nobody_took_over(database: Database) {
+    let bench = Bench::new(database).await;
+    let payment = bench.paid_in().await;
+    let lease = bench.claim_one().await.lease;
+    let begin = || Change {
+        job: Some((lease.clone(), JobEnd::Keep)),
+        exchanges: vec![ExchangeWrite::Open(bench.exchange(payment.id, "amount=1250"))],
+        ..bench.event(payment.id, bench.due())
+    };
+
+    bench.store.expire_leases().await.unwrap();
+    let late = bench.store.commit(begin()).await;
+    bench.store.renew(slice::from_ref(&lease), Duration::from_mins(1)).await.unwrap();
+    let renewed = bench.store.commit(begin()).await;
+
+    assert!(matches!(late, Err(CommitError::LeaseLost)), "{late:?}");
+    assert_eq!(renewed.unwrap().payment.unwrap().status, Status::Processing);
+}
+
+// S1.9
+async fn a_claim_brings_the_databases_time(database: Database) {
+    let has_a_clock = !database.is_sqlite();
+    let bench = Bench::under(database, Clock::system(), Failpoints::default()).await;
+    bench.paid_in().await;
+    let clock = bench.store.clock();
+    clock.note_database_time(clock.now(true) - TimeDelta::days(1), std::time::Instant::now());
+
+    bench.claim_one().await;
+
+    let off = (clock.now(true) - clock.evidence(true) + TimeDelta::minutes(1)).num_hours();
+    assert_eq!(off, if has_a_clock { 0 } else { 24 });
 }
 
 async fn a_renewal_keeps_what_is_held_and_nothing_else(database: Database) {

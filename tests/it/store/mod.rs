@@ -62,7 +62,10 @@ impl Bench {
     }
 
     async fn with(database: Database, failpoints: Failpoints) -> Self {
-        let clock = Clock::held(moment(0), 11);
+        Self::under(database, Clock::held(moment(0), 11), failpoints).await
+    }
+
+    async fn under(database: Database, clock: Clock, failpoints: Failpoints) -> Self {
         let options = Options { committers: 1, ..database.options() };
         let store = Store::open(&options, clock, plan(), failpoints).await.unwrap();
         let tenant = store.ensure_tenant("test").await.unwrap();
