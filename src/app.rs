@@ -59,7 +59,7 @@ impl App {
         }
         let store = open_kept(&config).await?;
         let sandbox = start_sandbox(&mut config, program).await?;
-        let replicas = Replicas::join(&config, &store)?;
+        let replicas = Replicas::join(&config, &store).await?;
         let flows = prepare(&config, store, replicas.line).await?;
         let development_key = match (config.environment, role) {
             (Environment::Development, Role::Both | Role::Api) => {
@@ -165,11 +165,12 @@ struct Replicas {
 }
 
 impl Replicas {
-    fn join(config: &Config, store: &Store) -> anyhow::Result<Self> {
+    async fn join(config: &Config, store: &Store) -> anyhow::Result<Self> {
         if !config.redis.is_set() {
             return Ok(Self { line: None, rung: Arc::default(), beside: Vec::new() });
         }
-        let (line, bell) = Line::open(&config.redis).context("redis.url cannot be used")?;
+        let (line, bell) =
+            Line::open(&config.redis, &store.identity().await?).context("redis.url cannot be used")?;
         let rung = bell.heard();
         let enqueued = store.enqueued();
         let pass_on = tokio::spawn(async move { Bell::pass_on(&bell, enqueued).await });

@@ -98,6 +98,8 @@ impl<'a> Site<'a> {
             ("gateways.sandbox.base_url", format!("http://{}", self.sandbox.address)),
         ];
         settings.extend(self.servers.redis().map(|url| ("redis.url", url)));
+        // Each round has a database of its own.
+        settings.extend(self.server.iter().map(|(_, name)| ("redis.prefix", name.clone())));
         if let Some(concurrency) = bench.concurrency {
             settings.push(("worker.lanes.payments", concurrency.to_string()));
         }

@@ -1,7 +1,11 @@
 //! Readiness: whether the database is there, has the schema that this version needs, and shares our time (S6.6).
 
 use super::Flows;
-use crate::{domain::clock::Time, store::SchemaFault};
+use crate::{
+    domain::clock::Time,
+    redis::{Foreign, Line},
+    store::SchemaFault,
+};
 use chrono::TimeDelta;
 use std::time::Duration;
 
@@ -29,7 +33,7 @@ pub enum Unready {
 }
 
 /// What does not work as it should while work is done all the same, with the remedy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Degraded {
     #[error(
         "nothing is charged, refunded or asked of gateways by itself: the database was restored at {0}, and the gateway knows \
@@ -41,6 +45,8 @@ pub enum Degraded {
          runs, and whether redis.url leads to it"
     )]
     NoRedis,
+    #[error(transparent)]
+    ForeignRedis(#[from] Foreign),
 }
 
 impl Degraded {
@@ -49,6 +55,7 @@ impl Degraded {
         match self {
             Self::Restored(_) => "restored",
             Self::NoRedis => "redis_unavailable",
+            Self::ForeignRedis(_) => "redis_foreign",
         }
     }
 }
@@ -72,7 +79,7 @@ impl Flows {
         let restore = tokio::time::timeout(ANSWERS_WITHIN, self.store.find_restore()).await;
         let restored =
             restore.ok().and_then(Result::ok).flatten().map(|restore| Degraded::Restored(restore.at));
-        let slow = self.redis.iter().filter(|line| !line.is_up()).map(|_| Degraded::NoRedis);
+        let slow = self.redis.as_ref().and_then(without);
         restored.into_iter().chain(slow).collect()
     }
 
@@ -113,6 +120,12 @@ impl Flows {
             tracing::info!("the clocks agree again, and jobs are claimed");
         }
     }
+}
+
+/// Why a process goes without Redis, if it does.
+fn without(line: &Line) -> Option<Degraded> {
+    let foreign = line.foreign_prefix().map(|prefix| Foreign(prefix).into());
+    foreign.or_else(|| (!line.is_up()).then_some(Degraded::NoRedis))
 }
 
 /// How far a clock is from ours that was read at some moment between these two.

@@ -18,7 +18,7 @@ pub(super) fn routes() -> Routes {
         .text(
             "It should not while it stops, while the database does not answer, cannot write or has another schema, and while the \
              database's clock is farther from this machine's than `worker.max_clock_skew_ms`. `checks` names each of these with what to \
-             do; `code` is the first. Where Redis is away, or nothing is sent because the database was restored, it should all the same, and `degraded` says so.",
+             do; `code` is the first. Where Redis is away or another dunlin's, or nothing is sent because the database was restored, it should all the same, and `degraded` says so.",
         )
         .refuses(unready, "draining")
         .refuses(unready, "database_unavailable")

@@ -1,6 +1,7 @@
 //! Redis, by which many replicas act as one: the line to it, kept up for as long as the process lives. Its loss costs
 //! speed and nothing else (S5.1), so whoever asks while it is away is told so at once.
 
+mod owner;
 mod pace;
 mod stream;
 mod wake;
@@ -9,7 +10,11 @@ pub use pace::Turn;
 pub use stream::{Entry, Stream, StreamError};
 pub use wake::Bell;
 
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, aio::MultiplexedConnection};
+use ::redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError,
+    aio::{MultiplexedConnection, PubSub},
+};
+use owner::Owner;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::{fmt, sync::Arc, time::Duration};
@@ -17,6 +22,8 @@ use tokio::sync::watch;
 
 /// How long a process waits between its tries to reach Redis.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How often it is looked whether a prefix is another's still.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,25 +75,54 @@ pub struct Line {
     client: Client,
     prefix: Arc<str>,
     timeout: Duration,
-    connection: watch::Receiver<Option<MultiplexedConnection>>,
+    /// Which database uses it.
+    identity: Arc<str>,
+    standing: watch::Receiver<Standing>,
+}
+
+/// How it stands with Redis.
+#[derive(Clone)]
+enum Standing {
+    Away,
+    /// It is there, and what has our prefix is another dunlin's.
+    Foreign,
+    Up(MultiplexedConnection),
 }
 
 impl Line {
-    /// Begins to reach it, and keeps reaching it for as long as the process lives.
-    pub fn open(settings: &Settings) -> Result<(Self, Arc<Bell>), RedisError> {
+    /// Begins to reach it for a database, and keeps reaching it for as long as the process lives.
+    pub fn open(settings: &Settings, identity: &str) -> Result<(Self, Arc<Bell>), RedisError> {
         let client = Client::open(settings.url.expose_secret())?;
-        let (up, connection) = watch::channel(None);
-        let prefix = settings.prefix.as_str().into();
-        let line = Self { client: client.clone(), prefix, timeout: settings.timeout(), connection };
+        let (told, standing) = watch::channel(Standing::Away);
+        let (prefix, identity) = (settings.prefix.as_str().into(), Arc::from(identity));
+        let line = Self {
+            client: client.clone(),
+            prefix,
+            timeout: settings.timeout(),
+            identity: Arc::clone(&identity),
+            standing,
+        };
+        let owner = Owner::new(line.owner_key(), identity);
         let bell = Arc::new(Bell::new(&line));
-        let operator = Operator { client, up, bell: Arc::clone(&bell), timeout: settings.timeout() };
+        let operator =
+            Operator { client, standing: told, owner, bell: Arc::clone(&bell), line: line.clone() };
         tokio::spawn(operator.run());
         Ok((line, bell))
     }
 
     /// Whether it can be asked.
     pub fn is_up(&self) -> bool {
-        self.connection.borrow().is_some()
+        matches!(*self.standing.borrow(), Standing::Up(_))
+    }
+
+    /// Under which prefix it is another dunlin's, if it is.
+    pub fn foreign_prefix(&self) -> Option<Arc<str>> {
+        matches!(*self.standing.borrow(), Standing::Foreign).then(|| Arc::clone(&self.prefix))
+    }
+
+    /// Where it says whose the prefix is.
+    fn owner_key(&self) -> String {
+        self.name("owner")
     }
 
     /// A key's, channel's or stream's whole name.
@@ -99,7 +135,7 @@ impl Line {
         &self,
         command: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Away> {
-        let connection = self.connection.borrow().clone().ok_or(Away)?;
+        let Standing::Up(connection) = self.standing.borrow().clone() else { return Err(Away) };
         let answer = tokio::time::timeout(self.timeout, command(connection)).await.map_err(|_| Away)?;
         answer.map_err(|error| {
             tracing::debug!(error = describe(&error), "Redis refused a command");
@@ -108,32 +144,37 @@ impl Line {
     }
 }
 
+/// Redis under a prefix is another dunlin's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what has the prefix {0:?} in Redis is another database's: its stream is not read here, replicas poll and count calls to \
+     gateways each for itself; set another redis.prefix for one of the two, or, where the other one is gone for good, \
+     delete the key {0}:owner there"
+)]
+pub struct Foreign(pub Arc<str>);
+
 /// Who keeps the line up.
 struct Operator {
     client: Client,
-    up: watch::Sender<Option<MultiplexedConnection>>,
+    standing: watch::Sender<Standing>,
+    owner: Owner,
     bell: Arc<Bell>,
-    timeout: Duration,
+    line: Line,
 }
 
 impl Operator {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut complained = None;
         loop {
             let lost = match self.connect().await {
-                Ok((connection, mailbox)) => {
-                    if complained.take().is_some() {
-                        tracing::info!("Redis is back: replicas wake one another again");
-                    }
-                    self.up.send_replace(Some(connection.clone()));
-                    let lost = self.bell.listen(connection, mailbox).await;
-                    self.up.send_replace(None);
-                    lost
-                }
-                Err(error) => describe(&error),
+                Ok(connection) => self.keep(connection, &mut complained).await,
+                Err(error) => Some(describe(&error)),
             };
+            self.standing.send_replace(Standing::Away);
             // Once for each outage and each reason, however long it lasts.
-            if complained.as_ref() != Some(&lost) {
+            if let Some(lost) = lost
+                && complained.as_ref() != Some(&lost)
+            {
                 tracing::warn!(
                     reason = lost,
                     "Redis is away ({lost}): nothing is lost, replicas poll and count calls to gateways each for itself"
@@ -144,19 +185,59 @@ impl Operator {
         }
     }
 
-    async fn connect(&self) -> Result<(MultiplexedConnection, ::redis::aio::PubSub), RedisError> {
+    /// Keeps it while it lasts, and says why it does not; nothing where another dunlin has taken the prefix.
+    async fn keep(
+        &mut self,
+        mut connection: MultiplexedConnection,
+        complained: &mut Option<String>,
+    ) -> Option<String> {
+        let owned = self.wait_until_ours(&mut connection).await;
+        let mailbox = match owned {
+            Ok(()) => self.subscribe().await,
+            Err(error) => Err(error),
+        };
+        let mailbox = match mailbox {
+            Ok(mailbox) => mailbox,
+            Err(error) => return Some(describe(&error)),
+        };
+        if complained.take().is_some() {
+            tracing::info!("Redis is back: replicas wake one another again");
+        }
+        self.standing.send_replace(Standing::Up(connection.clone()));
+        self.bell.listen(connection, mailbox, &mut self.owner).await
+    }
+
+    async fn wait_until_ours(&mut self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+        let mut is_told = false;
+        while !self.owner.claim(connection).await? {
+            self.standing.send_replace(Standing::Foreign);
+            if !is_told {
+                is_told = true;
+                tracing::error!("{}", Foreign(Arc::clone(&self.line.prefix)));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        if is_told {
+            tracing::info!("the prefix {:?} in Redis is ours now", self.line.prefix);
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            .set_connection_timeout(Some(self.line.timeout))
+            .set_response_timeout(Some(self.line.timeout));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    async fn subscribe(&self) -> Result<PubSub, RedisError> {
         let mailbox = async {
             let mut mailbox = self.client.get_async_pubsub().await?;
             mailbox.subscribe(self.bell.channel()).await?;
             Ok::<_, RedisError>(mailbox)
         };
         let late = |_| RedisError::from((ErrorKind::Io, "it did not answer in time"));
-        let mailbox = tokio::time::timeout(self.timeout, mailbox).await.map_err(late)??;
-        Ok((connection, mailbox))
+        tokio::time::timeout(self.line.timeout, mailbox).await.map_err(late)?
     }
 }
 

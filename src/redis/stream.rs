@@ -5,8 +5,8 @@
 
 use super::{Line, describe};
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, Value, aio::MultiplexedConnection, cmd,
-    pipe,
+    AsyncCommands, AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, Value, aio::MultiplexedConnection,
+    cmd, pipe,
 };
 use std::time::Duration;
 
@@ -20,9 +20,8 @@ const BLOCK: Duration = Duration::from_secs(1);
 /// A reader's own connection, since one that waits answers nobody else.
 #[derive(Debug)]
 pub struct Stream {
-    client: Client,
+    line: Line,
     key: String,
-    timeout: Duration,
     connection: Option<MultiplexedConnection>,
     /// How far the walk through what was delivered has come.
     cursor: String,
@@ -43,17 +42,16 @@ pub struct StreamError(String);
 impl Line {
     /// The stream of that name.
     pub fn stream(&self, name: &str) -> Stream {
-        Stream {
-            client: self.client.clone(),
-            key: self.name(name),
-            timeout: self.timeout,
-            connection: None,
-            cursor: START.to_owned(),
-        }
+        Stream { line: self.clone(), key: self.name(name), connection: None, cursor: START.to_owned() }
     }
 }
 
 impl Stream {
+    /// Whether it may be read: it is there, and not another dunlin's.
+    pub fn is_ours(&self) -> bool {
+        self.line.is_up()
+    }
+
     /// What nobody has read yet; after a while of nothing, nothing.
     pub async fn read(&mut self, count: u16) -> Result<Vec<Entry>, StreamError> {
         let mut command = cmd("XREADGROUP");
@@ -62,11 +60,8 @@ impl Stream {
         let Some(answer) = self.ask(&command).await? else { return Ok(Vec::new()) };
         // One stream was asked for, so there is one or none.
         let streams = items(answer);
-        Ok(streams
-            .into_iter()
-            .flat_map(|stream| items(stream).into_iter().skip(1))
-            .flat_map(entries)
-            .collect())
+        let read = streams.into_iter().flat_map(|stream| items(stream).into_iter().skip(1)).flat_map(entries);
+        self.only_ours(read.collect()).await
     }
 
     /// What was delivered at least so long ago and not acknowledged; the walk goes on with the next call.
@@ -77,7 +72,20 @@ impl Stream {
         let answer = self.ask(&command).await?;
         let mut parts = answer.map(items).unwrap_or_default().into_iter();
         self.cursor = parts.next().and_then(text).unwrap_or_else(|| START.to_owned());
-        Ok(parts.next().map(entries).unwrap_or_default())
+        let claimed = parts.next().map(entries).unwrap_or_default();
+        self.only_ours(claimed).await
+    }
+
+    /// Leaves to their reader what was read while the prefix became another dunlin's: it is delivered there once more.
+    async fn only_ours(&mut self, read: Vec<Entry>) -> Result<Vec<Entry>, StreamError> {
+        if read.is_empty() {
+            return Ok(read);
+        }
+        let mut connection = self.connect().await?;
+        let holder: Result<Option<String>, RedisError> = connection.get(self.line.owner_key()).await;
+        let holder = holder.map_err(|error| self.broken(&error))?;
+        let is_ours = holder.is_none_or(|holder| *holder == *self.line.identity);
+        Ok(if is_ours { read } else { Vec::new() })
     }
 
     /// Whether the walk through what was delivered has come to its end.
@@ -129,9 +137,9 @@ impl Stream {
             return Ok(connection.clone());
         }
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(BLOCK + self.timeout));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
+            .set_connection_timeout(Some(self.line.timeout))
+            .set_response_timeout(Some(BLOCK + self.line.timeout));
+        let connection = self.line.client.get_multiplexed_async_connection_with_config(&config).await;
         let connection = connection.map_err(|error| StreamError(describe(&error)))?;
         self.connection = Some(connection.clone());
         Ok(connection)

@@ -1,7 +1,7 @@
 //! Waking: a commit that leaves new jobs rings in every replica, so that an idle worker need not wait for its poll. A
 //! ring that is lost costs at most the poll (S5.3).
 
-use super::Line;
+use super::{Line, owner::Owner};
 use ::redis::{
     AsyncCommands, Msg,
     aio::{MultiplexedConnection, PubSub},
@@ -52,8 +52,13 @@ impl Bell {
         }
     }
 
-    /// Hears the others until the line is lost, and says why it was.
-    pub(super) async fn listen(&self, connection: MultiplexedConnection, mailbox: PubSub) -> String {
+    /// Hears the others until the line is lost, and says why it was; nothing where another dunlin has taken the prefix.
+    pub(super) async fn listen(
+        &self,
+        mut connection: MultiplexedConnection,
+        mailbox: PubSub,
+        owner: &mut Owner,
+    ) -> Option<String> {
         // Whatever rang while nobody heard.
         self.heard.notify_waiters();
         let mut messages = mailbox.into_on_message();
@@ -66,16 +71,22 @@ impl Bell {
                         silent = 0;
                         self.hear(&message);
                     }
-                    None => return "the connection was lost".to_owned(),
+                    None => return Some("the connection was lost".to_owned()),
                 },
                 _ = beat.tick() => {
                     silent += 1;
                     if silent > 2 {
-                        return "nothing is heard from it any more".to_owned();
+                        return Some("nothing is heard from it any more".to_owned());
                     }
-                    let said = connection.clone().publish::<_, _, ()>(self.channel(), ALIVE).await;
-                    if let Err(error) = said {
-                        return super::describe(&error);
+                    let said = connection.publish::<_, _, ()>(self.channel(), ALIVE).await;
+                    let is_ours = match said {
+                        Ok(()) => owner.claim(&mut connection).await,
+                        Err(error) => Err(error),
+                    };
+                    match is_ours {
+                        Ok(true) => {}
+                        Ok(false) => return None,
+                        Err(error) => return Some(super::describe(&error)),
                     }
                 }
             }

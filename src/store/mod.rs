@@ -18,6 +18,7 @@ pub mod hands;
 mod history;
 pub mod holds;
 mod idempotency;
+mod identity;
 mod intake;
 pub mod jobs;
 mod keys;

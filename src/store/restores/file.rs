@@ -2,7 +2,7 @@
 //! carries it to its end.
 
 use super::{
-    Restore, RestoreError, hold_in,
+    Restore, RestoreError, hold_in, identity,
     intake::{self, Former},
 };
 use crate::{
@@ -130,6 +130,8 @@ async fn mark(pool: &SqlitePool, restore: &Restore, former: Option<&Former>) -> 
         Some(former) => former.carry_over(&mut tx, restore.at).await?,
         None => intake::doubt(&mut tx.line(), restore.at).await?,
     }
+    let identity = former.map_or(&identity::Before::None, |former| &former.identity);
+    identity.pass_on(&mut tx).await?;
     hold_in(&mut tx.line(), restore).await?;
     tx.commit().await?;
     let payments = sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(pool).await;

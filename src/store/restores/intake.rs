@@ -1,7 +1,7 @@
 //! The intake after a restore. Producers write into it while no server runs, so what waits in the database that is set
 //! aside is read on. What waits in the backup alone was read since, and is not taken in again unasked (S2.15, S5.11).
 
-use super::Line;
+use super::{Line, identity};
 use crate::{
     domain::{clock::Time, letter::why_restored},
     store::{
@@ -36,6 +36,7 @@ pub(super) async fn doubt(line: &mut Line<'_>, at: Time) -> Result<(), StoreErro
 /// What waits in a database of SQLite's that is about to be set aside.
 #[derive(Debug)]
 pub(super) struct Former {
+    pub(super) identity: identity::Before,
     mail: Vec<Mail>,
     letters: Vec<letters::Row>,
 }
@@ -71,8 +72,9 @@ pub(super) async fn read(database: &Path) -> Result<Former, sqlx::Error> {
         mail.push(Mail { row, is_taken });
     }
     let letters = sqlx::query_as(letters::ALL).fetch_all(&mut connection).await?;
+    let identity = identity::read(&mut connection).await?;
     connection.close().await?;
-    Ok(Former { mail, letters })
+    Ok(Former { identity, mail, letters })
 }
 
 async fn is_taken(connection: &mut SqliteConnection, envelope: &str) -> Result<bool, sqlx::Error> {

@@ -3,6 +3,7 @@
 
 pub mod dump;
 pub mod file;
+mod identity;
 mod intake;
 mod noted;
 

@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use std::{panic::AssertUnwindSafe, time::Duration};
 use tokio::{sync::watch, time::Instant};
 
+/// How often it is looked whether the stream may be read by now.
+const NOT_OURS: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub(super) struct Reader {
     reading: Reading,
@@ -57,6 +60,10 @@ impl Reader {
     }
 
     async fn round(&mut self) -> Result<(), StreamError> {
+        if !self.stream.is_ours() {
+            pause(&mut self.stop, NOT_OURS).await;
+            return Ok(());
+        }
         let store = &self.reading.flows.store;
         // Until it is released everything stays where it is, so that another backup can still be restored instead.
         if let Ok(Some(_)) = store.find_restore().await {
@@ -74,7 +81,7 @@ impl Reader {
             loop {
                 let left = self.stream.claim(idle, batch).await?;
                 self.take(left, restored_at).await?;
-                if self.stream.is_through() || self.is_stopped() {
+                if self.stream.is_through() || self.is_stopped() || !self.stream.is_ours() {
                     break;
                 }
             }

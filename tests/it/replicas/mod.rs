@@ -1,5 +1,6 @@
 //! Many replicas: an API and workers in processes of their own, over one database.
 
+mod owners;
 mod redis;
 mod roles;
 mod rolling;
