@@ -56,6 +56,9 @@ pub async fn run(flows: &Flows, claimed: &Claimed, job: Reconcile) -> Result<(),
             look.ask_whether_paid().await
         }
         AttemptStatus::Canceled => late_charge::run(flows, claimed, &payment, attempt.n).await,
+        AttemptStatus::Succeeded if payment.is_set_aside(&attempt) => {
+            late_charge::run(flows, claimed, &payment, attempt.n).await
+        }
         // Nothing is at the gateway: the charge job carries on, or a person decides. Or nothing is left to do.
         AttemptStatus::Planned
         | AttemptStatus::Succeeded

@@ -3,17 +3,23 @@
 
 use crate::{
     resolutions::{EMPTY, Fate, HOUR, is_listing, meet_calls},
-    support::{both, database::Database, world::World},
+    support::{
+        both,
+        database::Database,
+        world::{self, World},
+    },
 };
 use chrono::TimeDelta;
 use dunlin::{
     domain::{
-        attempt::AttemptStatus,
+        attempt::{AttemptStatus, ExchangeKind},
         payment::{Payment, Ruling, Status},
     },
+    gateway::Call,
     store::claim::Order,
 };
 use dunlin_jobs::{Lane, PaymentId};
+use serde_json::Value;
 use std::time::Duration;
 
 both! {
@@ -27,6 +33,7 @@ both! {
     what_others_gave_back_already_is_not_given_back_again
     what_never_arrived_is_asked_after_for_a_week
     a_retry_that_is_lost_is_found_beside_the_question
+    what_was_charged_by_hand_does_not_end_the_question
 }
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
@@ -247,4 +254,38 @@ async fn a_retry_that_is_lost_is_found_beside_the_question(database: Database) {
 
     assert_eq!((claimed.job.kind(), left.as_slice()), ("retry", ["reconcile".to_owned()].as_slice()));
     assert!(kinds().await.iter().any(|kind| kind == "retry"), "nobody tries it again");
+}
+
+/// Somebody charges in the dashboard, and writes nothing beside it; the charge's id.
+fn charge_by_hand(world: &World) -> String {
+    let call = Call {
+        kind: ExchangeKind::Create,
+        method: "POST",
+        path: "/v1/payment_intents".to_owned(),
+        idempotency_key: None,
+        body: "amount=1250&currency=eur&payment_method=pm_card_visa&confirm=true&off_session=true".to_owned(),
+    };
+    let made: Value = serde_json::from_slice(&world::answer(&world.bank, &call).unwrap().body).unwrap();
+    made["latest_charge"].as_str().unwrap().to_owned()
+}
+
+// S1.15
+async fn what_was_charged_by_hand_does_not_end_the_question(database: Database) {
+    let mut world = World::new(database).await;
+    meet_calls(&mut world, |call, nth, passed| match nth {
+        0 => Fate::Taken,
+        _ if passed < HOUR * 37 => Fate::Lost,
+        _ if passed >= HOUR * 37 + MINUTE => Fate::Through,
+        _ if is_listing(call) => Fate::Answered(200, EMPTY),
+        _ => Fate::Through,
+    });
+    let id = world.pay("pm_card_visa").await.id;
+    world.travel(HOUR * 37).await;
+    let by_hand = charge_by_hand(&world);
+    let paid = world.name_charge(id, &by_hand).await.status;
+
+    world.travel(HOUR * 48).await;
+
+    assert_eq!((paid, world.captures(id)), (Status::Succeeded, 1));
+    world.in_review(id).await;
 }

@@ -175,13 +175,25 @@ impl Payment {
     }
 
     /// Whether people have said of the attempt, whose outcome nobody knew, that it took nothing; what comes after it is by
-    /// an operation of its own.
+    /// an operation of its own. So has who names a charge that nothing shows as the payment's: it was made by hand.
     pub fn is_set_aside(&self, attempt: &Attempt) -> bool {
         let is_followed = self.attempt.as_ref().is_some_and(|latest| latest.n > attempt.n);
         let is_word = |it: &Resolution| it.is_carried_out() && it.outcome.needs_approval();
         // Where its operation is known, the gateway cancels that, and so tells of a charge.
         let is_last = self.operation.is_none() && self.resolution.as_ref().is_some_and(is_word);
-        attempt.status == AttemptStatus::Canceled && (is_followed || is_last)
+        let is_paid_otherwise = self.operation.is_none() && self.is_paid_by_hand() && !is_followed;
+        match attempt.status {
+            AttemptStatus::Canceled => is_followed || is_last,
+            AttemptStatus::Succeeded => is_paid_otherwise,
+            AttemptStatus::Planned
+            | AttemptStatus::Sending
+            | AttemptStatus::Unknown
+            | AttemptStatus::Pending
+            | AttemptStatus::RequiresAction
+            | AttemptStatus::Declined
+            | AttemptStatus::Rejected
+            | AttemptStatus::Duplicate => false,
+        }
     }
 
     /// The proposal that waits for its second person.

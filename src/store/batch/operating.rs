@@ -43,10 +43,13 @@ impl Work<'_> {
         }
         let Event::Resolve { word, .. } = &wish.event else { return Ok(Beside::default()) };
         match word {
-            Word::Succeeded { charge, .. } => {
+            Word::Succeeded { charge, operation, .. } => {
                 let found = payments::find_charge(tx, &payment.account, charge).await?;
                 let own = payment.attempt.as_ref().map(|attempt| (payment.id, attempt.n));
-                Ok(Beside { charge_taken: found.is_some() && found != own, ..Beside::default() })
+                let charge_taken = found.is_some() && found != own;
+                // Beside a charge that was made by hand, the same bytes must not leave once more.
+                let in_hand = operation.is_none() && jobs::is_in_hand(tx, payment.id).await?;
+                Ok(Beside { charge_taken, in_hand, ..Beside::default() })
             }
             // Whoever sends the same bytes again, or asks, may learn better in a moment.
             Word::Approve { .. } => {
