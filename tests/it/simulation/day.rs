@@ -81,6 +81,7 @@ impl Simulation<'_> {
         self.site.wire.set_weather(Weather::Fair);
         self.deploy().await;
         let (mut looks, mut readings) = (0, 0);
+        let wanted = if self.temper.is(Theme::MoneyGoesBack) { LAST_READINGS } else { 0 };
         for _ in 0..HEALED_STEPS {
             if self.is_at_rest() {
                 self.expire_leases().await;
@@ -100,7 +101,7 @@ impl Simulation<'_> {
                         Some(due) => self.pass_time(due - now),
                         // Its probes come by themselves.
                         None if self.holds_something() => self.pass_time(TimeDelta::minutes(10)),
-                        None if looks == LAST_LOOKS && readings == LAST_READINGS => return Ok(()),
+                        None if looks == LAST_LOOKS && readings == wanted => return Ok(()),
                         None if looks == LAST_LOOKS => {
                             // Once a day the whole of a list is read, which finds what a listing showed late.
                             readings += 1;
