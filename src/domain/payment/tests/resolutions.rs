@@ -93,6 +93,23 @@ fn an_approval_is_of_the_proposal_that_it_names() {
 
 // S1.12
 #[test]
+fn what_is_said_has_its_reason_and_its_time() {
+    let reason_of = |event: &Event| match event {
+        Event::Resolve { word, .. } => word.reason().map(str::to_owned),
+        other => panic!("{other:?} is no word"),
+    };
+    let (said, seen) = (Some("support says so".to_owned()), Some("seen too".to_owned()));
+
+    assert_eq!(reason_of(&settled("ch_1")), said);
+    assert_eq!(reason_of(&proposed(1, Ruling::Canceled)), said);
+    assert_eq!(reason_of(&approved(2, Ruling::Canceled, true)), seen);
+    let proposal = step(&held(), proposed(1, Ruling::ChargeAgain)).payment;
+    let again = agreed(&held(), Ruling::ChargeAgain, true).payment;
+    assert_eq!((proposal.wanted_again_at(), again.wanted_again_at()), (None, Some(again.updated_at)));
+    assert_eq!(agreed(&held(), Ruling::Canceled, true).payment.wanted_again_at(), None);
+}
+
+#[test]
 fn what_two_agree_was_not_charged_ends() {
     let step = agreed(&held(), Ruling::Canceled, false);
 
