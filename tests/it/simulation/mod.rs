@@ -17,8 +17,13 @@ mod scheduler;
 mod tally;
 mod wire;
 
-use crate::support::{database::Database, world};
+use crate::support::{
+    database::Database,
+    world::{self, BEGIN},
+};
+use chrono::DateTime;
 use dice::Dice;
+use dunlin::{domain::clock::Clock, failpoint::Failpoints};
 use scheduler::Simulation;
 
 /// How many seeds each database is tried with, or as many as `SIMULATION_SEEDS` says. A seed takes ten times as
@@ -42,8 +47,13 @@ fn seeds(part: u64, parts: u64, usually: u64) -> Vec<u64> {
 async fn try_seeds(database: Database, seeds: Vec<u64>) {
     let mut told = tally::Tally::default();
     let mut found = Vec::new();
+    let clock = Clock::held(DateTime::from_timestamp(BEGIN, 0).unwrap(), 0);
+    database.open_with_one_committer(clock, Failpoints::default()).await.abandon().await;
     for seed in seeds {
-        let mut simulation = Simulation::begin(&database, Dice::new(seed)).await;
+        // What one seed has left behind is nothing to the next, so that it repeats its run alone.
+        let own = database.copied();
+        let database = own.as_ref().unwrap_or(&database);
+        let mut simulation = Simulation::begin(database, Dice::new(seed)).await;
         simulation.trouble().await;
         let judged = match Box::pin(simulation.heal()).await {
             Ok(()) => judge::judge(&mut simulation).await,

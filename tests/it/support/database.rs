@@ -12,21 +12,35 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) url: String,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap())
+        Self::infolder(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn sqlite_in(folder: &str) -> Self {
-        Self::in_folder(tempfile::tempdir_in(folder).unwrap())
+        Self::infolder(tempfile::tempdir_in(folder).unwrap())
     }
 
-    fn in_folder(folder: TempDir) -> Self {
+    fn infolder(folder: TempDir) -> Self {
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        Self { url, _folder: Some(folder) }
+        Self { url, folder: Some(folder) }
+    }
+
+    /// Another one, in memory, as this one is now that nobody has it open; none on a server.
+    pub(crate) fn copied(&self) -> Option<Self> {
+        let from = self.folder.as_ref()?.path().join("test.db");
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        for suffix in ["", "-wal"] {
+            let name = format!("test.db{suffix}");
+            let file = from.with_file_name(&name);
+            if file.exists() {
+                std::fs::copy(file, folder.path().join(name)).unwrap();
+            }
+        }
+        Some(Self::infolder(folder))
     }
 
     /// A database of its own on the server that `scripts/test` has started.
@@ -37,12 +51,12 @@ impl Database {
         let create = format!("CREATE DATABASE {name}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
         let (base, _) = server.rsplit_once('/').expect("the URL names a database");
-        Self { url: format!("{base}/{name}"), _folder: None }
+        Self { url: format!("{base}/{name}"), folder: None }
     }
 
     /// One that is there already.
     pub(crate) fn at(url: String) -> Self {
-        Self { url, _folder: None }
+        Self { url, folder: None }
     }
 
     /// A fresh one of the same kind.

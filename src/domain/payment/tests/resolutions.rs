@@ -94,9 +94,9 @@ fn an_approval_is_of_the_proposal_that_it_names() {
 // S1.12
 #[test]
 fn what_is_said_has_its_reason_and_its_time() {
-    let reason_of = |event: &Event| match event {
-        Event::Resolve { word, .. } => word.reason().map(str::to_owned),
-        other => panic!("{other:?} is no word"),
+    let reason_of = |event: &Event| {
+        let Event::Resolve { word, .. } = event else { panic!("{event:?} is no word") };
+        word.reason().map(str::to_owned)
     };
     let (said, seen) = (Some("support says so".to_owned()), Some("seen too".to_owned()));
 
