@@ -1,6 +1,10 @@
 //! Cancel: stops a payment. What its payer could still complete at the gateway is canceled there first (S1.19, S1.21).
 
-use super::{FlowError, Flows, evidence, exchange::About, restored, verdict::Verdict};
+use super::{
+    FlowError, Flows, evidence,
+    exchange::{About, By, Talk},
+    restored,
+};
 use crate::{
     domain::{
         attempt::{AttemptStatus, ExchangeKind, Outcome},
@@ -112,7 +116,8 @@ impl Flows {
         )))
     }
 
-    /// What the gateway says to a cancellation; none where it knows no such call.
+    /// What the gateway says to a cancellation; none where it knows no such call. Whoever else works on the payment may be
+    /// canceled upon.
     async fn ask_to_cancel(
         &self,
         account: &Account,
@@ -120,21 +125,7 @@ impl Flows {
         attempt: u32,
     ) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
         let about = About::Attempt(payment.id, attempt);
-        let (first, last) = generations(&self.list_exchanges(about).await?);
-        for generation in first..=last {
-            let Some(call) = account.gateway.cancel(payment, attempt, generation) else { break };
-            let exchange = self.exchange(account, about, &call);
-            self.keep(ExchangeWrite::Open(exchange.clone())).await?;
-            // It moves no money, and whoever else works on the payment may be canceled upon: no lease is needed.
-            let reply = self.client.send(account, &call, &exchange.api_version).await;
-            let cancellation = read(account, payment, &reply);
-            let closing = self.closing(account, &exchange, &reply, cancellation.verdict());
-            if generation == last || !matches!(cancellation, Cancellation::StoredError(_)) {
-                return Ok(Some((cancellation, closing)));
-            }
-            self.keep(closing).await?;
-        }
-        Ok(None)
+        Talk { flows: self, by: By::Caller, account, about }.cancel(payment).await
     }
 
     async fn settle_cancel(&self, payment: &Payment, change: Change) -> Result<Payment, FlowError> {

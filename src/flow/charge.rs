@@ -3,7 +3,7 @@
 use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Evidence},
-    exchange::{About, Talk, read_first},
+    exchange::{About, By, Talk, read_first},
     holds::Sorted,
     late_charge, restored, second_look,
     verdict::Verdict,
@@ -265,7 +265,7 @@ impl Run<'_> {
         let reading = match reading {
             Reading::Answered(answer) => {
                 let about = About::Attempt(payment.id, exchange.attempt);
-                let talk = Talk { flows, claimed: self.claimed, account, about };
+                let talk = Talk { flows, by: By::Worker(self.claimed), account, about };
                 Reading::Answered(Box::pin(talk.complete(answer)).await)
             }
             Reading::Rejected(_)

@@ -13,7 +13,7 @@ impl Talk<'_> {
         if let Outcome::Declined(decline) = &mut answer.outcome
             && let Some(charge) = &answer.charge
             && self.flows.store.policy().asks_for_network_status(decline)
-            && self.flows.may_begin(self.claimed)
+            && self.may_begin()
             && let Some(call) = self.account.gateway.query_charge(charge)
         {
             let exchange = self.flows.exchange(self.account, self.about, &call);

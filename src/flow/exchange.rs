@@ -19,6 +19,8 @@ use dunlin_jobs::{ExchangeId, PaymentId, RefundId};
 
 /// How many pages of a listing one look may read: as many as fit into a job's time at a gateway that is slow to answer.
 const MAX_PAGES: usize = 200;
+/// How many a caller waits for.
+const MAX_PAGES_AWAITED: usize = 20;
 
 /// What an exchange is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +45,23 @@ impl About {
     }
 }
 
-/// A worker that finds out at an account about one thing.
+/// Who talks to a gateway.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By<'a> {
+    /// A worker, for as long as it has the lease of its job.
+    Worker(&'a Claimed),
+    /// A caller, who waits. They need no lease, for they only ask, and cancel, which moves no money.
+    Caller,
+}
+
+/// Somebody who finds out at an account about one thing.
 ///
 /// What is heard comes with the end of its exchange, which is to be committed with what follows from it; nothing
 /// comes when the job has passed to another worker, or has been put back until the account may be called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Talk<'a> {
     pub(super) flows: &'a Flows,
-    pub(super) claimed: &'a Claimed,
+    pub(super) by: By<'a>,
     pub(super) account: &'a Account,
     pub(super) about: About,
 }
@@ -82,7 +93,11 @@ impl Talk<'_> {
         mut call: Call,
         read: impl Fn(&Call, &Reply) -> Finding<A>,
     ) -> Result<Option<(Finding<A>, ExchangeWrite)>, FlowError> {
-        for page in 1..=MAX_PAGES {
+        let most = match self.by {
+            By::Worker(_) => MAX_PAGES,
+            By::Caller => MAX_PAGES_AWAITED,
+        };
+        for page in 1..=most {
             if !self.is_our_turn().await? {
                 return Ok(None);
             }
@@ -94,7 +109,7 @@ impl Talk<'_> {
             };
             let closing = |ended: Ended| self.flows.closing(self.account, &exchange, &reply, ended);
             match finding {
-                Finding::More(next) if page < MAX_PAGES => {
+                Finding::More(next) if page < most => {
                     self.flows
                         .keep(closing(Ended::new(ExchangeResult::NotOnPage, "not on this page")))
                         .await?;
@@ -142,17 +157,29 @@ impl Talk<'_> {
 
     /// False when the job was put back, for the account may not be called so soon.
     async fn is_our_turn(&self) -> Result<bool, FlowError> {
-        self.flows.await_turn(self.claimed, self.account).await
+        match self.by {
+            By::Worker(claimed) => self.flows.await_turn(claimed, self.account).await,
+            By::Caller => Ok(true),
+        }
+    }
+
+    /// Whether the lease has room for a call more.
+    pub(super) fn may_begin(&self) -> bool {
+        match self.by {
+            By::Worker(claimed) => self.flows.may_begin(claimed),
+            By::Caller => false,
+        }
     }
 
     pub(super) async fn call(
         &self,
         exchange: &Exchange,
     ) -> Result<Option<Result<Reply, SendError>>, FlowError> {
-        if !self.flows.open(self.claimed, exchange).await? {
+        let By::Worker(claimed) = self.by else { return self.call_awaited(exchange).await.map(Some) };
+        if !self.flows.open(claimed, exchange).await? {
             return Ok(None);
         }
-        let reply = self.flows.send(self.account, self.claimed, exchange).await;
+        let reply = self.flows.send(self.account, claimed, exchange).await;
         // A key that may not read (403) may charge all the same.
         let is_refused = |reply: &Reply| reply.status == 401 && self.account.gateway.refuses_key(reply);
         if reply.as_ref().is_ok_and(is_refused) {
@@ -160,6 +187,25 @@ impl Talk<'_> {
         }
         self.flows.store.pass(Point::AfterAsk).await?;
         Ok(Some(reply))
+    }
+
+    async fn call_awaited(&self, exchange: &Exchange) -> Result<Result<Reply, SendError>, FlowError> {
+        if exchange.kind.moves_money() {
+            return Ok(Err(SendError::NotSent("it moves money, and nobody has a lease".to_owned())));
+        }
+        self.flows.keep(ExchangeWrite::Open(exchange.clone())).await?;
+        Ok(self.flows.client.send(self.account, &call_of(exchange), &exchange.api_version).await)
+    }
+}
+
+/// The call that an exchange is on record for.
+fn call_of(exchange: &Exchange) -> Call {
+    Call {
+        kind: exchange.kind,
+        method: if exchange.method == "GET" { "GET" } else { "POST" },
+        path: exchange.path.clone(),
+        idempotency_key: exchange.idempotency_key.clone(),
+        body: exchange.body.clone(),
     }
 }
 
@@ -237,13 +283,7 @@ impl Flows {
         claimed: &Claimed,
         exchange: &Exchange,
     ) -> Result<Reply, SendError> {
-        let call = Call {
-            kind: exchange.kind,
-            method: if exchange.method == "GET" { "GET" } else { "POST" },
-            path: exchange.path.clone(),
-            idempotency_key: exchange.idempotency_key.clone(),
-            body: exchange.body.clone(),
-        };
+        let call = call_of(exchange);
         if call.kind.moves_money() && !self.may_begin(claimed) {
             return Err(SendError::NotSent("the lease was too short to begin".to_owned()));
         }

@@ -2,7 +2,7 @@
 
 use super::{
     FlowError, Flows, evidence,
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
 };
 use crate::{
     domain::{attempt::Attempt, payment::Payment},
@@ -39,15 +39,13 @@ impl Inquiry<'_> {
         let first = evidence::first_send(&exchanges).map_or(attempt.first_sent_at, |send| send.opened_at);
         // What was set aside may have made an operation too.
         let is_beside = attempts.iter().any(|other| other.n < attempt.n && payment.is_set_aside(other));
+        let since = payment.created_at.min(first).min(attempt.first_sent_at);
         let tried = Tried {
-            payment,
-            n: attempt.n,
-            since: payment.created_at.min(first).min(attempt.first_sent_at),
             earlier_charge: earlier.find_map(|attempt| attempt.charge.as_deref()),
-            must_bear_reference: false,
             wanted: if is_beside { Wanted::Since(first.min(attempt.first_sent_at)) } else { Wanted::Any },
+            ..Tried::of(payment, attempt.n, since)
         };
-        let talk = Talk { flows, claimed, account, about };
+        let talk = Talk { flows, by: By::Worker(claimed), account, about };
         let gateway = &account.gateway;
         talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
     }

@@ -4,7 +4,7 @@
 
 use super::{
     FlowError, Flows, Worked,
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
 };
 use crate::{
     domain::{
@@ -116,15 +116,12 @@ impl Search<'_> {
         let known: Vec<String> = attempts.iter().filter_map(|attempt| attempt.charge.clone()).collect();
         let unnamed = Payment { operation: None, ..payment.clone() };
         let tried = Tried {
-            payment: &unnamed,
-            n: payment.next_attempt(),
-            since: payment.created_at,
-            earlier_charge: None,
             must_bear_reference: true,
             wanted: Wanted::Beside(&known),
+            ..Tried::of(&unnamed, payment.next_attempt(), payment.created_at)
         };
         // It is about the payment: what it does not find proves nothing of any one attempt.
-        let talk = Talk { flows, claimed, account, about: About::no_attempt(payment.id) };
+        let talk = Talk { flows, by: By::Worker(claimed), account, about: About::no_attempt(payment.id) };
         let read = |call: &Call, reply: &Reply| gateway.read_query(tried, call, reply);
         let Some((finding, closing)) = talk.ask(gateway.query(tried), read).await? else {
             return Ok(Heard::Passed);

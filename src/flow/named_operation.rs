@@ -3,11 +3,11 @@
 
 use super::{
     FlowError, Flows,
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
 };
 use crate::{
     domain::payment::Payment,
-    gateway::{Finding, Tried, Wanted},
+    gateway::{Finding, Tried},
     store::{change::ExchangeWrite, claim::Claimed},
 };
 
@@ -19,15 +19,8 @@ pub(super) async fn ask(
 ) -> Result<Option<(Finding, ExchangeWrite)>, FlowError> {
     let account = flows.account(payment)?;
     let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-    let tried = Tried {
-        payment,
-        n,
-        since: payment.created_at,
-        earlier_charge: None,
-        must_bear_reference: true,
-        wanted: Wanted::Any,
-    };
-    let talk = Talk { flows, claimed, account, about: About::no_attempt(payment.id) };
+    let tried = Tried { must_bear_reference: true, ..Tried::of(payment, n, payment.created_at) };
+    let talk = Talk { flows, by: By::Worker(claimed), account, about: About::no_attempt(payment.id) };
     let gateway = &account.gateway;
     talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
 }

@@ -4,7 +4,7 @@
 use super::{
     FlowError, Flows, Worked, abandoned,
     evidence::{self, Absence, Evidence},
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
     identity::IDENTITY_SOON,
     inquiry::Inquiry,
     late_charge, withdraw,
@@ -339,7 +339,7 @@ impl Look<'_> {
     }
 
     fn talk<'t>(&'t self, account: &'t Account) -> Talk<'t> {
-        Talk { flows: self.flows, claimed: self.claimed, account, about: self.about() }
+        Talk { flows: self.flows, by: By::Worker(self.claimed), account, about: self.about() }
     }
 
     fn next_poll(&self) -> Time {

@@ -4,7 +4,7 @@ use super::{
     FlowError, Flows, Worked,
     charge::SET_ASIDE,
     evidence::{self, Absence, Evidence},
-    exchange::{About, Talk, read_first},
+    exchange::{About, By, Talk, read_first},
     gateway_refunds,
     identity::IDENTITY_SOON,
     verdict::Verdict,
@@ -370,7 +370,7 @@ impl Run<'_> {
     }
 
     fn talk(&self) -> Talk<'_> {
-        Talk { flows: self.flows, claimed: self.claimed, account: self.account, about: self.about() }
+        Talk { flows: self.flows, by: By::Worker(self.claimed), account: self.account, about: self.about() }
     }
 
     fn about(&self) -> About {

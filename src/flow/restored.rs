@@ -4,18 +4,16 @@ use super::{
     FlowError, Flows, Worked,
     cancel::not_cancelable,
     evidence::{self, Absence, Evidence},
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
     second_look::{end, later},
-    verdict::{Ended, Verdict},
 };
 use crate::{
     domain::{
         attempt::Outcome,
         clock::Time,
-        exchange_result::ExchangeResult,
         payment::{Event, Payment},
     },
-    gateway::{Account, Call, Finding, Reply, Tried, Wanted},
+    gateway::{Account, Finding, Tried},
     store::{
         change::{Exchange, ExchangeWrite, JobEnd},
         claim::Claimed,
@@ -62,6 +60,61 @@ pub(super) async fn is_doubtful(
     Ok(restored_at.is_some_and(|at| !evidence.is_proven_absent_since(at)))
 }
 
+/// A payment of before a restore of which no operation is on record. It may have been charged since, so that the gateway
+/// is asked before it ends.
+struct Unrecorded<'a> {
+    flows: &'a Flows,
+    payment: &'a Payment,
+    account: &'a Account,
+    n: u32,
+    exchanges: Vec<Exchange>,
+    /// When something may have left last.
+    last_sent_at: Time,
+    now: Time,
+}
+
+impl<'a> Unrecorded<'a> {
+    async fn load(flows: &'a Flows, payment: &'a Payment, restored_at: Time) -> Result<Self, FlowError> {
+        let account = flows.account(payment)?;
+        let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
+        let exchanges = flows.list_exchanges(About::Attempt(payment.id, n)).await?;
+        let last_sent_at = evidence::last_sent_at(&exchanges).map_or(restored_at, |at| at.max(restored_at));
+        let now = flows.evidence_time(payment);
+        Ok(Self { flows, payment, account, n, exchanges, last_sent_at, now })
+    }
+
+    /// Whatever stands at the gateway in its name; none where a worker's job has passed on.
+    async fn look(&self, by: By<'_>) -> Result<Option<(Finding, ExchangeWrite)>, FlowError> {
+        let Self { flows, payment, account, n, .. } = *self;
+        let (gateway, tried) = (&account.gateway, Tried::of(payment, n, payment.created_at));
+        let talk = Talk { flows, by, account, about: About::Attempt(payment.id, n) };
+        talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await
+    }
+
+    /// What it means that nothing is there.
+    fn absence(&self) -> Absence {
+        self.evidence().absence(self.last_sent_at)
+    }
+
+    /// From when a listing must show what was sent.
+    fn shows_from(&self) -> Time {
+        self.evidence().shows_from(self.last_sent_at)
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence { traits: self.account.gateway.traits(), exchanges: &self.exchanges, now: self.now }
+    }
+}
+
+impl Flows {
+    /// When the database was set back since the payment was taken in, where that left no operation of it on record: one
+    /// that is known is canceled too, and a success found there.
+    async fn unrecorded_since(&self, payment: &Payment) -> Result<Option<Time>, FlowError> {
+        let restored_at = self.restored_since(payment.created_at, payment.livemode).await?;
+        Ok(restored_at.filter(|_| payment.operation.is_none()))
+    }
+}
+
 /// Whether a payment that nobody waits for any more may be canceled unasked. One of before a restore may have been
 /// charged since: the gateway is asked first. Where it may not be canceled, the job is ended.
 pub(super) async fn may_give_up(
@@ -69,39 +122,27 @@ pub(super) async fn may_give_up(
     claimed: &Claimed,
     payment: &Payment,
 ) -> Result<bool, FlowError> {
-    let restored_at = flows.restored_since(payment.created_at, payment.livemode).await?;
-    // Where its operation is known, that is canceled too, and a success found there.
-    let Some(restored_at) = restored_at.filter(|_| payment.operation.is_none()) else { return Ok(true) };
+    let Some(restored_at) = flows.unrecorded_since(payment).await? else { return Ok(true) };
     if !flows.is_identified(&payment.account) {
         // Nothing is to be found in another account.
         return flows.put_back(claimed, &payment.account).await.map(|()| false);
     }
-    let account = flows.account(payment)?;
-    let gateway = &account.gateway;
-    let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-    let about = About::Attempt(payment.id, n);
-    let exchanges = flows.list_exchanges(about).await?;
-    let now = flows.evidence_time(payment);
-    let evidence = Evidence { traits: gateway.traits(), exchanges: &exchanges, now };
-    let tried = any_of(payment, n);
-    let talk = Talk { flows, claimed, account, about };
-    let asked = talk.ask(gateway.query(tried), |call, reply| gateway.read_query(tried, call, reply)).await?;
-    let Some((finding, closing)) = asked else { return Ok(false) };
+    let unrecorded = Unrecorded::load(flows, payment, restored_at).await?;
+    let Some((finding, closing)) = unrecorded.look(By::Worker(claimed)).await? else { return Ok(false) };
     let again = |at| Worked::note(JobEnd::Again(at));
-    let last_sent_at = evidence::last_sent_at(&exchanges).map_or(restored_at, |at| at.max(restored_at));
     let worked = match finding {
         Finding::Canceled => return flows.keep(closing).await.map(|()| true),
-        Finding::Absent => match evidence.absence(last_sent_at) {
+        Finding::Absent => match unrecorded.absence() {
             Absence::Proven => return flows.keep(closing).await.map(|()| true),
             Absence::First { again_in } => again(flows.now(payment) + again_in),
             Absence::ProvesNothing => {
-                again(evidence.shows_from(last_sent_at).max(flows.now(payment) + TimeDelta::minutes(5)))
+                again(unrecorded.shows_from().max(flows.now(payment) + TimeDelta::minutes(5)))
             }
         },
         Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
             tracing::warn!(payment.id = %payment.id,
                 "{} is not canceled: it was charged before the database was set back", payment.id);
-            Worked::event(payment, Event::Answered { attempt: n, answer }, JobEnd::Done)
+            Worked::event(payment, Event::Answered { attempt: unrecorded.n, answer }, JobEnd::Done)
         }
         Finding::Answered(_) => {
             later(flows, claimed, payment, "the gateway has it, and it is not over there".to_owned())
@@ -114,15 +155,6 @@ pub(super) async fn may_give_up(
     end(flows, claimed, worked, closing).await
 }
 
-/// Whatever stands at the gateway in a payment's name.
-fn any_of(payment: &Payment, n: u32) -> Tried<'_> {
-    let wanted = Wanted::Any;
-    Tried { payment, n, since: payment.created_at, earlier_charge: None, must_bear_reference: false, wanted }
-}
-
-/// How many pages of a listing a caller waits for.
-const MAX_PAGES: usize = 20;
-
 /// What a caller's cancellation comes to. A payment of before a restore may have been charged since: the gateway is asked
 /// first, once a call, and the call that proves that nothing is there cancels.
 ///
@@ -133,81 +165,36 @@ pub(super) async fn cancel_after_look(
     flows: &Flows,
     payment: &Payment,
 ) -> Result<(Event, Option<ExchangeWrite>), FlowError> {
-    let restored_at = flows.restored_since(payment.created_at, payment.livemode).await?;
-    let Some(restored_at) = restored_at.filter(|_| payment.operation.is_none()) else {
-        return Ok((Event::Cancel, None));
-    };
+    let Some(restored_at) = flows.unrecorded_since(payment).await? else { return Ok((Event::Cancel, None)) };
     let why = "the database was restored after the payment was taken in, and it may have been charged since";
+    let not_yet = |what: String| FlowError::Later(format!("{why}; {what}"));
     if !flows.is_identified(&payment.account) {
-        return Err(FlowError::Later(format!(
-            "{why}; whose account {} is has not been told",
-            payment.account
-        )));
+        return Err(not_yet(format!("whose account {} is has not been told", payment.account)));
     }
-    let account = flows.account(payment)?;
-    let gateway = &account.gateway;
-    let n = payment.attempt.as_ref().map_or(1, |attempt| attempt.n);
-    let about = About::Attempt(payment.id, n);
-    let exchanges = flows.list_exchanges(about).await?;
-    let tried = any_of(payment, n);
-    let read = |call: &Call, reply: &Reply| gateway.read_query(tried, call, reply);
-    let (finding, closing) = look(flows, account, about, gateway.query(tried), read).await?;
-    let evidence =
-        Evidence { traits: gateway.traits(), exchanges: &exchanges, now: flows.evidence_time(payment) };
-    let last_sent_at = evidence::last_sent_at(&exchanges).map_or(restored_at, |at| at.max(restored_at));
-    let minutes = |wait: TimeDelta| wait.num_minutes().max(0) + 1;
-    let later = |wait: TimeDelta| {
-        FlowError::Later(format!("{why}; nothing was found there: ask again in {} minutes", minutes(wait)))
+    let unrecorded = Unrecorded::load(flows, payment, restored_at).await?;
+    // A caller has no job that could pass on.
+    let Some((finding, closing)) = unrecorded.look(By::Caller).await? else {
+        return Err(not_yet("the gateway was not asked".to_owned()));
+    };
+    let again = |wait: TimeDelta| {
+        not_yet(format!("nothing was found there: ask again in {} minutes", wait.num_minutes().max(0) + 1))
     };
     let refused = match finding {
         Finding::Canceled => return Ok((Event::Cancel, Some(closing))),
-        Finding::Absent => match evidence.absence(last_sent_at) {
+        Finding::Absent => match unrecorded.absence() {
             Absence::Proven => return Ok((Event::Cancel, Some(closing))),
-            Absence::First { again_in } => later(again_in),
-            Absence::ProvesNothing => later(evidence.shows_from(last_sent_at) - evidence.now),
+            Absence::First { again_in } => again(again_in),
+            Absence::ProvesNothing => again(unrecorded.shows_from() - unrecorded.now),
         },
         Finding::Answered(answer) if answer.outcome == Outcome::Succeeded => {
-            return Ok((Event::Answered { attempt: n, answer }, Some(closing)));
+            return Ok((Event::Answered { attempt: unrecorded.n, answer }, Some(closing)));
         }
         Finding::Answered(_) => {
             not_cancelable(payment, format!("{why}; the gateway has it, and it is not over there"))
         }
-        Finding::More(_) => {
-            FlowError::Later(format!("{why}; the gateway's listing is too long to be read: look there"))
-        }
-        Finding::Nothing(what) => FlowError::Later(format!("{why}; the gateway does not say: {what}")),
+        Finding::More(_) => not_yet("the gateway's listing is too long to be read: look there".to_owned()),
+        Finding::Nothing(what) => not_yet(format!("the gateway does not say: {what}")),
     };
     flows.keep(closing).await?;
     Err(refused)
-}
-
-/// Asks without a lease, which a question that moves no money does not need.
-async fn look<A: Verdict>(
-    flows: &Flows,
-    account: &Account,
-    about: About,
-    mut call: Call,
-    read: impl Fn(&Call, &Reply) -> Finding<A>,
-) -> Result<(Finding<A>, ExchangeWrite), FlowError> {
-    let mut page = 0;
-    loop {
-        page += 1;
-        let exchange = flows.exchange(account, about, &call);
-        flows.keep(ExchangeWrite::Open(exchange.clone())).await?;
-        let reply = flows.client.send(account, &call, &exchange.api_version).await;
-        let finding = match &reply {
-            Ok(reply) => read(&call, reply),
-            Err(error) => Finding::Nothing(error.to_string()),
-        };
-        if let Finding::More(next) = &finding
-            && page < MAX_PAGES
-        {
-            let ended = Ended::new(ExchangeResult::NotOnPage, "not on this page");
-            flows.keep(flows.closing(account, &exchange, &reply, ended)).await?;
-            call = next.clone();
-        } else {
-            let closing = flows.closing(account, &exchange, &reply, finding.verdict());
-            return Ok((finding, closing));
-        }
-    }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     FlowError, Flows, Worked, abandoned, evidence,
-    exchange::{About, Talk},
+    exchange::{About, By, Talk},
     other_operation,
 };
 use crate::{
@@ -118,7 +118,7 @@ impl Withdrawal<'_> {
     pub(super) async fn ask(&self) -> Result<Option<(Cancellation, ExchangeWrite)>, FlowError> {
         let Self { flows, claimed, payment, about } = *self;
         let account = flows.account(payment)?;
-        Talk { flows, claimed, account, about }.cancel(payment).await
+        Talk { flows, by: By::Worker(claimed), account, about }.cancel(payment).await
     }
 
     async fn go(&self, n: u32) -> Result<(), FlowError> {

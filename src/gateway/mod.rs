@@ -89,6 +89,14 @@ pub struct Tried<'a> {
     pub wanted: Wanted<'a>,
 }
 
+impl<'a> Tried<'a> {
+    /// Whatever there is of the attempt since then.
+    pub fn of(payment: &'a Payment, n: u32, since: Time) -> Self {
+        let (earlier_charge, must_bear_reference, wanted) = (None, false, Wanted::Any);
+        Self { payment, n, since, earlier_charge, must_bear_reference, wanted }
+    }
+}
+
 /// Which of the operations that bear a payment's reference is looked for in a listing.
 #[derive(Debug, Clone, Copy)]
 pub enum Wanted<'a> {

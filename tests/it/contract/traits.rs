@@ -8,12 +8,12 @@ use dunlin::{
         clock::Time,
         payment::{Payment, Status},
     },
-    gateway::{Call, Cancellation, Finding, Reading, Send, Tried, Wanted, client::SendError},
+    gateway::{Call, Cancellation, Finding, Reading, Send, Tried, client::SendError},
 };
 use std::time::{Duration, Instant};
 
 fn tried(payment: &Payment, at: Time) -> Tried<'_> {
-    Tried { payment, n: 1, since: at, earlier_charge: None, must_bear_reference: false, wanted: Wanted::Any }
+    Tried::of(payment, 1, at)
 }
 
 /// The payment with what its first answer tells of the gateway's operation.

@@ -1,7 +1,7 @@
 //! The facts of declines, from errors and from charges; and what Stripe wants us to wait for.
 
 use super::*;
-use crate::{domain::decline::NOT_SENT_TO_NETWORK, gateway::Wanted};
+use crate::domain::decline::NOT_SENT_TO_NETWORK;
 
 fn read_decline(body: &Value) -> Decline {
     let Reading::Answered(Answer { outcome: Outcome::Declined(decline), .. }) =
@@ -65,14 +65,7 @@ fn an_intent_that_holds_its_charge_tells_all_of_it() {
     body["latest_charge"] = charge();
     body["last_payment_error"]["charge"] = json!("ch_1");
     let payment = Payment { operation: Some("pi_1".to_owned()), ..payment() };
-    let tried = Tried {
-        payment: &payment,
-        n: 1,
-        since: at(0),
-        earlier_charge: None,
-        must_bear_reference: false,
-        wanted: Wanted::Any,
-    };
+    let tried = Tried::of(&payment, 1, at(0));
     let call = stripe().query(tried);
 
     let Finding::Answered(found) = stripe().read_query(tried, &call, &reply(200, &body)) else {
@@ -116,14 +109,7 @@ fn a_failure_of_which_stripe_says_that_it_stays_is_not_sent_again() {
 #[test]
 fn a_demand_for_authentication_without_a_charge_is_not_the_failure_before() {
     let payment = second();
-    let tried = Tried {
-        payment: &payment,
-        n: 2,
-        since: at(0),
-        earlier_charge: Some("ch_1"),
-        must_bear_reference: false,
-        wanted: Wanted::Any,
-    };
+    let tried = Tried { earlier_charge: Some("ch_1"), ..Tried::of(&payment, 2, at(0)) };
     let mut body = with_error(intent("requires_payment_method", Some("ch_1")));
     body["last_payment_error"]["code"] = json!("authentication_required");
     body["last_payment_error"]["decline_code"] = json!("authentication_required");

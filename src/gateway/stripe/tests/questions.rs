@@ -8,7 +8,7 @@ use crate::{
 use dunlin_jobs::AttemptId;
 
 fn tried<'a>(payment: &'a Payment, n: u32, earlier_charge: Option<&'a str>) -> Tried<'a> {
-    Tried { payment, n, since: at(0), earlier_charge, must_bear_reference: false, wanted: Wanted::Any }
+    Tried { earlier_charge, ..Tried::of(payment, n, at(0)) }
 }
 
 fn ask(tried: Tried<'_>, status: u16, body: &Value) -> Finding {

@@ -3,10 +3,7 @@
 use super::*;
 use crate::{
     domain::refund::{Cause, Origin, RefundStatus},
-    gateway::{
-        Wanted,
-        listing::{Listed, Listings},
-    },
+    gateway::listing::{Listed, Listings},
 };
 use dunlin_jobs::RefundId;
 
@@ -91,14 +88,7 @@ fn an_answer_that_is_not_stripes_own_proves_nothing_of_what_is_there() {
     let stripe = stripe();
     for reply in replies() {
         for payment in [payment(), second()] {
-            let tried = Tried {
-                payment: &payment,
-                n: 1,
-                since: at(0),
-                earlier_charge: None,
-                must_bear_reference: false,
-                wanted: Wanted::Any,
-            };
+            let tried = Tried::of(&payment, 1, at(0));
             let finding = stripe.read_query(tried, &stripe.query(tried), &reply);
             assert!(matches!(finding, Finding::Nothing(_)), "{reply:?}: {finding:?}");
         }
@@ -120,14 +110,7 @@ fn an_answer_that_is_not_stripes_own_proves_nothing_of_what_is_there() {
 #[test]
 fn an_answer_about_another_object_proves_nothing() {
     let payment = second();
-    let tried = Tried {
-        payment: &payment,
-        n: 2,
-        since: at(0),
-        earlier_charge: None,
-        must_bear_reference: false,
-        wanted: Wanted::Any,
-    };
+    let tried = Tried::of(&payment, 2, at(0));
     let mut other = intent("succeeded", Some("ch_9"));
     other["id"] = json!("pi_9");
     let given_back = json!({ "id": "re_9", "status": "succeeded", "amount": 1250, "currency": "eur" });
