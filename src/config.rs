@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -138,7 +139,7 @@ impl Config {
             toml::from_str(DECLINES).map_err(|error| ConfigError::Read(format!("declines.toml: {error}")))?;
         let rejections: Rules = toml::from_str(REJECTIONS)
             .map_err(|error| ConfigError::Read(format!("rejections.toml: {error}")))?;
-        config.payments.rejections = rejections;
+        config.payments.rejections = Arc::new(rejections);
         config.payments.max_clock_skew = config.worker.max_clock_skew();
         let mistakes = config.mistakes(&policy);
         config.declines = Some(policy);

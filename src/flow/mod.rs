@@ -68,7 +68,7 @@ use dunlin_jobs::{ChangeId, PaymentId};
 pub use named::Named;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 pub use turns::{Rate, Turns};
 use unfit::Rest;
 
@@ -103,9 +103,9 @@ pub struct Settings {
     pub duplicate_window_s: u64,
     /// A payment that nothing holds is an orphan after this long.
     pub orphan_after_s: u64,
-    /// What a rejection asks for; a table of its own.
+    /// What a rejection asks for; a table of its own, and shared, since each request and job has the settings.
     #[serde(skip)]
-    pub rejections: Rules,
+    pub rejections: Arc<Rules>,
     /// How far the database's clock may be from ours; `worker.max_clock_skew_ms`.
     #[serde(skip)]
     pub max_clock_skew: Duration,

@@ -345,7 +345,7 @@ pub struct Account {
 /// All configured accounts, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    accounts: BTreeMap<String, Account>,
+    accounts: Arc<BTreeMap<String, Account>>,
 }
 
 impl Registry {
@@ -367,7 +367,8 @@ impl Registry {
     }
 
     pub fn of_accounts(accounts: impl IntoIterator<Item = Account>) -> Self {
-        Self { accounts: accounts.into_iter().map(|account| (account.name.clone(), account)).collect() }
+        let by_name = accounts.into_iter().map(|account| (account.name.clone(), account)).collect();
+        Self { accounts: Arc::new(by_name) }
     }
 
     pub fn find(&self, name: &str) -> Option<&Account> {
