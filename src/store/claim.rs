@@ -21,10 +21,7 @@ use crate::{
 use chrono::TimeDelta;
 use dunlin_jobs::{Job, JobId, Lane, PaymentId};
 use serde::Serialize;
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// A job in hand, and how long it may be worked on.
 #[derive(Debug, Clone)]
@@ -180,17 +177,6 @@ const RELEASE: Text = bulk!(
     rows(id text, owner text, epoch bigint)
     " WHERE jobs.id = r.id AND jobs.lease_owner = r.owner AND jobs.epoch = r.epoch"
 );
-
-const LOCK: Text = Text {
-    sqlite: "SELECT id, lease_owner, epoch, \
-         lease_until <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'), \
-         (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
-         WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id",
-    postgres: "SELECT id, lease_owner, epoch, \
-         lease_until <= clock_timestamp(), \
-         (SELECT h.allowance FROM account_holds h WHERE h.account = jobs.account) FROM jobs \
-         WHERE id IN (SELECT json_array_elements_text($1::json)) ORDER BY id FOR UPDATE",
-};
 
 impl Claimed {
     /// What is left of the lease. A machine that slept may not have counted it by one clock, so both count.
@@ -402,42 +388,6 @@ impl ClaimedRow {
             traceparent: self.traceparent,
         })
     }
-}
-
-/// Jobs whose rows the transaction has locked.
-#[derive(Debug, Default)]
-pub(super) struct Locked {
-    /// The leases of those that are in hand.
-    pub(super) leases: HashMap<JobId, Lease>,
-    /// Those whose lease has run out by the database's clock, which counts while machines sleep.
-    pub(super) run_out: HashSet<JobId>,
-    /// Those whose account is on hold, with how many charges may begin while work on it resumes.
-    pub(super) on_hold: HashMap<JobId, i64>,
-}
-
-/// Reads the leases of these jobs, as far as they are in hand, and on PostgreSQL locks their rows.
-pub(super) async fn lock(tx: &mut Tx, jobs: &BTreeSet<JobId>) -> Result<Locked, StoreError> {
-    type Row = (String, Option<String>, i64, Option<bool>, Option<i64>);
-    let mut locked = Locked::default();
-    if jobs.is_empty() {
-        return Ok(locked);
-    }
-    let ids = json(&jobs);
-    let rows: Vec<Row> =
-        on!(tx, |tx, pick| sqlx::query_as(pick(LOCK)).bind(ids).fetch_all(&mut **tx).await?);
-    for (id, owner, epoch, has_run_out, allowance) in rows {
-        let job: JobId = id.parse().map_err(|_| StoreError::corrupt("jobs", "id", &id))?;
-        if let Some(owner) = owner {
-            locked.leases.insert(job, Lease { job, owner, epoch });
-        }
-        if has_run_out == Some(true) {
-            locked.run_out.insert(job);
-        }
-        if let Some(allowance) = allowance {
-            locked.on_hold.insert(job, allowance);
-        }
-    }
-    Ok(locked)
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl<'a> Step<'a> {
         next.work.held.clone_from(&self.work.held);
         next.work.held_by.clone_from(&self.work.held_by);
         let leases = next.changes.iter().filter_map(|change| change.job.as_ref());
-        next.work.leases = leases.map(|(lease, _)| (lease.job, lease.clone())).collect();
+        next.work.locked.leases = leases.map(|(lease, _)| (lease.job, lease.clone())).collect();
         next
     }
 

@@ -4,13 +4,13 @@
 
 pub(super) mod floor;
 mod learning;
+mod leases;
 mod operating;
 mod refunding;
 
 use super::{
     Owner, StoreError, Tx,
-    change::{Change, CommitError, Committed, Create, ExchangeWrite, JobEnd, Lease, Priority, Subject},
-    claim,
+    change::{Change, CommitError, Committed, Create, ExchangeWrite, Priority, Subject},
     disputes::{self, DisputeRow, WarningRow},
     events::EventRow,
     exchanges,
@@ -33,8 +33,9 @@ use crate::{
     failpoint::{Failpoints, Point},
 };
 use dunlin_jobs::{EventId, JobId, MethodId, PaymentId, RefundId, TenantId};
+use leases::Locked;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -81,18 +82,16 @@ pub(super) async fn run(
         })
         .chain(keys.values().filter_map(idempotency::Claim::existing).map(|made| made.payment))
         .collect();
-    let leases = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
+    let in_hand = changes.iter().filter_map(|change| change.job.as_ref()).map(|(lease, _)| lease.job);
     let wanted_jobs = operating::wanted_jobs(changes);
 
     let mut work = Work::new(context);
     work.hold(payments::lock(tx, &wanted, recent).await?);
     // All of them at once: two statements would lock in two orders.
-    let locked = claim::lock(tx, &leases.chain(wanted_jobs.iter().copied()).collect()).await?;
+    let locked = leases::lock(tx, &in_hand.chain(wanted_jobs.iter().copied()).collect()).await?;
     work = Work {
         refunds: all_refunds(tx, changes, &keys).await?,
-        leases: locked.leases,
-        run_out: locked.run_out,
-        on_hold: locked.on_hold,
+        locked,
         wanted: jobs::load(tx, &wanted_jobs).await?,
         attached: methods::lock(tx, &wanted_methods(changes, &work.held)).await?,
         ..work
@@ -166,10 +165,7 @@ struct Work<'a> {
     /// The change that left each of them so.
     held_by: HashMap<PaymentId, String>,
     refunds: HashMap<RefundId, Refund>,
-    leases: HashMap<JobId, Lease>,
-    run_out: HashSet<JobId>,
-    /// Those of the jobs whose account is on hold, with how many charges may begin while work resumes.
-    on_hold: HashMap<JobId, i64>,
+    locked: Locked,
     /// Jobs that people want something of.
     wanted: HashMap<JobId, Wanted>,
     /// By which other names customers may have been charged a moment ago.
@@ -226,9 +222,7 @@ impl<'a> Work<'a> {
             held: HashMap::new(),
             held_by: HashMap::new(),
             refunds: HashMap::new(),
-            leases: HashMap::new(),
-            run_out: HashSet::new(),
-            on_hold: HashMap::new(),
+            locked: Locked::default(),
             wanted: HashMap::new(),
             names: OtherNames::default(),
             attached: BTreeSet::new(),
@@ -447,40 +441,6 @@ impl Work<'_> {
     ) {
         let id = EventId::mint(payment.updated_at, self.context.clock.random());
         self.events.push(EventRow::new(id, payment, kind, previous));
-    }
-
-    /// Whether money would move under a lease that has run out. Nobody need have taken over: a machine that slept for a day
-    /// may find its key forgotten.
-    fn begins_too_late(&self, change: &Change) -> bool {
-        let moves_money = |exchange: &ExchangeWrite| match exchange {
-            ExchangeWrite::Open(exchange) => exchange.kind.moves_money(),
-            ExchangeWrite::Close(_) => false,
-        };
-        change.job.as_ref().is_some_and(|(lease, _)| self.run_out.contains(&lease.job))
-            && change.exchanges.iter().any(moves_money)
-    }
-
-    fn holds_lease(&self, change: &Change) -> bool {
-        change.job.as_ref().is_some_and(|(lease, _)| self.leases.get(&lease.job) == Some(lease))
-    }
-
-    fn end_job(&mut self, change: &Change, strict: bool, open: bool) -> Result<(), CommitError> {
-        let Some((lease, end)) = &change.job else { return Ok(()) };
-        if !self.holds_lease(change) {
-            // Without the lease a fact still counts; only the job is no longer ours to move.
-            return if strict { Err(CommitError::LeaseLost) } else { Ok(()) };
-        }
-        let end = match end {
-            JobEnd::Keep => return Ok(()),
-            JobEnd::AgainWhileOpen(at) if open => &JobEnd::Again(*at),
-            JobEnd::AgainWhileOpen(_) => &JobEnd::Done,
-            JobEnd::Done | JobEnd::DoneAt(_) | JobEnd::Again(_) | JobEnd::Failed(..) | JobEnd::Park(..) => {
-                end
-            }
-        };
-        self.leases.remove(&lease.job);
-        self.jobs.end(lease.job, end);
-        Ok(())
     }
 
     async fn write(mut self, tx: &mut Tx) -> Result<Vec<Stored>, StoreError> {

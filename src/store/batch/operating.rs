@@ -66,7 +66,7 @@ impl Work<'_> {
         change: &Change,
         payment: PaymentId,
     ) -> Result<AccountNow, StoreError> {
-        let hold = change.job.as_ref().and_then(|(lease, _)| self.on_hold.get(&lease.job));
+        let hold = change.job.as_ref().and_then(|(lease, _)| self.locked.on_hold.get(&lease.job));
         match (hold, self.held.get(&payment)) {
             (Some(1..), Some(payment)) if holds::begin(tx, &payment.account).await? => {
                 Ok(AccountNow::Charged)
