@@ -204,6 +204,16 @@ async fn planned(database: Database) -> (World, PaymentId) {
     (world, payment)
 }
 
+/// The database is set back when the gateway has forgotten the key.
+async fn restore_late(world: &World) {
+    world.pass(TimeDelta::hours(40));
+    world.restore().await;
+}
+
+async fn assert_charged_once(world: &World, payment: PaymentId) {
+    assert_eq!((world.captures(payment), world.payment(payment).await.status), (1, Status::Succeeded));
+}
+
 /// How many looks there were and how many sends, as far as is on record.
 async fn count(world: &World, payment: PaymentId) -> (usize, usize) {
     let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
@@ -217,12 +227,10 @@ async fn a_payment_of_before_a_restore_that_was_captured_since_is_not_charged_ag
     let payment = world.pay("pm_card_visa").await.id;
     charge_unrecorded(&world, payment).await;
 
-    world.pass(TimeDelta::hours(40));
-    world.restore().await;
+    restore_late(&world).await;
     world.travel(TimeDelta::hours(4)).await;
 
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     assert_eq!(count(&world, payment).await, (1, 0));
 }
 
@@ -231,12 +239,10 @@ async fn an_attempt_of_before_a_restore_that_was_sent_since_is_not_sent_again(da
     let (world, payment) = planned(database).await;
     charge_unrecorded(&world, payment).await;
 
-    world.pass(TimeDelta::hours(40));
-    world.restore().await;
+    restore_late(&world).await;
     world.travel(TimeDelta::hours(4)).await;
 
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     assert_eq!(count(&world, payment).await, (1, 1));
 }
 
@@ -245,15 +251,13 @@ async fn a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_charged
     let world = World::new(database).await;
     let payment = world.pay("pm_card_visa").await.id;
 
-    world.pass(TimeDelta::hours(40));
-    world.restore().await;
+    restore_late(&world).await;
     world.travel(TimeDelta::hours(1)).await;
     let soon = (world.captures(payment), world.payment(payment).await.status);
     world.travel(TimeDelta::hours(4)).await;
 
     assert_eq!(soon, (0, Status::Processing));
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     assert_eq!(world.flows.store.list_attempts(payment).await.unwrap().len(), 1);
 }
 
@@ -261,12 +265,10 @@ async fn a_payment_of_before_a_restore_that_the_gateway_does_not_have_is_charged
 async fn an_attempt_of_before_a_restore_that_the_gateway_does_not_have_is_sent_once(database: Database) {
     let (world, payment) = planned(database).await;
 
-    world.pass(TimeDelta::hours(40));
-    world.restore().await;
+    restore_late(&world).await;
     world.travel(TimeDelta::hours(5)).await;
 
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     let (looks, sends) = count(&world, payment).await;
     assert!(looks >= 2 && sends == 2, "{looks} looks, {sends} sends");
 }
@@ -281,8 +283,7 @@ async fn a_payment_of_before_a_restore_goes_at_once_while_its_key_lives(database
     world.restore().await;
     world.run_due_jobs().await;
 
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     assert_eq!(count(&world, payment).await, (0, 1));
 }
 
@@ -301,8 +302,7 @@ async fn a_charge_that_the_record_does_not_have_keeps_its_key_where_credentials_
     world.run_due_jobs().await;
 
     assert_eq!(meanwhile.last().map(|attempt| attempt.status), Some(AttemptStatus::Planned));
-    assert_eq!(world.captures(payment), 1);
-    assert_eq!(world.payment(payment).await.status, Status::Succeeded);
+    assert_charged_once(&world, payment).await;
     assert_eq!(world.flows.store.list_attempts(payment).await.unwrap().len(), 1);
 }
 
@@ -313,8 +313,7 @@ async fn finding_nothing_proves_nothing_before_what_was_sent_until_the_restore_i
     let payment = world.pay("pm_card_visa").await.id;
     world.run_due_jobs().await;
 
-    world.pass(TimeDelta::hours(40));
-    world.restore().await;
+    restore_late(&world).await;
     world.travel(TimeDelta::hours(2)).await;
     let exchanges = world.flows.store.list_exchanges(payment).await.unwrap();
     let proven = exchanges.iter().filter_map(|exchange| exchange.closed.as_ref()?.result);

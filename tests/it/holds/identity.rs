@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use dunlin::{
     domain::{attempt::AttemptStatus, hold::HoldCause, payment::Status},
     flow::identity::Unidentified,
-    gateway::client::Client,
+    gateway::{Account, client::Client},
 };
 use futures_util::FutureExt;
 use serde_json::json;
@@ -22,12 +22,18 @@ both! {
     a_doubt_is_no_absence_in_an_account_that_is_not_told
 }
 
-// S1.22
-async fn many_missing_methods_ask_first_whose_account_it_is(database: Database) {
+/// An account that is noted down, and behind whose gate nothing is refused yet.
+async fn noted(database: Database) -> (World, Gate, Account) {
     let mut world = World::new(database).await;
     let gate = Gate::before(&mut world);
     world.flows.store.ensure_account(ACCOUNT, "stripe", false).await.unwrap();
     let account = world.flows.gateways.find(ACCOUNT).cloned().unwrap();
+    (world, gate, account)
+}
+
+// S1.22
+async fn many_missing_methods_ask_first_whose_account_it_is(database: Database) {
+    let (world, gate, account) = noted(database).await;
     world.flows.identify(&account).await.unwrap().unwrap();
     // By and by it has become another one.
     world.travel(TimeDelta::hours(1)).await;
@@ -55,11 +61,8 @@ async fn many_missing_methods_ask_first_whose_account_it_is(database: Database) 
 }
 
 async fn an_identity_that_is_not_told_begins_nothing_until_it_is(database: Database) {
-    let mut world = World::new(database).await;
-    let gate = Gate::before(&mut world);
-    world.flows.store.ensure_account(ACCOUNT, "stripe", false).await.unwrap();
+    let (world, gate, account) = noted(database).await;
     gate.set(Some(Refuse::Identity(503)));
-    let account = world.flows.gateways.find(ACCOUNT).cloned().unwrap();
     let told = world.flows.identify(&account).await.unwrap();
     assert!(matches!(told, Err(Unidentified::Untold(_))), "{told:?}");
     let payment = world.pay("pm_card_visa").await;
@@ -76,10 +79,7 @@ async fn an_identity_that_is_not_told_begins_nothing_until_it_is(database: Datab
 }
 
 async fn another_accounts_key_charges_nothing_and_proves_nothing(database: Database) {
-    let mut world = World::new(database).await;
-    let gate = Gate::before(&mut world);
-    world.flows.store.ensure_account(ACCOUNT, "stripe", false).await.unwrap();
-    let account = world.flows.gateways.find(ACCOUNT).cloned().unwrap();
+    let (world, gate, account) = noted(database).await;
     world.flows.identify(&account).await.unwrap().unwrap();
     // The answer to this one is lost, and then the account is another.
     let lost = world.pay("pm_sandbox_lost_after").await;
@@ -115,10 +115,7 @@ async fn another_accounts_key_charges_nothing_and_proves_nothing(database: Datab
 
 // S1.9
 async fn a_doubt_is_no_absence_in_an_account_that_is_not_told(database: Database) {
-    let mut world = World::new(database).await;
-    let gate = Gate::before(&mut world);
-    world.flows.store.ensure_account(ACCOUNT, "stripe", false).await.unwrap();
-    let account = world.flows.gateways.find(ACCOUNT).cloned().unwrap();
+    let (mut world, gate, account) = noted(database).await;
     world.flows.identify(&account).await.unwrap().unwrap();
     let lost = world.pay("pm_sandbox_lost_after").await;
     world.run_due_jobs().await;

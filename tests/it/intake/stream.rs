@@ -46,6 +46,19 @@ fn serve(database: &Database, path: &std::path::Path, redis: &Redis, more: &[(&s
     Serve::start(database, path, &[&settings, more].concat())
 }
 
+/// A process takes in what waits, and is killed before it acknowledges it.
+fn take_in_and_die(database: &Database, path: &std::path::Path, redis: &Redis) {
+    // It only reads: a charge in its hands would wait for its lease.
+    let hold = [
+        ("DUNLIN_FAILPOINT__POINT", "http.accepted"),
+        ("DUNLIN_FAILPOINT__DEED", "hold"),
+        ("DUNLIN_WORKER__LANES__PAYMENTS", "0"),
+    ];
+    let mut reader = serve(database, path, redis, &hold);
+    reader.wait_for_failpoint();
+    reader.kill();
+}
+
 async fn producer(redis: &Redis) -> Producer<MultiplexedConnection> {
     let client = Client::open(redis.url()).unwrap();
     Producer::new(client.get_multiplexed_async_connection().await.unwrap())
@@ -179,16 +192,8 @@ async fn a_reader_killed_between_commit_and_acknowledgement_leaves_nothing_to_ch
     producer.enqueue(&of_development("a")).await.unwrap();
     let (folder, path) = folder();
     let database = Database::postgres().await;
-    // It only reads: a charge in its hands would wait for its lease.
-    let hold = [
-        ("DUNLIN_FAILPOINT__POINT", "http.accepted"),
-        ("DUNLIN_FAILPOINT__DEED", "hold"),
-        ("DUNLIN_WORKER__LANES__PAYMENTS", "0"),
-    ];
 
-    let mut first = serve(&database, &path, &redis, &hold);
-    first.wait_for_failpoint();
-    first.kill();
+    take_in_and_die(&database, &path, &redis);
     assert_eq!(redis.say("XLEN dunlin:intake"), ":1", "it is not acknowledged");
     let second = serve(&database, &path, &redis, &[]);
 
@@ -274,14 +279,7 @@ async fn what_was_taken_in_before_a_restore_and_not_acknowledged_is_for_a_person
     run(&["backup", "backup"]);
     let mut producer = producer(&redis).await;
     producer.enqueue(&of_development("a")).await.unwrap();
-    let hold = [
-        ("DUNLIN_FAILPOINT__POINT", "http.accepted"),
-        ("DUNLIN_FAILPOINT__DEED", "hold"),
-        ("DUNLIN_WORKER__LANES__PAYMENTS", "0"),
-    ];
-    let mut first = serve(&database, &path, &redis, &hold);
-    first.wait_for_failpoint();
-    first.kill();
+    take_in_and_die(&database, &path, &redis);
 
     run(&["restore", "backup"]);
     producer.enqueue(&of_development("b")).await.unwrap();
